@@ -1,0 +1,64 @@
+"""Certified classical reference solutions for sparse and structured image problems.
+
+``proxsparse.solve(image, penalty="tv", weight=0.1)`` minimises ``1/2 ||A x - y||^2 + w P(x)`` and returns the image with
+a duality gap that bounds how far it is from the exact minimiser.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ._solve import denoise, solve
+    from .operators import Blur, Operator, as_operator
+    from .penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
+    from .result import ConvergenceWarning, SolveResult
+
+# public name -> the module that holds it, imported when the name is first used
+_HOME = {
+    "solve": "_solve",
+    "denoise": "_solve",
+    "L1": "penalties",
+    "TotalVariation": "penalties",
+    "OverlappingGroupLasso": "penalties",
+    "Penalty": "penalties",
+    "Blur": "operators",
+    "Operator": "operators",
+    "as_operator": "operators",
+    "SolveResult": "result",
+    "ConvergenceWarning": "result",
+    "metrics": "",
+    "phantoms": "",
+}
+
+__all__ = [
+    "L1",
+    "Blur",
+    "ConvergenceWarning",
+    "Operator",
+    "OverlappingGroupLasso",
+    "Penalty",
+    "SolveResult",
+    "TotalVariation",
+    "as_operator",
+    "denoise",
+    "metrics",
+    "phantoms",
+    "solve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'proxsparse' has no attribute {name!r}")
+    home = _HOME[name]
+    value = getattr(importlib.import_module(f".{home}", __name__), name) if home else importlib.import_module(f".{name}", __name__)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

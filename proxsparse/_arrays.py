@@ -1,0 +1,90 @@
+"""What counts as an image: dtypes, layouts, channel axes, finiteness. Every array a user gives passes through here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def as_float(array: Any, name: str = "image") -> Array:
+    """Return `array` as a native, aligned, C-contiguous float32 or float64 ndarray; the values are never rescaled.
+
+    float32 and float64 stay, float16 becomes float32, booleans and integers become float64.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be lost: give {name}.filled(value), "
+            "or the plain data with pixel_weight=0 where it is masked"
+        )
+    array = np.asarray(array)
+    kind = array.dtype.kind
+    if kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
+    if kind == "f" and array.dtype.itemsize <= 4:
+        dtype = np.float32
+    else:
+        dtype = np.float64
+    # require() copies only where layout, byte order, alignment or dtype ask for it
+    return np.require(array, dtype, ["C", "A"])
+
+
+def require_finite(array: Array, name: str = "image") -> None:
+    """Raise ValueError with the count and the first index of NaN or infinity."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+        count = int(array.size - np.count_nonzero(finite))
+        raise ValueError(f"{name} has {count} NaN or infinite values, the first at index {first}")
+
+
+def normalise_channel_axis(channel_axis: int | None, ndim: int) -> int | None:
+    """Return the channel axis as a non-negative number, and check that one to three spatial axes remain."""
+    if channel_axis is not None:
+        if isinstance(channel_axis, bool) or not isinstance(channel_axis, (int, np.integer)):
+            raise TypeError(f"channel_axis must be an integer or None, got {channel_axis!r}")
+        if not -ndim <= channel_axis < ndim:
+            raise ValueError(f"channel_axis {channel_axis} is out of range for an image of {ndim} axes")
+        channel_axis = int(channel_axis) % ndim
+    spatial = ndim - (channel_axis is not None)
+    if not 1 <= spatial <= 3:
+        raise ValueError(f"an image has 1 to 3 axes beside the channel axis, got {spatial}")
+    return channel_axis
+
+
+def to_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array:
+    """Return the view or copy with the channel axis first (after `lead` axes of its own), C-contiguous.
+
+    Gray images get a channel axis of length one: penalties and kernels see (channels, *spatial) only.
+    """
+    if channel_axis is None:
+        return array.reshape(array.shape[:lead] + (1,) + array.shape[lead:])
+    return np.ascontiguousarray(np.moveaxis(array, lead + channel_axis, lead))
+
+
+def from_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array:
+    """Undo `to_canonical`; C-contiguous."""
+    if channel_axis is None:
+        return array.reshape(array.shape[:lead] + array.shape[lead + 1 :])
+    return np.ascontiguousarray(np.moveaxis(array, lead, lead + channel_axis))
+
+
+def canonical_shape(shape: tuple[int, ...], channel_axis: int | None) -> tuple[int, ...]:
+    """Return the shape `to_canonical` gives."""
+    if channel_axis is None:
+        return (1, *shape)
+    return (shape[channel_axis], *shape[:channel_axis], *shape[channel_axis + 1 :])
+
+
+def to_4d(array: Array, lead: int = 0) -> Array:
+    """View (lead..., channels, *spatial) as (lead..., channels, planes, rows, columns)."""
+    spatial = array.shape[lead + 1 :]
+    return array.reshape(array.shape[: lead + 1] + (1,) * (3 - len(spatial)) + spatial)
+
+
+def total(array: Array) -> float:
+    """The sum in float64, in an order that depends on nothing but the shape (no BLAS)."""
+    return float(np.sum(array, dtype=np.float64))

@@ -1,0 +1,44 @@
+"""How far a solve has come: a bar where tqdm is installed, plain lines elsewhere, on standard error."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+
+class Progress:
+    """Decades of the relative gap fallen, out of those down to the tolerance."""
+
+    def __init__(self, maxiter: int, tol: float) -> None:
+        self.maxiter, self.tol = maxiter, tol
+        self.first: float | None = None
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            self.bar: Any = None
+        else:
+            self.bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}")
+
+    def show(self, nit: int, rel_gap: float) -> None:
+        """Show a check."""
+        text = f"iteration {nit}, relative gap {rel_gap:.2e}"
+        if self.bar is None:
+            sys.stderr.write(text + "\n")
+            return
+        self.bar.set_postfix_str(text, refresh=False)
+        self.bar.n = round(100 * self._share(rel_gap))
+        self.bar.refresh()
+
+    def _share(self, rel_gap: float) -> float:
+        if rel_gap <= self.tol:
+            return 1.0
+        if self.tol == 0 or not math.isfinite(rel_gap):
+            return 0.0
+        self.first = max(self.first or 0.0, rel_gap)
+        return max(0.0, math.log(self.first / rel_gap) / math.log(self.first / self.tol))
+
+    def close(self) -> None:
+        """End the display."""
+        if self.bar is not None:
+            self.bar.close()

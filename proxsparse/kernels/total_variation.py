@@ -1,0 +1,341 @@
+"""Total variation: forward differences with Neumann edges, and the Chambolle-Pock sweep in place.
+
+The dual of an image (C, D, H, W) is three images pz, py, px, one an axis; where an axis has one sample its
+differences are zero and its dual is never touched.
+"""
+
+import numpy as np
+
+from ._jit import jit, jit_sum
+
+
+@jit
+def gradient(pz, py, px, x):
+    """p = D x: x[i+1] - x[i] along each axis, 0 at the last sample."""
+    channels, planes, rows, columns = x.shape
+    for c in range(channels):
+        for d in range(planes):
+            for h in range(rows):
+                row = x[c, d, h]
+                out = px[c, d, h]
+                for j in range(columns - 1):
+                    out[j] = row[j + 1] - row[j]
+                out[columns - 1] = 0
+                if rows > 1:
+                    out = py[c, d, h]
+                    if h + 1 < rows:
+                        below = x[c, d, h + 1]
+                        for j in range(columns):
+                            out[j] = below[j] - row[j]
+                    else:
+                        out[:] = 0
+                if planes > 1:
+                    out = pz[c, d, h]
+                    if d + 1 < planes:
+                        below = x[c, d + 1, h]
+                        for j in range(columns):
+                            out[j] = below[j] - row[j]
+                    else:
+                        out[:] = 0
+
+
+@jit
+def _add_adjoint_row(out, pz, py, px, c, d, h):
+    """out += (D^T p)[c, d, h], one row."""
+    columns = px.shape[3]
+    row = px[c, d, h]
+    # Neumann edge: the dual of the last difference takes no part.
+    for j in range(columns - 1):
+        out[j] -= row[j]
+    for j in range(1, columns):
+        out[j] += row[j - 1]
+    if h + 1 < px.shape[2]:
+        row = py[c, d, h]
+        for j in range(columns):
+            out[j] -= row[j]
+    if h > 0:
+        row = py[c, d, h - 1]
+        for j in range(columns):
+            out[j] += row[j]
+    if d + 1 < px.shape[1]:
+        row = pz[c, d, h]
+        for j in range(columns):
+            out[j] -= row[j]
+    if d > 0:
+        row = pz[c, d - 1, h]
+        for j in range(columns):
+            out[j] += row[j]
+
+
+@jit
+def add_adjoint(out, pz, py, px):
+    """out += D^T p, the negative divergence."""
+    channels, planes, rows, _ = out.shape
+    for c in range(channels):
+        for d in range(planes):
+            for h in range(rows):
+                _add_adjoint_row(out[c, d, h], pz, py, px, c, d, h)
+
+
+@jit
+def _shrink_row(s, pz, py, px, d, h, radius):
+    """Scale the dual vectors of one row of pixels into the ball; s is scratch."""
+    channels, planes, rows, columns = px.shape
+    s[:] = 0
+    for c in range(channels):
+        row = px[c, d, h]
+        for j in range(columns):
+            s[j] += row[j] * row[j]
+        if rows > 1:
+            row = py[c, d, h]
+            for j in range(columns):
+                s[j] += row[j] * row[j]
+        if planes > 1:
+            row = pz[c, d, h]
+            for j in range(columns):
+                s[j] += row[j] * row[j]
+    floor = radius if radius > 0 else px.dtype.type(1)
+    for j in range(columns):
+        length = np.sqrt(s[j])
+        s[j] = radius / (length if length > floor else floor)
+    for c in range(channels):
+        row = px[c, d, h]
+        for j in range(columns):
+            row[j] *= s[j]
+        if rows > 1:
+            row = py[c, d, h]
+            for j in range(columns):
+                row[j] *= s[j]
+        if planes > 1:
+            row = pz[c, d, h]
+            for j in range(columns):
+                row[j] *= s[j]
+
+
+@jit
+def project(pz, py, px, radius):
+    """Scale the dual vector of each pixel (all axes and channels together) to a length of at most radius."""
+    _, planes, rows, columns = px.shape
+    s = np.empty(columns, px.dtype)
+    for d in range(planes):
+        for h in range(rows):
+            _shrink_row(s, pz, py, px, d, h, radius)
+
+
+@jit
+def _step_row(p, after, before, sigma):
+    for j in range(p.size):
+        p[j] += sigma * (after[j] - before[j])
+
+
+@jit
+def _step_rows(pz, py, px, xbar, d, h, sigma):
+    """p += sigma K xbar at one row of pixels."""
+    channels, planes, rows, _ = xbar.shape
+    for c in range(channels):
+        row = xbar[c, d, h]
+        _step_row(px[c, d, h, :-1], row[1:], row[:-1], sigma)
+        if h + 1 < rows:
+            _step_row(py[c, d, h], xbar[c, d, h + 1], row, sigma)
+        if d + 1 < planes:
+            _step_row(pz[c, d, h], xbar[c, d + 1, h], row, sigma)
+
+
+@jit
+def _step_row_clipped(p, after, before, sigma, radius):
+    for j in range(p.size):
+        v = p[j] + sigma * (after[j] - before[j])
+        v = v if v < radius else radius
+        p[j] = v if v > -radius else -radius
+
+
+@jit
+def _step_rows_clipped(pz, py, px, xbar, d, h, sigma, radius):
+    """p = clip(p + sigma K xbar, -radius, radius) at one row of pixels."""
+    channels, planes, rows, _ = xbar.shape
+    for c in range(channels):
+        row = xbar[c, d, h]
+        _step_row_clipped(px[c, d, h, :-1], row[1:], row[:-1], sigma, radius)
+        if h + 1 < rows:
+            _step_row_clipped(py[c, d, h], xbar[c, d, h + 1], row, sigma, radius)
+        if d + 1 < planes:
+            _step_row_clipped(pz[c, d, h], xbar[c, d + 1, h], row, sigma, radius)
+
+
+@jit
+def _dual_row(py, px, row, below, sigma, radius):
+    """The isotropic dual step of one row of a gray image that has a row below it."""
+    last = row.size - 1
+    floor = radius if radius > 0 else row.dtype.type(1)
+    for j in range(last):
+        a = py[j] + sigma * (below[j] - row[j])
+        b = px[j] + sigma * (row[j + 1] - row[j])
+        length = np.sqrt(a * a + b * b)
+        scale = radius / (length if length > floor else floor)
+        py[j] = scale * a
+        px[j] = scale * b
+    v = py[last] + sigma * (below[last] - row[last])
+    v = v if v < radius else radius
+    py[last] = v if v > -radius else -radius
+
+
+@jit
+def _adjoint_row(s, above, py, px):
+    """s = (K^T p) of one row of a gray image that has rows above and below it."""
+    last = s.size - 1
+    if last == 0:
+        s[0] = above[0] - py[0]
+        return
+    s[0] = above[0] - py[0] - px[0]
+    for j in range(1, last):
+        s[j] = (above[j] - py[j]) + (px[j - 1] - px[j])
+    s[last] = above[last] - py[last] + px[last - 1]
+
+
+@jit
+def _primal_row(x, xbar, s, y, soft, lo, hi, steps):
+    """x and xbar after the proximal step; s = K^T p. steps = tau, sigma, theta, 1 / (1 + tau)."""
+    tau, theta, inverse = steps[0], steps[2], steps[3]
+    zero = x.dtype.type(0)
+    cut = tau * soft * inverse
+    for j in range(x.size):
+        v = (x[j] + tau * (y[j] - s[j])) * inverse
+        # soft-thresholding, then the bounds
+        above = v - cut
+        below = v + cut
+        v = (above if above > zero else zero) + (below if below < zero else zero)
+        v = v if v > lo else lo
+        v = v if v < hi else hi
+        xbar[j] = v + theta * (v - x[j])
+        x[j] = v
+
+
+@jit
+def sweep(x, xbar, pz, py, px, y, isotropic, radius, soft, lo, hi, steps):
+    """Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
+
+    steps[k] = tau, sigma, theta, 1 / (1 + tau) of iteration k. Row by row: the dual row needs the old extrapolation
+    of its own and of later rows, the primal row the new dual of its own and of earlier rows.
+    """
+    channels, planes, rows, columns = x.shape
+    gray = channels == 1 and planes == 1
+    s = np.empty(columns, x.dtype)
+    for k in range(steps.shape[0]):
+        sigma = steps[k, 1]
+        for d in range(planes):
+            for h in range(rows):
+                if isotropic and gray and h + 1 < rows:
+                    _dual_row(py[0, 0, h], px[0, 0, h], xbar[0, 0, h], xbar[0, 0, h + 1], sigma, radius)
+                elif isotropic:
+                    _step_rows(pz, py, px, xbar, d, h, sigma)
+                    _shrink_row(s, pz, py, px, d, h, radius)
+                else:
+                    _step_rows_clipped(pz, py, px, xbar, d, h, sigma, radius)
+                for c in range(channels):
+                    if gray and 0 < h < rows - 1:
+                        _adjoint_row(s, py[0, 0, h - 1], py[0, 0, h], px[0, 0, h])
+                    else:
+                        s[:] = 0
+                        _add_adjoint_row(s, pz, py, px, c, d, h)
+                    _primal_row(x[c, d, h], xbar[c, d, h], s, y[c, d, h], soft, lo, hi, steps[k])
+
+
+@jit_sum
+def gap(x, pz, py, px, isotropic, radius):
+    """Sums (radius h(Kx) - <p, Kx>, radius h(Kx)) in float64; no term of the first is negative for a feasible p."""
+    channels, planes, rows, columns = x.shape
+    square = np.empty(columns)
+    dot = np.empty(columns)
+    gap_total = 0.0
+    value_total = 0.0
+    for d in range(planes):
+        for h in range(rows):
+            square[:] = 0.0
+            dot[:] = 0.0
+            for c in range(channels):
+                row = x[c, d, h]
+                _accumulate(square[:-1], dot[:-1], row[1:], row[:-1], px[c, d, h], isotropic)
+                if h + 1 < rows:
+                    _accumulate(square, dot, x[c, d, h + 1], row, py[c, d, h], isotropic)
+                if d + 1 < planes:
+                    _accumulate(square, dot, x[c, d + 1, h], row, pz[c, d, h], isotropic)
+            row_gap = 0.0
+            row_value = 0.0
+            for j in range(columns):
+                length = radius * (np.sqrt(square[j]) if isotropic else square[j])
+                row_value += length
+                row_gap += length - dot[j]
+            value_total += row_value
+            gap_total += row_gap
+    return gap_total, value_total
+
+
+@jit_sum
+def _accumulate(square, dot, after, before, p, isotropic):
+    for j in range(square.size):
+        difference = np.float64(after[j]) - np.float64(before[j])
+        dot[j] += difference * p[j]
+        square[j] += difference * difference if isotropic else abs(difference)
+
+@jit
+def _root(label, i):
+    while label[i] != i:
+        label[i] = label[label[i]]
+        i = label[i]
+    return i
+
+
+@jit
+def _join(label, i, j):
+    i, j = _root(label, i), _root(label, j)
+    if i < j:
+        label[j] = i
+    else:
+        label[i] = j
+
+
+@jit
+def flatten(x, label, pz, py, px, isotropic, least):
+    """Replace x by its mean over each region joined by differences whose dual is shorter than least; label is scratch.
+
+    Isotropic: a pixel's vector (over all channels) speaks for all its differences; anisotropic: each number for its own.
+    """
+    channels, planes, rows, columns = x.shape
+    size = planes * rows * columns
+    sums = np.empty(size)
+    counts = np.empty(size, np.int64)
+    for c in range(channels):
+        for i in range(size):
+            label[i] = i
+            sums[i] = 0.0
+            counts[i] = 0
+        for d in range(planes):
+            for h in range(rows):
+                for j in range(columns):
+                    i = (d * rows + h) * columns + j
+                    length = 0.0
+                    if isotropic:
+                        for k in range(channels):
+                            length += np.float64(px[k, d, h, j]) ** 2
+                            if rows > 1:
+                                length += np.float64(py[k, d, h, j]) ** 2
+                            if planes > 1:
+                                length += np.float64(pz[k, d, h, j]) ** 2
+                        length = np.sqrt(length)
+                    if j + 1 < columns and (length if isotropic else abs(px[c, d, h, j])) < least:
+                        _join(label, i, i + 1)
+                    if h + 1 < rows and (length if isotropic else abs(py[c, d, h, j])) < least:
+                        _join(label, i, i + columns)
+                    if d + 1 < planes and (length if isotropic else abs(pz[c, d, h, j])) < least:
+                        _join(label, i, i + rows * columns)
+        flat = x[c].reshape(-1)
+        for i in range(size):
+            label[i] = _root(label, i)
+            # from the first value on: a region that is flat already keeps it exactly
+            sums[label[i]] += np.float64(flat[i]) - np.float64(flat[label[i]])
+            counts[label[i]] += 1
+        for i in range(size):
+            if label[i] == i:
+                flat[i] += sums[i] / counts[i]
+        for i in range(size):
+            flat[i] = flat[label[i]]

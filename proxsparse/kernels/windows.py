@@ -1,0 +1,225 @@
+"""Overlapping windows: the groups are never listed, only walked over.
+
+The dual p[o, c, a, b, i] is the copy of pixel (a sd + od, b sh + oh, i sw + ow) of channel c held by window (a, b, i),
+o = (od kh + oh) kw + ow. Copies outside the image are zero and stay zero.
+"""
+
+import numpy as np
+
+from ._jit import jit, jit_sum
+
+
+@jit
+def _fitting(columns, windows, ow, sw):
+    """How many windows of a row have their offset ow inside the image."""
+    return min(windows, (columns - ow + sw - 1) // sw)
+
+
+@jit
+def gather(p, x, window, stride):
+    """p = K x: each window's copy of its pixels."""
+    channels, planes, rows, columns = x.shape
+    kd, kh, kw = window
+    sd, sh, sw = stride
+    p[:] = 0
+    for od in range(kd):
+        for oh in range(kh):
+            for ow in range(kw):
+                o = (od * kh + oh) * kw + ow
+                n = _fitting(columns, p.shape[4], ow, sw)
+                for c in range(channels):
+                    for a in range(p.shape[2]):
+                        for b in range(p.shape[3]):
+                            if a * sd + od < planes and b * sh + oh < rows:
+                                row = x[c, a * sd + od, b * sh + oh]
+                                out = p[o, c, a, b]
+                                for i in range(n):
+                                    out[i] = row[i * sw + ow]
+
+
+@jit
+def add_adjoint(out, p, window, stride):
+    """out += K^T p: each pixel gets the sum of its copies."""
+    channels, planes, rows, columns = out.shape
+    kd, kh, kw = window
+    sd, sh, sw = stride
+    for c in range(channels):
+        for a in range(p.shape[2]):
+            for b in range(p.shape[3]):
+                for od in range(min(kd, planes - a * sd)):
+                    for oh in range(min(kh, rows - b * sh)):
+                        row = out[c, a * sd + od, b * sh + oh]
+                        for ow in range(kw):
+                            copies = p[(od * kh + oh) * kw + ow, c, a, b]
+                            for i in range(_fitting(columns, copies.size, ow, sw)):
+                                row[i * sw + ow] += copies[i]
+
+
+@jit
+def _add_squares(s, row):
+    for i in range(s.size):
+        s[i] += row[i] * row[i]
+
+
+@jit
+def _scale(row, s):
+    for i in range(s.size):
+        row[i] *= s[i]
+
+
+@jit
+def _lengths_to_scales(s, radius):
+    floor = radius if radius > 0 else s.dtype.type(1)
+    for i in range(s.size):
+        length = np.sqrt(s[i])
+        s[i] = radius / (length if length > floor else floor)
+
+
+@jit
+def project_l2(p, radius):
+    """Scale each group to a Euclidean length of at most radius."""
+    s = np.empty(p.shape[4], p.dtype)
+    for a in range(p.shape[2]):
+        for b in range(p.shape[3]):
+            s[:] = 0
+            for o in range(p.shape[0]):
+                for c in range(p.shape[1]):
+                    _add_squares(s, p[o, c, a, b])
+            _lengths_to_scales(s, radius)
+            for o in range(p.shape[0]):
+                for c in range(p.shape[1]):
+                    _scale(p[o, c, a, b], s)
+
+
+@jit
+def project_l1(p, radius):
+    """Project each group on the l1 ball of that radius (Michelot 1986: thresholds rise until none is overshot)."""
+    zero = p.dtype.type(0)
+    for a in range(p.shape[2]):
+        for b in range(p.shape[3]):
+            for i in range(p.shape[4]):
+                total = 0.0
+                active = 0
+                for o in range(p.shape[0]):
+                    for c in range(p.shape[1]):
+                        total += abs(p[o, c, a, b, i])
+                        active += 1
+                if total <= radius:
+                    continue
+                cut = 0.0
+                while True:
+                    following = max((total - radius) / active, cut)
+                    total = 0.0
+                    count = 0
+                    for o in range(p.shape[0]):
+                        for c in range(p.shape[1]):
+                            v = abs(p[o, c, a, b, i])
+                            if v > following:
+                                total += v
+                                count += 1
+                    cut = following
+                    if count == active or count == 0:
+                        break
+                    active = count
+                threshold = p.dtype.type(cut)
+                for o in range(p.shape[0]):
+                    for c in range(p.shape[1]):
+                        v = p[o, c, a, b, i]
+                        above = v - threshold
+                        below = v + threshold
+                        p[o, c, a, b, i] = (above if above > zero else zero) + (below if below < zero else zero)
+
+
+@jit
+def _step_and_add_squares(row, s, pixels, sigma):
+    for i in range(row.size):
+        v = row[i] + sigma * pixels[i]
+        row[i] = v
+        s[i] += v * v
+
+
+@jit
+def _scale_and_scatter(row, out, s):
+    for i in range(row.size):
+        v = row[i] * s[i]
+        row[i] = v
+        out[i] += v
+
+
+@jit
+def dual_step(out, p, xbar, window, stride, sigma, radius):
+    """p = project(p + sigma K xbar) in l2 and out += K^T p, one pass over the windows."""
+    channels, planes, rows, columns = xbar.shape
+    kd, kh, kw = window
+    sd, sh, sw = stride
+    windows = p.shape[4]
+    s = np.empty(windows, p.dtype)
+    for a in range(p.shape[2]):
+        for b in range(p.shape[3]):
+            s[:] = 0
+            for od in range(min(kd, planes - a * sd)):
+                for oh in range(min(kh, rows - b * sh)):
+                    for ow in range(kw):
+                        n = _fitting(columns, windows, ow, sw)
+                        for c in range(channels):
+                            copies = p[(od * kh + oh) * kw + ow, c, a, b, :n]
+                            pixels = xbar[c, a * sd + od, b * sh + oh]
+                            if sw == 1:
+                                _step_and_add_squares(copies, s, pixels[ow : ow + n], sigma)
+                            else:
+                                for i in range(n):
+                                    v = copies[i] + sigma * pixels[i * sw + ow]
+                                    copies[i] = v
+                                    s[i] += v * v
+            _lengths_to_scales(s, radius)
+            for od in range(min(kd, planes - a * sd)):
+                for oh in range(min(kh, rows - b * sh)):
+                    for ow in range(kw):
+                        n = _fitting(columns, windows, ow, sw)
+                        for c in range(channels):
+                            copies = p[(od * kh + oh) * kw + ow, c, a, b, :n]
+                            pixels = out[c, a * sd + od, b * sh + oh]
+                            if sw == 1:
+                                _scale_and_scatter(copies, pixels[ow : ow + n], s)
+                            else:
+                                for i in range(n):
+                                    v = copies[i] * s[i]
+                                    copies[i] = v
+                                    pixels[i * sw + ow] += v
+
+
+@jit_sum
+def gap(x, p, window, stride, l2, radius):
+    """Sums (radius h(Kx) - <p, Kx>, radius h(Kx)) in float64; h adds up group lengths (l2) or group maxima."""
+    channels, planes, rows, columns = x.shape
+    kd, kh, kw = window
+    sd, sh, sw = stride
+    windows = p.shape[4]
+    length = np.empty(windows)
+    dot = np.empty(windows)
+    gap_total = 0.0
+    value_total = 0.0
+    for a in range(p.shape[2]):
+        for b in range(p.shape[3]):
+            length[:] = 0.0
+            dot[:] = 0.0
+            for od in range(min(kd, planes - a * sd)):
+                for oh in range(min(kh, rows - b * sh)):
+                    for ow in range(kw):
+                        n = _fitting(columns, windows, ow, sw)
+                        for c in range(channels):
+                            copies = p[(od * kh + oh) * kw + ow, c, a, b]
+                            pixels = x[c, a * sd + od, b * sh + oh]
+                            for i in range(n):
+                                v = np.float64(pixels[i * sw + ow])
+                                dot[i] += v * copies[i]
+                                length[i] = length[i] + v * v if l2 else max(length[i], abs(v))
+            row_gap = 0.0
+            row_value = 0.0
+            for i in range(windows):
+                value = radius * (np.sqrt(length[i]) if l2 else length[i])
+                row_value += value
+                row_gap += value - dot[i]
+            value_total += row_value
+            gap_total += row_gap
+    return gap_total, value_total

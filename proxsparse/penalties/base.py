@@ -1,0 +1,336 @@
+"""What a penalty is: P(x) = w h(Kx), through its map K, the adjoint, the norm h and the projection on the dual ball.
+
+A subclass writes the methods with a leading underscore, on arrays (channels, *spatial); everything public,
+the sums, the proximal operator, the certificates and the solvers follow from them.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+import numbers
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .._arrays import Array, as_float, canonical_shape, from_canonical, normalise_channel_axis, require_finite, to_canonical
+from ..gram import Gram
+
+if TYPE_CHECKING:
+    from .denoising import ProxResult
+
+
+def check_weight(weight: Any) -> float:
+    """Return a valid weight as a float, else raise naming the value."""
+    if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real):
+        raise TypeError(f"weight must be a number, got {weight!r}")
+    if not (math.isfinite(weight) and weight >= 0):
+        raise ValueError(f"weight must be finite and >= 0, got {weight!r}")
+    return float(weight)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
+    return bool(a == b)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Penalty(abc.ABC):
+    """P(x) = w h(Kx) with a linear map K and a norm h; frozen and stateless.
+
+    Parameters
+    ----------
+    weight : float, optional
+        The number w >= 0 that multiplies the penalty. Left out, it is given in the call to `proxsparse.solve`.
+
+    Notes
+    -----
+    The dual of P is the set of p with ``||p||_dual <= w``, where ``||.||_dual`` is the dual norm of h: then
+    ``P(x) = max <p, Kx>``. Algebra: ``2 * p`` multiplies the weight (of a penalty without one: gives it),
+    ``p + q`` is the sum of both, ``p.of(operator)`` puts a linear map before K.
+    """
+
+    weight: float | None = None
+
+    #: P(c x) = c^degree P(x) for c > 0
+    degree: ClassVar[int] = 1
+    #: the images that cost nothing: "zero" or "constants" (of each channel)
+    null_space: ClassVar[str] = "zero"
+    #: axes of the dual before (channels, *spatial)
+    _lead: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.weight is not None:
+            object.__setattr__(self, "weight", check_weight(self.weight))
+
+    # -- what a subclass writes ------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of Kx for x of that shape; raises ValueError where the penalty does not fit the image."""
+
+    @abc.abstractmethod
+    def _analysis(self, out: Array, x: Array) -> None:
+        """out = Kx."""
+
+    @abc.abstractmethod
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        """out += K^T p; out may be float64 where p is float32."""
+
+    @abc.abstractmethod
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        """p = the nearest point with ||p||_dual <= factor w, in place and feasible in fact (see `_radius`)."""
+
+    @abc.abstractmethod
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        """(w h(Kx) - <p, Kx>, w h(Kx)), added up term by term in float64."""
+
+    @abc.abstractmethod
+    def _dual_norm(self, p: Array) -> float:
+        """The dual norm of h at p, in units of the weight: p is in the ball where it is <= w."""
+
+    @abc.abstractmethod
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        """An upper bound on ||K||^2."""
+
+    # -- what a subclass may write ---------------------------------------------------------------------------------
+
+    #: h(Kx) is piecewise linear (Chambolle-Pock then converges linearly at a held step)
+    _polyhedral = False
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        """K^T K, where a division or a fast transform inverts it."""
+        return None
+
+    def _threshold(self, shape: tuple[int, ...]) -> Any:
+        """Where P is w|x| pixel by pixel: w, a number or an array; such parts are solved inside every primal step."""
+        return None
+
+    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
+        """p = project(p + sigma K x); out += K^T p."""
+        z = np.empty_like(p)
+        self._analysis(z, x)
+        z *= p.dtype.type(sigma)
+        p += z
+        self._project(p)
+        self._add_adjoint(out, p)
+
+    def _sweep(self, x: Array, xbar: Array, p: Array, y: Array, soft: float, lo: float, hi: float, steps: Array) -> bool:
+        """Several Chambolle-Pock iterations in place for 1/2||x - y||^2 + P(x) + soft |x|_1; False where there is no such kernel."""
+        return False
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
+
+    # -- helpers for subclasses ------------------------------------------------------------------------------------
+
+    def _w(self) -> float:
+        if self.weight is None:
+            raise ValueError(f"{self!r} has no weight: give one, as in {type(self).__name__}(0.1)")
+        return self.weight
+
+    def _radius(self, p: Array, factor: float = 1.0, size: int = 1) -> Any:
+        """The ball's radius in p's dtype, less the rounding of a group of `size` numbers: feasible in fact."""
+        eps = float(np.finfo(p.dtype).eps)
+        return p.dtype.type(self._w() * factor * (1.0 - (4.0 + size / 4.0) * eps))
+
+    # -- algebra ---------------------------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[Penalty, ...]:
+        """The penalties whose sum this is; of a single penalty, itself."""
+        return (self,)
+
+    def with_weight(self, weight: float) -> Penalty:
+        """Return the same penalty with that weight."""
+        return dataclasses.replace(self, weight=weight)
+
+    def __mul__(self, factor: Any) -> Penalty:
+        if not isinstance(factor, numbers.Real):
+            return NotImplemented
+        factor = check_weight(factor)
+        return self.with_weight(factor if self.weight is None else factor * self.weight)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> Penalty:
+        from .sums import PenaltySum
+
+        if not isinstance(other, Penalty):
+            return NotImplemented
+        return PenaltySum(penalties=(*self.parts, *other.parts))
+
+    def of(self, operator: Any) -> Penalty:
+        """Return x -> P(W x) for a linear operator W: a proxsparse operator, or anything `as_operator` takes."""
+        from .composed import Composed
+
+        return Composed(self.weight, inner=self, operator=operator)
+
+    def _fields(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Penalty):
+            return NotImplemented
+        a, b = self._fields(), other._fields()
+        return all(_same(a[name], b[name]) for name in a)
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self)))
+
+    def __repr__(self) -> str:
+        """An expression that builds this penalty again (with numpy imported as np where it holds arrays)."""
+        shown = []
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if f.default is not dataclasses.MISSING and _same(value, f.default):
+                continue
+            text = f"np.array({value.tolist()!r})" if isinstance(value, np.ndarray) else repr(value)
+            shown.append(text if f.name == "weight" else f"{f.name}={text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    # -- public, on a user's arrays --------------------------------------------------------------------------------
+
+    def _canonical(self, x: Any, name: str, channel_axis: int | None) -> tuple[Array, int | None]:
+        x = as_float(x, name)
+        require_finite(x, name)
+        axis = normalise_channel_axis(channel_axis, x.ndim)
+        if x.size == 0:
+            raise ValueError(f"{name} is empty: shape {x.shape}")
+        return to_canonical(x, axis), axis
+
+    def value(self, x: Any, *, channel_axis: int | None = None) -> float:
+        """Return P(x) = w h(Kx).
+
+        Parameters
+        ----------
+        x : array_like
+            A signal, image or volume, optionally with a channel axis.
+        channel_axis : int, optional
+            The axis of the channels.
+
+        Returns
+        -------
+        float
+        """
+        x, _ = self._canonical(x, "x", channel_axis)
+        return self._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1]
+
+    def analysis(self, x: Any, *, channel_axis: int | None = None) -> Any:
+        """Return Kx, of x's dtype; where there are channels, their axis keeps its place among the image's axes.
+
+        Parameters
+        ----------
+        x : array_like
+            The image.
+        channel_axis : int, optional
+            The axis of the channels.
+        """
+        x, axis = self._canonical(x, "x", channel_axis)
+        out = np.zeros(self._dual_shape(x.shape), x.dtype)
+        self._analysis(out, x)
+        return from_canonical(out, axis, self._lead)
+
+    def _canonical_dual(self, p: Any, axis: int | None) -> Array:
+        p = as_float(p, "p")
+        require_finite(p, "p")
+        return to_canonical(p, axis, self._lead)
+
+    def adjoint(self, p: Any, shape: tuple[int, ...], *, channel_axis: int | None = None) -> Array:
+        """Return K^T p, an image of that shape, for p of the shape `analysis` gives.
+
+        Raises
+        ------
+        ValueError
+            Where p has another shape than `analysis` gives for an image of `shape`.
+        """
+        shape = tuple(shape)
+        axis = normalise_channel_axis(channel_axis, len(shape))
+        canonical = canonical_shape(shape, axis)
+        dual = self._canonical_dual(p, axis)
+        if dual.shape != self._dual_shape(canonical):
+            raise ValueError(f"p of shape {np.shape(p)} does not belong to an image of shape {shape}")
+        out = np.zeros(canonical, dual.dtype)
+        self._add_adjoint(out, dual)
+        return from_canonical(out, axis)
+
+    def project(self, p: Any, *, channel_axis: int | None = None) -> Any:
+        """Return the point nearest to p with ||p||_dual <= w, less a few rounding errors so that it is inside in fact.
+
+        Parameters
+        ----------
+        p : array_like
+            A dual, of the shape `analysis` gives.
+        channel_axis : int, optional
+            The axis of the channels in the image p belongs to.
+        """
+        axis = None if channel_axis is None else channel_axis % (np.ndim(p) - self._lead)
+        dual = self._canonical_dual(p, axis).copy()
+        self._project(dual)
+        return from_canonical(dual, axis, self._lead)
+
+    def dual_norm(self, p: Any, *, channel_axis: int | None = None) -> float:
+        """Return the dual norm of h at p; p certifies where it is at most the weight."""
+        axis = None if channel_axis is None else channel_axis % (np.ndim(p) - self._lead)
+        return self._dual_norm(self._canonical_dual(p, axis))
+
+    def prox(
+        self,
+        v: Any,
+        step: float = 1.0,
+        *,
+        bounds: Any = None,
+        channel_axis: int | None = None,
+        tol: float = 1e-8,
+        maxiter: int = 10000,
+        full_output: bool = False,
+    ) -> Array | ProxResult:
+        """Return argmin over x of 1/2 ||x - v||^2 + step P(x), within bounds where given.
+
+        Closed where a formula exists (L1), otherwise the fast gradient projection on the dual (Beck & Teboulle,
+        IEEE TIP 2009, sections 4 and 5) until the relative duality gap is at most `tol`.
+
+        Parameters
+        ----------
+        v : array_like
+            The image.
+        step : float
+            Multiplies the weight; >= 0.
+        bounds : pair, optional
+            (lo, hi), each None, a number or an array of v's shape.
+        channel_axis : int, optional
+            The axis of the channels.
+        tol : float
+            Relative duality gap; a value below the rounding floor of the dtype ends at maxiter.
+        maxiter : int
+            Most dual steps taken.
+        full_output : bool
+            Return a `ProxResult` with x, its dual, gap, rel_gap and nit instead of x alone.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where maxiter was reached with a larger gap.
+        """
+        from .denoising import prox
+
+        return prox(self, v, step, bounds, channel_axis, tol, maxiter, full_output)
+
+    def max_weight(self, y: Any, *, channel_axis: int | None = None) -> float:
+        """Return a weight from which on the solution of the denoising problem is trivial: y's projection on the null space.
+
+        The least such weight for L1, for 1-D total variation and for an impulse under windows; otherwise a certified
+        upper bound on it: the dual norm of the least-norm p with ``K^T p = y - projection of y``. The penalty's own
+        weight plays no part; of a sum it is the number that multiplies the sum.
+
+        Raises
+        ------
+        ValueError
+            Where no such p is known (a penalty `of` an operator alone).
+        """
+        from .denoising import max_weight
+
+        y, _ = self._canonical(y, "y", channel_axis)
+        return max_weight(self, y.astype(np.float64))

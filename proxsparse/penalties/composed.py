@@ -1,0 +1,67 @@
+"""A penalty after a linear operator: P(W x)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array
+from ..operators import Operator, as_operator
+from .base import Penalty
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Composed(Penalty):
+    """P(W x): made by ``penalty.of(operator)``. Where the image has channels, W works on each by itself."""
+
+    inner: Penalty = None  # type: ignore[assignment]
+    operator: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.operator, Operator):
+            object.__setattr__(self, "operator", as_operator(self.operator))
+        object.__setattr__(self, "inner", dataclasses.replace(self.inner, weight=self.weight))
+
+    @property
+    def _lead(self) -> int:  # type: ignore[override]
+        return self.inner._lead
+
+    @property
+    def _polyhedral(self) -> bool:  # type: ignore[override]
+        return self.inner._polyhedral
+
+    def __repr__(self) -> str:
+        return f"{self.inner!r}.of({self.operator!r})"
+
+    def _out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], *self.operator.output_shape(shape[1:]))
+
+    def _forward(self, x: Array) -> Array:
+        return np.stack([np.asarray(self.operator.forward(c)) for c in x]).astype(x.dtype, copy=False)
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.inner._dual_shape(self._out_shape(shape))
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        self.inner._analysis(out, self._forward(x))
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        image = np.zeros(self._out_shape(out.shape), out.dtype)
+        self.inner._add_adjoint(image, p)
+        for channel, part in zip(out, image, strict=True):
+            channel += self.operator.adjoint(part, out.shape[1:])
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        self.inner._project(p, factor)
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        return self.inner._gap(self._forward(x.astype(np.float64, copy=False)), p)
+
+    def _dual_norm(self, p: Array) -> float:
+        return self.inner._dual_norm(p)
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return float(self.operator.norm_squared(shape[1:]) * self.inner._norm_squared(self._out_shape(shape)))

@@ -1,0 +1,209 @@
+"""The denoising problem every proximal operator is, its certificate and its fast dual gradient.
+
+minimise over x:  1/2 sum_j m_j (x_j - y_j)^2 + sum_i w_i h_i(K_i x)   subject to  lo <= x <= hi,    m > 0
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._arrays import Array, as_float, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
+from .._bounds import canonical_bounds
+from ..kernels import pointwise
+from ..result import ConvergenceWarning
+from .base import Penalty, check_weight
+from .stack import Stack
+
+#: what a solver yields: the primal and the dual it vouches for; and is sent: how many iterations to go on
+Steps = Generator[tuple[Array, Array], int, None]
+
+
+class Denoising:
+    """The problem above on arrays (channels, *spatial).
+
+    Parts that are w|x| pixel by pixel need no dual of their own: each primal step solves them with the data and the
+    bounds, in closed form. `rest` holds the other parts; a dual is a flat vector over `rest`.
+    """
+
+    def __init__(self, y: Array, parts: Sequence[Penalty], m: Array | None = None, lo: Any = None, hi: Any = None) -> None:
+        self.y, self.m = y, m
+        self.lo = -math.inf if lo is None else lo
+        self.hi = math.inf if hi is None else hi
+        self.pointwise = tuple(q for q in parts if q._threshold(y.shape) is not None)
+        self.rest = Stack([q for q in parts if q._threshold(y.shape) is None], y.shape)
+        self.soft: Any = sum((q._threshold(y.shape) for q in self.pointwise), 0.0)
+        self.mu = 1.0 if m is None else float(m.min())
+        #: every number that the primal step needs is the same for all pixels
+        self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
+
+    def primal_step(self, v: Array, tau: float) -> Array:
+        """argmin over x of 1/2 ||x - v||^2 + tau (data + w|x|) within bounds, of v's dtype."""
+        scalar = v.dtype.type
+        m = scalar(1) if self.m is None else self.m
+        inverse = 1 / (1 + scalar(tau) * m)
+        x = (v + scalar(tau) * m * self.y) * inverse
+        return self._threshold_and_clip(x, tau * self.soft * inverse)
+
+    def _threshold_and_clip(self, x: Array, cut: Any) -> Array:
+        if np.any(self.soft):
+            x = np.sign(x) * np.maximum(np.abs(x) - cut, 0)
+        return np.clip(x, self.lo, self.hi).astype(self.y.dtype, copy=False)
+
+    def induced(self, p: Array) -> Array:
+        """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
+        return self._induced(self._unconstrained(p))
+
+    def _unconstrained(self, p: Array) -> Array:
+        # from float64 on: the certificate sees no rounding of float32
+        ktp = self.rest.adjoint(p)
+        return self.y - (ktp if self.m is None else ktp / self.m)
+
+    def _induced(self, u: Array) -> Array:
+        x = u if not np.any(self.soft) else np.sign(u) * np.maximum(np.abs(u) - self._per_weight(self.soft), 0)
+        return np.clip(x, self.lo, self.hi)
+
+    def _per_weight(self, value: Any) -> Any:
+        return value if self.m is None else value / self.m
+
+    def gap(self, x: Array, p: Array) -> tuple[float, float, list[float]]:
+        """Duality gap of x and p, the data term and the values of `rest`; every sum is of terms >= 0, in float64."""
+        parts = self.rest.gaps(x, p)
+        loss, data = self._data_gap(x, p)
+        gap = max(loss, 0.0) + sum(g for g, _ in parts)
+        return max(gap, 0.0), data, [value for _, value in parts]
+
+    def _data_gap(self, x: Array, p: Array) -> tuple[float, float]:
+        """What x loses against the induced primal in data + <K^T p, x> + w|x|, and the data term."""
+        if self.uniform:
+            flat = (a.reshape(-1) for a in (x, self.rest.adjoint(p), self.y))
+            loss, data = pointwise.data_gap(*flat, float(self.soft), float(self.lo), float(self.hi))
+            return float(loss), float(data)
+        u = self._unconstrained(p)
+        best = self._induced(u)
+        x = x.astype(np.float64, copy=False)
+        m = 1.0 if self.m is None else self.m
+        terms = 0.5 * m * (x - best) * (x + best - 2 * u) + self.soft * (np.abs(x) - np.abs(best))
+        return total(terms), 0.5 * total(m * np.square(x - self.y))
+
+    def pointwise_duals(self, x: Array, p: Array) -> list[Array]:
+        """The duals of the w|x| parts that go with x and p."""
+        u = self._unconstrained(p) * (1.0 if self.m is None else self.m)
+        subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x) * self.soft)
+        fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
+        return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]
+
+    def objective(self, data: float, rest: list[float], x: Array) -> tuple[float, list[float]]:
+        """F(x), and the values of the w|x| parts, from the sums that `gap` returned."""
+        zero = np.zeros(x.shape, x.dtype)
+        values = [q._gap(x, zero)[1] for q in self.pointwise]
+        return data + sum(rest) + sum(values), values
+
+
+def dual_fast_gradient(problem: Denoising, p: Array, *, restart: bool = True) -> Steps:
+    """Fast gradient projection on the dual (Beck & Teboulle 2009, algorithm FGP), restarted by the gradient test.
+
+    The dual is smooth with constant ||K||^2 / mu; the restart is O'Donoghue & Candes 2015, equation 13.
+    """
+    rest = problem.rest
+    scalar = p.dtype.type
+    step = problem.mu / rest.norm_squared if rest.size else 1.0
+    q, t = p.copy(), 1.0
+    ktp = np.zeros(problem.y.shape, p.dtype)
+    iterations = yield problem.induced(p).astype(p.dtype), p
+    while True:
+        for _ in range(iterations):
+            ktp[...] = 0
+            rest.add_adjoint(ktp, q)
+            x = problem.y - (ktp if problem.m is None else ktp / problem.m)
+            x = problem._threshold_and_clip(x, problem._per_weight(problem.soft))
+            previous, p = p, q.copy()
+            rest.dual_step(ktp, p, x, step)
+            change = p - previous
+            if restart and total((q - p) * change) > 0:
+                t, q = 1.0, p.copy()
+                continue
+            following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+            q = p + scalar((t - 1) / following) * change
+            t = following
+        iterations = yield problem.induced(p).astype(p.dtype), p
+
+
+class ProxResult(NamedTuple):
+    """A proximal point with its certificate: 1/2 ||x - prox||^2 <= gap."""
+
+    x: Array
+    dual: tuple[Array, ...]
+    fun: float
+    gap: float
+    rel_gap: float
+    nit: int
+
+
+def relative(gap: float, fun: float) -> float:
+    """gap / fun, 0 where both are 0."""
+    if gap == 0:
+        return 0.0
+    return gap / fun if fun > 0 else math.inf
+
+
+def prox(
+    penalty: Penalty, v: Any, step: float, bounds: Any, channel_axis: int | None, tol: float, maxiter: int, full_output: bool
+) -> Array | ProxResult:
+    """See `Penalty.prox`."""
+    v = as_float(v, "v")
+    require_finite(v, "v")
+    if v.size == 0:
+        raise ValueError(f"v is empty: shape {v.shape}")
+    axis = normalise_channel_axis(channel_axis, v.ndim)
+    lo, hi = canonical_bounds(bounds, v.shape, v.dtype, axis)
+    parts = (check_weight(step) * penalty).parts
+    problem = Denoising(to_canonical(v, axis), parts, lo=lo, hi=hi)
+    steps = dual_fast_gradient(problem, np.zeros(problem.rest.size, v.dtype))
+    x, p = next(steps)
+    nit = 0
+    while True:
+        gap, data, rest = problem.gap(x, p)
+        fun, _ = problem.objective(data, rest, x)
+        if relative(gap, fun) <= tol or nit >= maxiter:
+            break
+        n = min(maxiter - nit, max(10, nit // 10))
+        x, p = steps.send(n)
+        nit += n
+    if relative(gap, fun) > tol:
+        warnings.warn(
+            f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    result = from_canonical(x, axis)
+    # never a view of the input or of the solver's state
+    result = result.copy() if result.base is not None else result
+    if not full_output:
+        return result
+    duals = dict(zip(map(id, problem.rest.parts), problem.rest.split(p), strict=True))
+    duals.update(zip(map(id, problem.pointwise), problem.pointwise_duals(x, p), strict=True))
+    dual = tuple(from_canonical(duals[id(q)], axis, q._lead).copy() for q in parts)
+    return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
+
+
+def max_weight(penalty: Penalty, y: Array) -> float:
+    """See `Penalty.max_weight`; y is (channels, *spatial) in float64."""
+    weightless = all(q.weight is None for q in penalty.parts) or len(penalty.parts) == 1
+    parts = [q.with_weight(1.0) for q in penalty.parts] if weightless else penalty.parts
+    stack = Stack(parts, y.shape)
+    basis = stack.null_basis()
+    d = y - sum((n * (total(n * y) / total(n * n)) for n in basis), np.zeros_like(y))
+    # each part alone, and all together: whichever needs the least
+    bounds = []
+    for stacked in [stack, *(Stack([q], y.shape) for q in parts if not basis and q.null_space == "zero")]:
+        p = stacked.least_norm_dual(d)
+        if p is not None:
+            bounds.append(stacked.gauge(p))
+    if not bounds:
+        raise ValueError(f"no bound on the largest weight is known for {penalty!r}")
+    return min(bounds)

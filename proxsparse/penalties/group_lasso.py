@@ -1,0 +1,154 @@
+"""Group lasso over overlapping windows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array, to_4d
+from ..gram import Gram
+from ..kernels import windows as kernels
+from .base import Penalty
+
+Triple = tuple[int, int, int]
+
+
+def _sizes(value: Any, name: str) -> tuple[int, ...]:
+    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+    if not 1 <= len(values) <= 3 or any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in values):
+        raise TypeError(f"{name} must be one to three integers, got {value!r}")
+    if min(values) < 1:
+        raise ValueError(f"{name} must be >= 1, got {value!r}")
+    return tuple(int(v) for v in values)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class OverlappingGroupLasso(Penalty):
+    """P(x) = w sum over windows of the length of x on the window: whole regions become zero.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0.
+    window : int or tuple of int
+        Pixels along each spatial axis; one number or as many as the image has spatial axes.
+    stride : int or tuple of int
+        Distance of windows along each axis, at most the window.
+    norm : {"l2", "linf"}
+        Length of a group: Euclidean, or the largest absolute value.
+
+    Notes
+    -----
+    Windows stand on the stride's grid, as many as cover every pixel; the last ones are clipped at the border. A window
+    holds all channels of its pixels. ``K x`` copies the pixels of each window: shape (pixels of a window, *windows),
+    0 where a clipped window leaves the image. The dual ball holds each group to ``||p_g||_2 <= w`` ("l2") or
+    ``||p_g||_1 <= w`` ("linf"); ``K^T K`` is the number of windows over each pixel. Jacob, Obozinski & Vert, ICML 2009;
+    Jenatton, Audibert & Bach, JMLR 2011.
+    """
+
+    window: Any = (3, 3)
+    stride: Any = 1
+    norm: str = "l2"
+
+    _lead = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        window, stride = _sizes(self.window, "window"), _sizes(self.stride, "stride")
+        if len(stride) not in (1, len(window)) and len(window) != 1:
+            raise ValueError(f"window {self.window!r} and stride {self.stride!r} differ in their number of axes")
+        wide = np.broadcast_arrays(window, stride)
+        if (wide[1] > wide[0]).any():
+            raise ValueError(f"a stride beyond the window would leave pixels out: window {window}, stride {stride}")
+        if self.norm not in ("l2", "linf"):
+            raise ValueError(f"norm must be 'l2' or 'linf', got {self.norm!r}")
+        object.__setattr__(self, "window", window if len(window) > 1 else window[0])
+        object.__setattr__(self, "stride", stride if len(stride) > 1 else stride[0])
+
+    @property
+    def _polyhedral(self) -> bool:  # type: ignore[override]
+        return self.norm == "linf"
+
+    def _geometry(self, axes: int) -> tuple[Triple, Triple]:
+        """Window and stride along planes, rows, columns for an image of that many spatial axes."""
+        triples = []
+        for value, name in ((self.window, "window"), (self.stride, "stride")):
+            sizes = np.atleast_1d(value)
+            if len(sizes) not in (1, axes):
+                raise ValueError(f"{name} {value!r} has {len(sizes)} axes, the image {axes}")
+            sizes = np.broadcast_to(sizes, axes)
+            triples.append((1,) * (3 - axes) + tuple(int(s) for s in sizes))
+        return triples[0], triples[1]
+
+    def _counts(self, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+        """Samples, window, stride and number of windows along planes, rows and columns."""
+        axes = len(shape) - 1
+        window, stride = self._geometry(axes)
+        spatial = (1,) * (3 - axes) + shape[1:]
+        if any(k > n for k, n in zip(window, spatial, strict=True)):
+            raise ValueError(f"window {window[3 - axes :]} is larger than the image {shape[1:]}")
+        return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, window, stride, strict=True)]
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        counts = self._counts(shape)
+        size = int(np.prod([k for _, k, _, _ in counts]))
+        return (size, shape[0], *(m for _, _, _, m in counts[4 - len(shape) :]))
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        kernels.gather(to_4d(out, lead=1), to_4d(x), *self._geometry(x.ndim - 1))
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        kernels.add_adjoint(to_4d(out), to_4d(p, lead=1), *self._geometry(out.ndim - 1))
+
+    def _group_radius(self, p: Array, factor: float = 1.0) -> Any:
+        return self._radius(p, factor, size=p.shape[0] * p.shape[1])
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        project = kernels.project_l2 if self.norm == "l2" else kernels.project_l1
+        project(to_4d(p, lead=1), self._group_radius(p, factor))
+
+    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
+        if self.norm != "l2":
+            return super()._dual_step(out, p, x, sigma)
+        geometry = self._geometry(x.ndim - 1)
+        kernels.dual_step(to_4d(out), to_4d(p, lead=1), to_4d(x), *geometry, p.dtype.type(sigma), self._group_radius(p))
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        geometry = self._geometry(x.ndim - 1)
+        gap, value = kernels.gap(to_4d(x), to_4d(p, lead=1), *geometry, self.norm == "l2", self._w())
+        return float(gap), float(value)
+
+    def _group_norms(self, p: Array) -> Array:
+        if self.norm == "l2":
+            return np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)))  # type: ignore[no-any-return]
+        return np.abs(p).sum(axis=(0, 1), dtype=np.float64)  # type: ignore[no-any-return]
+
+    def _dual_norm(self, p: Array) -> float:
+        return float(self._group_norms(p).max())
+
+    def _cover(self, shape: tuple[int, ...]) -> Array:
+        """The number of windows over each pixel."""
+        cover: Any = 1.0
+        counts = self._counts(shape)[4 - len(shape) :]
+        for axis, (n, k, s, m) in enumerate(counts):
+            over = np.zeros(n)
+            for i in range(m):
+                over[i * s : i * s + k] += 1
+            cover = cover * over.reshape([n if a == axis else 1 for a in range(len(counts))])
+        return np.asarray(cover)
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return float(self._cover(shape).max())
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("pixel", self._cover(shape))
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        inside = self._group_norms(p) < (1.0 - margin) * self._w()
+        copies = np.zeros(self._dual_shape((1, *x.shape[1:])))
+        copies[:] = inside
+        touched = np.zeros((1, *x.shape[1:]))
+        self._add_adjoint(touched, copies)
+        x[:, touched[0] > 0] = 0

@@ -1,0 +1,91 @@
+"""The L1 norm."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array, as_float, require_finite, total
+from ..gram import Gram
+from ..kernels import pointwise
+from .base import Penalty
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class L1(Penalty):
+    """P(x) = w sum_i a_i |x_i|: single pixels become zero.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0.
+    pixel_weight : array_like, optional
+        a_i >= 0, of the image's shape without its channel axis; 1 by default. Never modified, copied.
+
+    Notes
+    -----
+    K is the identity, the dual ball is ``|p_i| <= w a_i``, and the proximal operator is soft-thresholding,
+    ``sign(v_i) max(|v_i| - step w a_i, 0)`` (Donoho, IEEE Trans. Inf. Theory 1995). Channels are separate.
+    """
+
+    pixel_weight: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pixel_weight is None:
+            return
+        a = as_float(self.pixel_weight, "pixel_weight").astype(np.float64)
+        require_finite(a, "pixel_weight")
+        if (a < 0).any():
+            raise ValueError(f"pixel_weight must be >= 0, got {a.min()}")
+        a.flags.writeable = False
+        object.__setattr__(self, "pixel_weight", a)
+
+    _polyhedral = True
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self.pixel_weight is not None and self.pixel_weight.shape != shape[1:]:
+            raise ValueError(f"pixel_weight of L1 has shape {self.pixel_weight.shape}, the image {shape[1:]}")
+        return shape
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        out[...] = x
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        out += p
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        radius = self._radius(p, factor)
+        if self.pixel_weight is None:
+            pointwise.clip(p.reshape(-1), radius)
+        else:
+            radii = (radius * self.pixel_weight).astype(p.dtype)
+            np.clip(p, -radii, radii, out=p)
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        if self.pixel_weight is None:
+            gap, value = pointwise.l1_gap(x.reshape(-1), p.reshape(-1), self._w())
+            return float(gap), float(value)
+        terms = self._w() * self.pixel_weight * np.abs(x)
+        return total(terms - x.astype(np.float64) * p), total(terms)
+
+    def _dual_norm(self, p: Array) -> float:
+        size = np.abs(p, dtype=np.float64) if p.dtype != np.float64 else np.abs(p)
+        if self.pixel_weight is not None:
+            free = np.where(size > 0, np.inf, 0.0)
+            size = np.divide(size, self.pixel_weight, out=free, where=self.pixel_weight > 0)
+        return float(size.max())
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return 1.0
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("uniform", 1.0)
+
+    def _threshold(self, shape: tuple[int, ...]) -> Any:
+        return self._w() if self.pixel_weight is None else self._w() * self.pixel_weight
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        x[np.abs(p) < (1.0 - margin) * np.asarray(self._threshold(x.shape))] = 0

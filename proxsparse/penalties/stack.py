@@ -1,0 +1,102 @@
+"""The parts of a penalty on images of one shape, their maps stacked: what the solvers see.
+
+The dual of all parts is one flat vector, so that an algorithm's arithmetic is written once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from .._arrays import Array
+from ..gram import Gram
+from .base import Penalty
+
+
+class Stack:
+    """h(Kx) = sum_i w_i h_i(K_i x) for images (channels, *spatial) of one shape."""
+
+    def __init__(self, parts: Sequence[Penalty], shape: tuple[int, ...]) -> None:
+        self.parts = tuple(parts)
+        self.shape = shape
+        self.dual_shapes = [q._dual_shape(shape) for q in self.parts]
+        self.offsets = np.cumsum([0, *(math.prod(s) for s in self.dual_shapes)]).tolist()
+        self.size: int = self.offsets[-1]
+        self.norm_squared = sum(q._norm_squared(shape) for q in self.parts)
+        self.polyhedral = all(q._polyhedral for q in self.parts)
+
+    def split(self, p: Array) -> list[Array]:
+        """Views of the parts' duals in the flat p."""
+        bounds = zip(self.offsets[:-1], self.offsets[1:], self.dual_shapes, strict=True)
+        return [p[a:b].reshape(s) for a, b, s in bounds]
+
+    def analysis(self, x: Array) -> Array:
+        """Kx, flat."""
+        out = np.zeros(self.size, x.dtype)
+        for q, z in zip(self.parts, self.split(out), strict=True):
+            q._analysis(z, x)
+        return out
+
+    def add_adjoint(self, out: Array, p: Array) -> Array:
+        """out += K^T p; returns out."""
+        for q, dual in zip(self.parts, self.split(p), strict=True):
+            q._add_adjoint(out, dual)
+        return out
+
+    def adjoint(self, p: Array) -> Array:
+        """K^T p in float64."""
+        return self.add_adjoint(np.zeros(self.shape), p)
+
+    def project(self, p: Array, factor: float = 1.0) -> Array:
+        """Project each part of p on its ball, scaled by factor, in place; returns p."""
+        for q, dual in zip(self.parts, self.split(p), strict=True):
+            q._project(dual, factor)
+        return p
+
+    def dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
+        """p = project(p + sigma K x); out = K^T p."""
+        out[...] = 0
+        for q, dual in zip(self.parts, self.split(p), strict=True):
+            q._dual_step(out, dual, x, sigma)
+
+    def gaps(self, x: Array, p: Array) -> list[tuple[float, float]]:
+        """For each part (w h(Kx) - <p, Kx>, w h(Kx)) in float64."""
+        return [q._gap(x, dual) for q, dual in zip(self.parts, self.split(p), strict=True)]
+
+    def gauge(self, p: Array) -> float:
+        """The least t with p in t times the ball of each part; infinite where a part of weight 0 has a dual."""
+        largest = 0.0
+        for q, dual in zip(self.parts, self.split(p), strict=True):
+            norm = q._dual_norm(dual)
+            if norm > 0:
+                largest = max(largest, norm / q._w() if q._w() > 0 else math.inf)
+        return largest
+
+    def gram(self) -> Gram | None:
+        """K^T K where it can be inverted exactly."""
+        total: Gram | None = Gram("uniform", 0.0)
+        for q in self.parts:
+            gram = q._gram(self.shape)
+            total = None if total is None or gram is None else total + gram
+        return total
+
+    def null_basis(self) -> list[Array]:
+        """A basis of the images that cost nothing (the null spaces of the parts are nested)."""
+        if any(q.null_space == "zero" for q in self.parts):
+            return []
+        return list(np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape))
+
+    def least_norm_dual(self, d: Array) -> Array | None:
+        """A p with K^T p = d (d orthogonal to the null space), the one of least norm where K^T K inverts; None where unknown."""
+        gram = self.gram()
+        if gram is not None:
+            return self.analysis(gram.solve(d))
+        for i, q in enumerate(self.parts):
+            gram = q._gram(self.shape)
+            if gram is not None and q.null_space == "zero":
+                p = np.zeros(self.size)
+                q._analysis(self.split(p)[i], gram.solve(d))
+                return p
+        return None

@@ -1,0 +1,101 @@
+"""Total variation."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array, to_4d
+from ..gram import Gram
+from ..kernels import pointwise
+from ..kernels import total_variation as kernels
+from .base import Penalty
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class TotalVariation(Penalty):
+    """P(x) = w sum of the lengths of the forward differences of x: images become piecewise flat.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0, in units of the image.
+    isotropic : bool
+        True: the sum over pixels of ``sqrt(sum of squared differences)``, over all axes and channels together, so that
+        edges of the channels fall in the same places. False: the sum of ``|difference|``; channels are then separate.
+
+    Notes
+    -----
+    ``K x`` has shape (axes, *image shape): ``x[i+1] - x[i]`` along each spatial axis, 0 at the last sample (Neumann
+    edge). The dual ball holds each pixel's vector to a length of w (isotropic) or each number to ``|p| <= w``.
+    ``||K||^2 <= 4`` per axis. Rudin, Osher & Fatemi, Physica D 1992; Chambolle, J. Math. Imaging Vis. 2004.
+    """
+
+    isotropic: bool = True
+
+    null_space = "constants"
+    _lead = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "isotropic", bool(self.isotropic))
+
+    @property
+    def _polyhedral(self) -> bool:  # type: ignore[override]
+        return not self.isotropic
+
+    @staticmethod
+    def _planes(p: Array) -> list[Array]:
+        """The duals along planes, rows, columns; an axis the image lacks gets a stand-in that is never touched."""
+        p = to_4d(p, lead=1)
+        return [p[-1]] * (3 - len(p)) + list(p)
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (len(shape) - 1, *shape)
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        out[...] = 0
+        kernels.gradient(*self._planes(out), to_4d(x))
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        kernels.add_adjoint(to_4d(out), *self._planes(p))
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        if self.isotropic:
+            kernels.project(*self._planes(p), self._radius(p, factor, size=p.shape[0] * p.shape[1]))
+        else:
+            pointwise.clip(p.reshape(-1), self._radius(p, factor))
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        gap, value = kernels.gap(to_4d(x), *self._planes(p), self.isotropic, self._w())
+        return float(gap), float(value)
+
+    def _dual_norm(self, p: Array) -> float:
+        if not self.isotropic:
+            return float(np.abs(p).max())
+        return float(np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)).max()))
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return sum((2.0 * np.cos(np.pi / (2 * n))) ** 2 for n in shape[1:]) or 1.0
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        eigenvalues: Any = 0.0
+        for axis, n in enumerate(shape[1:]):
+            one = (2.0 * np.sin(np.pi * np.arange(n) / (2 * n))) ** 2
+            eigenvalues = eigenvalues + one.reshape([n if a == axis else 1 for a in range(len(shape) - 1)])
+        return Gram("dct", eigenvalues)
+
+    def _sweep(self, x: Array, xbar: Array, p: Array, y: Array, soft: float, lo: float, hi: float, steps: Array) -> bool:
+        scalar = x.dtype.type
+        size = p.shape[0] * p.shape[1] if self.isotropic else 1
+        kernels.sweep(
+            to_4d(x), to_4d(xbar), *self._planes(p), to_4d(y), self.isotropic, self._radius(p, size=size),
+            scalar(soft), scalar(lo), scalar(hi), steps,
+        )  # fmt: skip
+        return True
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        label = np.empty(x[0].size, np.int64)
+        kernels.flatten(to_4d(x), label, *self._planes(p), self.isotropic, (1.0 - margin) * self._w())

@@ -1,0 +1,339 @@
+"""The one problem every call solves, its objective and its certificate.
+
+minimise over x:  F(x) = D(A x; y) + sum_i w_i P_i(x)   subject to  lo <= x <= hi
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ._arrays import Array, from_canonical, to_canonical, total
+from .data_terms import LeastSquares
+from .gram import Gram
+from .operators import Operator
+from .penalties.base import Penalty
+from .penalties.denoising import Denoising, relative
+from .penalties.stack import Stack
+
+
+@dataclasses.dataclass
+class Certificate:
+    """A primal, a dual that vouches for it, and what that says."""
+
+    x: Array
+    p: Array
+    fun: float
+    gap: float
+    data: float
+    values: list[float]
+    certified: bool = True
+    #: where not certified: the stationarity residual and the complementarity, both relative
+    residual: float = 0.0
+
+    @property
+    def rel_gap(self) -> float:
+        """gap / F(x), 0 where both are 0."""
+        return relative(self.gap, self.fun)
+
+    def copy(self) -> Certificate:
+        """Return a certificate that does not share the solver's arrays."""
+        return dataclasses.replace(self, x=self.x.copy(), p=self.p.copy())
+
+
+class Channelwise:
+    """An operator on (channels, *spatial), each channel by itself."""
+
+    def __init__(self, operator: Operator, shape: tuple[int, ...]) -> None:
+        self.operator, self.shape = operator, shape
+        self.norm_is_bound = operator.norm_is_bound
+
+    def forward(self, x: Array) -> Array:
+        """A x."""
+        return np.stack([self.operator.forward(c) for c in x])
+
+    def adjoint(self, q: Array) -> Array:
+        """A^T q."""
+        return np.stack([self.operator.adjoint(c, self.shape[1:]) for c in q])
+
+    @cached_property
+    def norm_squared(self) -> float:
+        """Bound on or estimate of ||A||^2."""
+        return self.operator.norm_squared(self.shape[1:])
+
+    @cached_property
+    def gram(self) -> Gram | None:
+        """A^T A where a transform inverts it."""
+        return self.operator.gram(self.shape[1:])
+
+
+class Whole(Channelwise):
+    """An operator that takes the channels all at once, in the user's layout."""
+
+    def __init__(self, operator: Operator, shape: tuple[int, ...], channel_axis: int) -> None:
+        super().__init__(operator, shape)
+        self.axis = channel_axis
+        self.user_shape = (*shape[1 : channel_axis + 1], shape[0], *shape[channel_axis + 1 :])
+
+    def forward(self, x: Array) -> Array:
+        """A x."""
+        return self.operator.forward(from_canonical(x, self.axis))
+
+    def adjoint(self, q: Array) -> Array:
+        """A^T q."""
+        return to_canonical(self.operator.adjoint(q, self.user_shape), self.axis)
+
+    @cached_property
+    def norm_squared(self) -> float:
+        """Bound on or estimate of ||A||^2."""
+        return self.operator.norm_squared(self.user_shape)
+
+    @cached_property
+    def gram(self) -> Gram | None:
+        """Nothing is known."""
+        return None
+
+
+class Problem:
+    """The problem on arrays (channels, *spatial) of one dtype.
+
+    `stack` holds the parts whose dual the solvers work on: with A = I the parts that are w|x| pixel by pixel are
+    left to the primal step (see `Denoising`), and `denoising` is set; otherwise `stack` holds all parts.
+    """
+
+    def __init__(
+        self,
+        y: Array,
+        parts: Sequence[Penalty],
+        shape: tuple[int, ...],
+        *,
+        operator: Channelwise | None = None,
+        m: Array | None = None,
+        lo: Any = None,
+        hi: Any = None,
+    ) -> None:
+        self.y, self.m, self.lo, self.hi = y, m, lo, hi
+        self.shape, self.dtype = shape, y.dtype
+        self.parts = tuple(parts)
+        self.operator = operator
+        self.data = LeastSquares(y, m)
+        self.denoising: Denoising | None = None
+        if operator is None and self.data.mu > 0:
+            self.denoising = Denoising(y, self.parts, m, lo, hi)
+        self.full = Stack(self.parts, shape)
+        self.stack = self.denoising.rest if self.denoising else self.full
+
+    # -- the parts -------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Array) -> Array:
+        """A x."""
+        return x if self.operator is None else self.operator.forward(x)
+
+    def adjoint(self, q: Array) -> Array:
+        """A^T q."""
+        return q if self.operator is None else self.operator.adjoint(q)
+
+    @property
+    def mu(self) -> float:
+        """Modulus of strong convexity of the data term in x, as far as it is known."""
+        return self.data.mu if self.operator is None else 0.0
+
+    @property
+    def norm_squared(self) -> float:
+        """Bound on (or estimate of) ||A||^2."""
+        return 1.0 if self.operator is None else self.operator.norm_squared
+
+    @property
+    def gram(self) -> Gram | None:
+        """A^T M A where a division or a transform inverts it."""
+        if self.operator is None:
+            return Gram("uniform", 1.0) if self.m is None else Gram("pixel", self.m)
+        return self.operator.gram if self.m is None else None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is any bound."""
+        return self.lo is not None or self.hi is not None
+
+    def clip(self, x: Array) -> Array:
+        """x within the bounds."""
+        return np.clip(x, self.lo, self.hi) if self.bounded else x
+
+    def start(self) -> Array:
+        """A primal to start from: with A = I the answer to the w|x| parts and the bounds, else A^T y."""
+        if self.denoising is not None:
+            return self.denoising.induced(np.zeros(self.stack.size, self.dtype)).astype(self.dtype)
+        x = self.y if self.operator is None else self.adjoint(self.y if self.m is None else self.m * self.y)
+        return self.clip(x).astype(self.dtype).copy()
+
+    # -- the certificate -------------------------------------------------------------------------------------------
+
+    def certificate(self, x: Array, p: Array) -> Certificate:
+        """How far x is from the optimum, by the dual p of `stack` (feasible part by part)."""
+        if self.denoising is None:
+            return self._general_certificate(x, p)
+        gap, data, rest = self.denoising.gap(x, p)
+        fun, pointwise = self.denoising.objective(data, rest, x)
+        return Certificate(x, p, fun, gap, data, self._in_order(rest, pointwise))
+
+    def _in_order(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
+        """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
+        others, own = iter(rest), iter(pointwise)
+        return [next(others if q._threshold(self.shape) is None else own) for q in self.parts]
+
+    def duals(self, x: Array, p: Array) -> list[Array]:
+        """The dual of every part, in the order of `parts`."""
+        split = self.stack.split(p)
+        if self.denoising is None:
+            return split
+        return self._in_order(split, self.denoising.pointwise_duals(x, p))
+
+    def flat_dual(self, duals: Sequence[Array]) -> Array:
+        """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
+        chosen = [d for q, d in zip(self.parts, duals, strict=True) if any(q is r for r in self.stack.parts)]
+        flat = [np.asarray(d, self.dtype).reshape(-1) for d in chosen]
+        return self.stack.project(np.concatenate([np.zeros(0, self.dtype), *flat]))
+
+    def _general_certificate(self, x: Array, p: Array) -> Certificate:
+        """The data term dualised too: q = grad D(Ax), r = A^T q + K^T p, with bounds or with a repaired dual."""
+        x = self.clip(x)
+        x64 = x.astype(np.float64)
+        z = self.forward(x64)
+        data = self.data.value(z)
+        parts = self.stack.gaps(x64, p)
+        fun = data + sum(value for _, value in parts)
+        q = np.broadcast_to(self.data.gradient(z), z.shape)
+        ktp = self.stack.adjoint(p)
+        r = self.adjoint(q) + ktp
+        lower = max((v for v in (self._dual_with_bounds(q, r), self._repaired_dual(x64, p, q, r)) if v is not None), default=None)
+        values = [value for _, value in parts]
+        if lower is not None:
+            # the sums that are compared carry their own rounding
+            gap = max(fun - lower, 0.0) + 8 * np.finfo(np.float64).eps * abs(fun)
+            return Certificate(x, p, fun, gap, data, values)
+        stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
+        residual = max(
+            relative(stationarity, math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))),
+            relative(sum(gap for gap, _ in parts), fun),
+        )
+        return Certificate(x, p, fun, math.inf, data, values, certified=False, residual=residual)
+
+    def _dual_with_bounds(self, q: Array, r: Array) -> float | None:
+        """-D*(q) + sum min(lo r, hi r); None unless both bounds are given everywhere."""
+        if self.lo is None or self.hi is None or np.isinf(self.lo).any() or np.isinf(self.hi).any():
+            return None
+        square, linear = self.data.conjugate_terms(q)
+        return total(np.minimum(self.lo * r, self.hi * r)) - square - linear
+
+    def _admissible(self, x: Array, r: Array) -> Array:
+        """The part of r that the bounds touched by x can balance: r >= 0 at lo, r <= 0 at hi, 0 elsewhere."""
+        kept = np.zeros_like(r)
+        if self.lo is not None:
+            np.copyto(kept, r, where=(x <= self.lo) & (r > 0))
+        if self.hi is not None:
+            np.copyto(kept, r, where=(x >= self.hi) & (r < 0))
+        return kept
+
+    @cached_property
+    def _null(self) -> tuple[list[Array], list[Array], Array]:
+        """The images n_k that cost nothing, A n_k, and the matrix <A n_k, M A n_l>."""
+        basis = self.full.null_basis()
+        images = [self.forward(n) for n in basis]
+        m = np.asarray(self.data.m, dtype=np.float64)
+        matrix = np.array([[total(a * m * b) for b in images] for a in images])
+        return basis, images, matrix
+
+    def _repaired_dual(self, x: Array, p: Array, q: Array, r: Array) -> float | None:
+        """The dual value of (q, p) made feasible: r is moved onto what the bounds can balance, then (q, p) scaled.
+
+        q is shifted so that r is orthogonal to what costs nothing, p corrected by the least-norm dp with
+        K^T dp = -r, both scaled into the ball; -D* is maximised along that ray.
+        """
+        kept = self._admissible(x, r)
+        q = self._orthogonalised(q, kept)
+        for_p = self.adjoint(q) - kept
+        correction = self.stack.least_norm_dual(for_p + self.stack.adjoint(p))
+        if correction is None:
+            return None
+        p = p - correction
+        left = for_p + self.stack.adjoint(p)
+        gauge = self.stack.gauge(p)
+        square, linear = self.data.conjugate_terms(q)
+        # where r is kept, x stands at the bound that balances it
+        slope = total(kept * x) - linear
+        # -square t^2 + slope t is greatest at slope / (2 square)
+        best = 0.0 if slope <= 0 else (slope / (2 * square) if square > 0 else math.inf)
+        t = min(best, 1 / gauge if gauge > 0 else math.inf)
+        if not math.isfinite(t):
+            t = 1.0
+        # what rounding left of r, against the size of x
+        slack = t * total(np.abs(left)) * float(np.abs(x).max())
+        return t * slope - t * t * square - slack
+
+    def _orthogonalised(self, q: Array, kept: Array) -> Array:
+        basis, images, matrix = self._null
+        if not basis:
+            return q
+        m = np.asarray(self.data.m, dtype=np.float64)
+        b = np.array([total(q * a) - total(kept * n) for a, n in zip(images, basis, strict=True)])
+        shift = np.linalg.lstsq(matrix, b, rcond=None)[0]
+        return q - m * sum(c * a for c, a in zip(shift, images, strict=True))
+
+    # -- better answers for nothing --------------------------------------------------------------------------------
+
+    @cached_property
+    def trivial(self) -> Array | None:
+        """The best image that costs nothing under the penalty; None where the bounds forbid it."""
+        basis, images, matrix = self._null
+        x = np.zeros(self.shape)
+        if basis:
+            b = np.array([total(np.asarray(self.data.m * self.y) * a) for a in images])
+            x += sum(c * n for c, n in zip(np.linalg.lstsq(matrix, b, rcond=None)[0], basis, strict=True))
+        inside = not self.bounded or np.array_equal(self.clip(x), x)
+        return x.astype(self.dtype) if inside else None
+
+    @cached_property
+    def trivial_fun(self) -> float:
+        """F at the trivial image."""
+        return math.inf if self.trivial is None else self.data.value(self.forward(self.trivial))
+
+    @cached_property
+    def trivial_certificate(self) -> Certificate | None:
+        """The trivial image with the least-norm dual: closed where the weight is at or above `max_weight`."""
+        if self.trivial is None:
+            return None
+        q = self.data.gradient(self.forward(self.trivial.astype(np.float64)))
+        d = -self.adjoint(np.broadcast_to(q, self.y.shape))
+        for n in self._null[0]:
+            d = d - n * (total(n * d) / total(n * n))
+        p = self.full.least_norm_dual(d)
+        return None if p is None else self.certificate(self.trivial, self.flat_dual(self.full.split(p)))
+
+    def snapped(self, found: Certificate, tol: float) -> Certificate:
+        """The image made exact where the dual says so: zeros as far as the gap still meets `tol`, flat regions as far as it falls."""
+        within = max(tol, found.rel_gap)
+        found = self._snapped(found, "zero", lambda snapped: snapped.rel_gap <= within)
+        return self._snapped(found, "constants", lambda snapped: snapped.gap <= found.gap)
+
+    def _snapped(self, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
+        """Snap by the parts with that null space, trusting ever fewer groups until the result is accepted."""
+        duals = self.duals(found.x, found.p)
+        parts = [(q, dual) for q, dual in zip(self.parts, duals, strict=True) if q.null_space == null_space]
+        keeps_zeros = any(q.null_space == "zero" for q in self.parts)
+        for margin in (1e-4, 1e-2, 0.2) if parts else ():
+            x = found.x.copy()
+            for q, dual in parts:
+                q._snap(x, dual, margin)
+            if keeps_zeros:
+                x[found.x == 0] = 0
+            if np.array_equal(x, found.x):
+                break
+            snapped = self.certificate(self.clip(x), found.p)
+            if snapped.certified and accept(snapped):
+                return snapped
+        return found

@@ -1,0 +1,65 @@
+"""What a solve returns, and the words for how it ended."""
+
+from __future__ import annotations
+
+from scipy.optimize import OptimizeResult
+
+#: status -> message
+MESSAGES = {
+    0: "The relative duality gap met the tolerance.",
+    1: "The iteration limit was reached.",
+    2: "The time limit was reached.",
+    3: "Stopped by the callback.",
+    4: "The gap stopped falling at the rounding floor of the dtype.",
+    5: "The iterates became infinite or NaN.",
+    6: "Stationary to the tolerance, but no certificate is known for this problem.",
+}
+
+
+class ConvergenceWarning(UserWarning):
+    """The tolerance was not met; the result still holds the best iterate and its gap."""
+
+
+class SolveResult(OptimizeResult):
+    """The answer of `proxsparse.solve`; fields are attributes and dictionary keys, as in scipy.optimize.
+
+    Attributes
+    ----------
+    x : ndarray
+        The image, of the input's dtype.
+    fun : float
+        F(x), the objective in the image's own units.
+    gap : float
+        Duality gap: ``F(x) - min F <= gap``, where `certified`.
+    rel_gap : float
+        gap / fun; 0 where both are 0.
+    x_error_bound : float
+        ``||x - x*||_2 <= sqrt(2 gap / mu)``, mu the smallest data weight (1 without); infinite with an operator.
+    certified : bool
+        Whether gap is a proven bound.
+    success : bool
+        Whether rel_gap met the tolerance.
+    status : int
+        0 gap met, 1 iteration limit, 2 time limit, 3 stopped by the callback, 4 rounding floor, 5 non-finite,
+        6 not certifiable.
+    message : str
+        The status in words.
+    nit : int
+        Iterations.
+    method : str
+        The algorithm that ran.
+    weight : float or tuple
+        The weight of each part of the penalty; a number where there is one part.
+    weight_rule : str
+        How the weight was chosen: "given".
+    noise_std : float or None
+        The noise level, where one was given.
+    terms : dict
+        The data term ("data") and the value of each part of the penalty, which add up to fun.
+    dual : tuple of ndarray
+        The dual of each part, as shaped by the part's `analysis`; each is inside its ball.
+    history : dict of ndarray
+        iteration, objective, gap and seconds at every check.
+    time : float
+        Seconds.
+    """

@@ -1,0 +1,114 @@
+"""The loop around every algorithm: when to check, when to stop, what to tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..options import Options
+from ..penalties.denoising import Steps
+from ..problem import Certificate, Problem
+
+#: most pixels times iterations between two looks at the clock
+_PIXELS_PER_LOOK = 1 << 23
+
+
+@dataclasses.dataclass
+class Run:
+    """How a run ended: the best certificate, the status, and the checks on the way."""
+
+    best: Certificate
+    status: int
+    nit: int
+    history: list[tuple[int, float, float, float]]
+
+
+def run(
+    problem: Problem,
+    steps: Steps,
+    tol: float,
+    options: Options,
+    report: Callable[[Certificate, int], bool] | None = None,
+) -> Run:
+    """Advance `steps` until the relative gap meets `tol` or a limit is reached.
+
+    `report` is called at each check with the certificate and the iterations so far, and stops the run by returning True.
+    """
+    begin = time.perf_counter()
+    history: list[tuple[int, float, float, float]] = []
+    best: Certificate | None = None
+    stall = _Stall(problem)
+    nit = 0
+    pair = next(steps)
+    while True:
+        found = _better_of(problem, problem.certificate(*pair))
+        if options.history:
+            history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
+        if best is None or _rank(found) <= _rank(best):
+            best = found.copy()
+        stopped = report is not None and report(found, nit)
+        elapsed = time.perf_counter() - begin
+        status = _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
+        if status is not None:
+            return Run(best, status, nit, history)
+        # a check costs some iterations: the further, the rarer
+        target = nit + (options.check_every or max(10, nit // 8))
+        target = min(target, options.maxiter)
+        while nit < target:
+            n = target - nit
+            if math.isfinite(options.maxtime):
+                n = min(n, max(1, _PIXELS_PER_LOOK // problem.y.size))
+            pair = steps.send(n)
+            nit += n
+            if time.perf_counter() - begin >= options.maxtime:
+                break
+
+
+def _rank(found: Certificate) -> tuple[float, float]:
+    return (found.gap, found.residual)
+
+
+def _better_of(problem: Problem, found: Certificate) -> Certificate:
+    """`found`, or the image that costs nothing where that one has the lower objective: then it may be the answer."""
+    if problem.trivial_fun > found.fun or problem.trivial is None:
+        return found
+    candidates = [found, problem.certificate(problem.trivial, found.p)]
+    if problem.trivial_certificate is not None:
+        candidates.append(problem.trivial_certificate)
+    return min(candidates, key=_rank)
+
+
+def _status(
+    found: Certificate, tol: float, nit: int, elapsed: float, stopped: bool, stalled: bool, options: Options
+) -> int | None:
+    if found.certified and found.rel_gap <= tol:
+        return 0
+    if not math.isfinite(found.fun) or math.isnan(found.gap):
+        return 5
+    if not found.certified and found.residual <= tol:
+        return 6
+    if stopped:
+        return 3
+    if nit >= options.maxiter:
+        return 1
+    if elapsed >= options.maxtime:
+        return 2
+    return 4 if stalled else None
+
+
+class _Stall:
+    """The rounding floor: a gap within reach of the dtype's rounding that has not fallen by a tenth while nit doubled."""
+
+    def __init__(self, problem: Problem) -> None:
+        import numpy as np
+
+        self.floor = 1e3 * float(np.finfo(problem.dtype).eps)
+        self.gap, self.since = math.inf, 0
+
+    def __call__(self, best: Certificate, nit: int) -> bool:
+        if best.gap < 0.9 * self.gap:
+            self.gap, self.since = best.gap, nit
+        return best.rel_gap <= self.floor and nit - self.since >= max(200, self.since)

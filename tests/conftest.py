@@ -1,0 +1,35 @@
+"""What all tests share: a seeded generator, small images, and the penalties the battery runs over."""
+
+import numpy as np
+import pytest
+
+from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation
+
+#: name -> penalty, all that the battery runs over; a new penalty adds one line
+PENALTIES = {
+    "l1": L1(0.3),
+    "tv": TotalVariation(0.3),
+    "tv-aniso": TotalVariation(0.25, isotropic=False),
+    "windows 2": OverlappingGroupLasso(0.2, window=2),
+    "windows 3, stride 2": OverlappingGroupLasso(0.3, window=3, stride=2),
+    "windows linf": OverlappingGroupLasso(0.2, window=2, norm="linf"),
+    "l1 + tv": L1(0.1) + TotalVariation(0.2),
+    "l1 + tv-aniso": L1(0.1) + TotalVariation(0.2, isotropic=False),
+    "l1 + windows": L1(0.1) + OverlappingGroupLasso(0.15, window=2),
+    "tv + windows": TotalVariation(0.15) + OverlappingGroupLasso(0.1, window=2),
+    "tv of a blur": TotalVariation(0.3).of(Blur([1.0, 2.0, 1.0])),
+}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20260)
+
+
+def image_of(shape, seed=0, dtype=np.float64):
+    """A piecewise constant image with noise: signs of both kinds, zeros, edges."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros(shape)
+    x[tuple(slice(n // 4, max(n // 4 + 1, 3 * n // 4)) for n in shape)] = 1.0
+    x[tuple(slice(0, max(1, n // 3)) for n in shape)] -= 0.6
+    return (x + 0.2 * rng.standard_normal(shape)).astype(dtype)

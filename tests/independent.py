@@ -1,0 +1,52 @@
+"""The same problems by an independent solver: CVXPY with Clarabel, on small 2-D images."""
+
+import cvxpy as cp
+import naive
+import numpy as np
+
+from proxsparse import L1, OverlappingGroupLasso
+
+
+def expression(penalty, x, shape):
+    """P(x) as a CVXPY expression of the flat variable x, from the definitions in naive.py."""
+    if len(penalty.parts) > 1:
+        return sum(expression(part, x, shape) for part in penalty.parts)
+    if hasattr(penalty, "operator"):
+        matrix = naive.matrix_of(lambda u: naive.blur(u, penalty.operator.kernel, penalty.operator.boundary), shape)
+        return expression(penalty.inner, matrix @ x, shape)
+    if isinstance(penalty, L1):
+        a = 1.0 if penalty.pixel_weight is None else penalty.pixel_weight.reshape(-1)
+        return penalty.weight * cp.sum(cp.multiply(a, cp.abs(x)))
+    if isinstance(penalty, OverlappingGroupLasso):
+        window, stride = (np.broadcast_to(v, len(shape)) for v in (penalty.window, penalty.stride))
+        order = 2 if penalty.norm == "l2" else "inf"
+        listed = [[np.ravel_multi_index(i, shape) for i in g] for g in naive.groups(shape, window, stride)]
+        return penalty.weight * sum(cp.norm(x[g], order) for g in listed)
+    matrix = naive.matrix_of(naive.differences, shape)
+    d = [matrix[a * x.size : (a + 1) * x.size] @ x for a in range(len(shape))]
+    if penalty.isotropic:
+        return penalty.weight * cp.sum(cp.norm(cp.vstack(d), 2, axis=0))
+    return penalty.weight * sum(cp.norm1(v) for v in d)
+
+
+_KNOWN = {}
+
+
+def minimise(y, penalty, *, matrix=None, shape=None, pixel_weight=None, bounds=None):
+    """The minimiser and the minimum of the whole problem."""
+    shape = y.shape if shape is None else shape
+    key = repr((y.tolist(), penalty, matrix, shape, pixel_weight, bounds))
+    if key in _KNOWN:
+        return _KNOWN[key]
+    x = cp.Variable(int(np.prod(shape)))
+    ax = x if matrix is None else matrix @ x
+    m = np.ones(y.size) if pixel_weight is None else pixel_weight.reshape(-1)
+    data = 0.5 * cp.sum_squares(cp.multiply(np.sqrt(m), ax - y.reshape(-1)))
+    lo, hi = (None, None) if bounds is None else bounds
+    constraints = [] if lo is None else [x >= np.broadcast_to(lo, shape).reshape(-1)]
+    constraints += [] if hi is None else [x <= np.broadcast_to(hi, shape).reshape(-1)]
+    problem = cp.Problem(cp.Minimize(data + expression(penalty, x, shape)), constraints)
+    tight = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
+    problem.solve(solver=cp.CLARABEL, **tight)
+    _KNOWN[key] = x.value.reshape(shape), problem.value
+    return _KNOWN[key]
