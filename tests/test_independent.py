@@ -80,7 +80,7 @@ def test_deblurring_agrees(name, bounds, method, blur):
     penalty, y = PENALTIES[name], image_of(SHAPE)
     matrix = naive.matrix_of(lambda u: naive.blur(u, BLURS[blur].kernel, BLURS[blur].boundary), SHAPE)
     x_star, f_star = independent.minimise(y, penalty, matrix=matrix, bounds=bounds)
-    result = solve(y, penalty, operator=BLURS[blur], bounds=bounds, method=method, tol=5e-7, options={"maxiter": 100000})
+    result = solve(y, penalty, operator=BLURS[blur], bounds=bounds, method=method, tol=1e-6, options={"maxiter": 100000})
     check(result, x_star, f_star, objective_of(y, penalty, matrix))
 
 
@@ -92,7 +92,7 @@ def test_a_wide_matrix_agrees(name, method, rng):
     matrix = rng.standard_normal((20, 30)) / np.sqrt(20)
     y = matrix @ image_of(shape).reshape(-1)
     x_star, f_star = independent.minimise(y, penalty, matrix=matrix, shape=shape)
-    result = solve(y, penalty, operator=as_operator(matrix, shape, (20,)), method=method, tol=5e-7, options={"maxiter": 100000})
+    result = solve(y, penalty, operator=as_operator(matrix, shape, (20,)), method=method, tol=1e-6, options={"maxiter": 100000})
     assert result.x.shape == shape
     check(result, x_star, f_star, objective_of(y, penalty, matrix))
 
@@ -104,6 +104,6 @@ def test_pixels_of_weight_zero_agree(name, method, rng):
     penalty, y = PENALTIES[name], image_of(SHAPE)
     m = (rng.random(SHAPE) > 0.33).astype(float)
     x_star, f_star = independent.minimise(y, penalty, pixel_weight=m)
-    result = solve(y, penalty, pixel_weight=m, method=method, tol=5e-7, options={"maxiter": 100000})
+    result = solve(y, penalty, pixel_weight=m, method=method, tol=1e-6, options={"maxiter": 100000})
     assert result.x_error_bound == np.inf
     check(result, x_star, f_star, objective_of(y, penalty, m=m))

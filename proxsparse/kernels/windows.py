@@ -94,7 +94,6 @@ def project_l2(p, radius):
 @jit
 def project_l1(p, radius):
     """Project each group on the l1 ball of that radius (Michelot 1986: thresholds rise until none is overshot)."""
-    zero = p.dtype.type(0)
     for a in range(p.shape[2]):
         for b in range(p.shape[3]):
             for i in range(p.shape[4]):
@@ -121,13 +120,21 @@ def project_l1(p, radius):
                     if count == active or count == 0:
                         break
                     active = count
-                threshold = p.dtype.type(cut)
                 for o in range(p.shape[0]):
                     for c in range(p.shape[1]):
-                        v = p[o, c, a, b, i]
-                        above = v - threshold
-                        below = v + threshold
-                        p[o, c, a, b, i] = (above if above > zero else zero) + (below if below < zero else zero)
+                        # in float64: far from a small ball float32 would lose the answer in the difference
+                        v = np.float64(p[o, c, a, b, i])
+                        p[o, c, a, b, i] = max(v - cut, 0.0) + min(v + cut, 0.0)
+                # a small ball far away: what rounding left outside is scaled in
+                total = 0.0
+                for o in range(p.shape[0]):
+                    for c in range(p.shape[1]):
+                        total += abs(p[o, c, a, b, i])
+                if total > radius:
+                    scale = p.dtype.type(radius / total)
+                    for o in range(p.shape[0]):
+                        for c in range(p.shape[1]):
+                            p[o, c, a, b, i] *= scale
 
 
 @jit

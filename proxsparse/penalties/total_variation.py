@@ -63,10 +63,16 @@ class TotalVariation(Penalty):
         kernels.add_adjoint(to_4d(out), *self._planes(p))
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
-        if self.isotropic:
-            kernels.project(*self._planes(p), self._radius(p, factor, size=p.shape[0] * p.shape[1]))
-        else:
+        if not self.isotropic:
             pointwise.clip(p.reshape(-1), self._radius(p, factor))
+            return
+        radius = self._radius(p, factor, size=p.shape[0] * p.shape[1])
+        if 1 in p.shape[2:]:
+            # the kernel passes over axes of one sample, whose dual may still hold numbers
+            lengths = np.sqrt(np.square(p).sum(axis=(0, 1)))
+            p *= np.divide(radius, lengths, out=np.ones_like(lengths), where=lengths > radius)
+        else:
+            kernels.project(*self._planes(p), radius)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         gap, value = kernels.gap(to_4d(x), *self._planes(p), self.isotropic, self._w())

@@ -4,11 +4,9 @@ A solver is ``steps(problem, x, p, **options)``: it yields the primal and the du
 iterations to go on. The dual is a flat vector over `problem.stack`, inside its ball.
 """
 
-from .admm import admm
-from .chambolle_pock import chambolle_pock
+from . import admm, chambolle_pock, fista
 from .driver import run
-from .fista import fista
 
-SOLVERS = {"fista": fista, "admm": admm, "chambolle-pock": chambolle_pock}
+SOLVERS = {"fista": fista.steps, "admm": admm.steps, "chambolle-pock": chambolle_pock.steps}
 
 __all__ = ["SOLVERS", "run"]

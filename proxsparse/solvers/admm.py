@@ -16,7 +16,7 @@ from ..problem import Problem
 Solve = Callable[[Array, Array], Array]
 
 
-def admm(
+def steps(
     problem: Problem, x: Array, p: Array, *, rho: float | None = None, adapt: bool = True, relaxation: float = 1.7
 ) -> Steps:
     """Split z = K v, where bounded c = v, and where only that makes both solves exact x = v; over-relaxed, rho by residuals.
@@ -36,7 +36,7 @@ class _Splitting:
         self.bounded = problem.bounded
         y = problem.y if problem.m is None else problem.m * problem.y
         self.aty = problem.adjoint(y).astype(problem.dtype)
-        self.v = x.copy()
+        self.v = self.c = x.copy()
         self.kv = self.stack.analysis(self.v)
         self.p = self._full_dual(x, p)
         self.u = -self.p / x.dtype.type(self.rho)
@@ -51,8 +51,8 @@ class _Splitting:
         return np.concatenate([np.zeros(0, x.dtype), *(d.reshape(-1) for d in duals)])
 
     def _yielded(self) -> tuple[Array, Array]:
-        duals = self.stack.split(self.p)
-        return self.problem.clip(self.v), self.problem.flat_dual(duals)
+        # with bounds the copy c: it stands exactly at the bounds it touches, which the certificate needs
+        return (self.c if self.bounded else self.v), self.problem.flat_dual(self.stack.split(self.p))
 
     # -- the linear solves -----------------------------------------------------------------------------------------
 
@@ -142,8 +142,8 @@ class _Splitting:
         mixed = keep * z + (1 - keep) * self.kv
         image = rho * self.stack.add_adjoint(np.zeros_like(v), mixed + self.u)
         if self.bounded:
-            c = problem.clip(v - self.t)
-            mixed_c = keep * c + (1 - keep) * v
+            self.c = problem.clip(v - self.t)
+            mixed_c = keep * self.c + (1 - keep) * v
             image += rho * (mixed_c + self.t)
         if self.split:
             x = (self.gram_data + Gram("uniform", self.rho)).solve(self.aty + rho * (v - self.s))  # type: ignore[operator, union-attr]
@@ -160,7 +160,7 @@ class _Splitting:
         multiplier = total(np.square(self.u))
         if self.bounded:
             self.t += mixed_c - new
-            primal += total(np.square(c - new))
+            primal += total(np.square(self.c - new))
             change += total(np.square(new - v))
             multiplier += total(np.square(self.t))
             size += total(np.square(new))

@@ -16,7 +16,7 @@ from ..problem import Problem
 _PIXELS_PER_CALL = 1 << 22
 
 
-def chambolle_pock(
+def steps(
     problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None
 ) -> Steps:
     """Algorithm 2 (accelerated) where the data term is strongly convex in x, algorithm 1 with the data dualised elsewhere.
@@ -94,7 +94,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     Steps as in Pock & Chambolle, ICCV 2011: tau (sigma_A ||A||^2 + sigma_K ||K||^2) <= 1, each half of it.
     """
     stack, data = problem.stack, problem.data
-    tau = (1.0 if tau is None else tau) / (problem.norm_squared or 1.0) / (data.lipschitz or 1.0)
+    tau = (0.25 if tau is None else tau) / (problem.norm_squared or 1.0) / (data.lipschitz or 1.0)
     sigma_data = 0.5 / (tau * (problem.norm_squared or 1.0))
     sigma = 0.5 / (tau * (stack.norm_squared or 1.0))
     scalar = x.dtype.type

@@ -11,7 +11,7 @@ from ..penalties.denoising import Denoising, Steps, dual_fast_gradient
 from ..problem import Problem
 
 
-def fista(
+def steps(
     problem: Problem, x: Array, p: Array, *, step: float | None = None, backtracking: bool | None = None, restart: bool = True
 ) -> Steps:
     """Proximal gradient on F with an inner dual prox; with A = I, where that is one prox, the fast dual gradient projection.
@@ -86,14 +86,14 @@ class _InnerProx:
         split = self.problem.stack.split(self.p)
         inner = [d for q, d in zip(problem.parts, split, strict=True) if q._threshold(problem.shape) is None]
         flat = np.concatenate([np.zeros(0, v.dtype), *(d.reshape(-1) for d in inner)]) * scalar(step)
-        steps = dual_fast_gradient(denoising, denoising.rest.project(flat))
-        x, p = next(steps)
+        dual = dual_fast_gradient(denoising, denoising.rest.project(flat))
+        x, p = next(dual)
         allowed = self._allowed(x)
         for _ in range(40):
             gap, _, _ = denoising.gap(x, p)
             if gap <= allowed:
                 break
-            x, p = steps.send(5)
+            x, p = dual.send(5)
         self._keep(denoising, x, p, step)
         return x
 

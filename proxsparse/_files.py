@@ -1,0 +1,134 @@
+"""Images in files, for the command line: read as floats, written back as they came."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._arrays import Array
+
+SUFFIXES = (".npy", ".png", ".tif", ".tiff")
+
+
+class FileError(Exception):
+    """A file that cannot be read or written; the message is one line."""
+
+
+@dataclasses.dataclass
+class Picture:
+    """The numbers of a file: `image` is what is worked on, `alpha` is left alone."""
+
+    image: Array
+    alpha: Array | None
+    dtype: np.dtype[Any]
+    channel_axis: int | None
+
+    @property
+    def top(self) -> float:
+        """What the file's numbers were divided by: the top of an integer type's range, 1 for floats."""
+        return float(np.iinfo(self.dtype).max) if self.dtype.kind in "iu" else 1.0
+
+    def describe(self) -> str:
+        """Say in words what was read."""
+        shape = "x".join(map(str, self.image.shape))
+        kind = "gray" if self.channel_axis is None else f"colour (channels on axis {self.channel_axis})"
+        if self.dtype.kind in "iu":
+            return f"{shape} {self.dtype} {kind}, read as fractions of its range 0..{self.top:.0f}"
+        return f"{shape} {self.dtype} {kind}, values as they are"
+
+    def restore(self, x: Array) -> Array:
+        """The numbers to write for the answer x, in the file's own type: rounded and clipped where it holds integers."""
+        if self.dtype.kind in "iu":
+            limits = np.iinfo(self.dtype)
+            # the largest 64-bit integer is not a float: clip below it
+            top = np.nextafter(float(limits.max) + 1.0, 0.0) if limits.max > 2**53 else float(limits.max)
+            x = np.clip(np.rint(x * self.top), float(limits.min), top)
+        elif self.dtype.kind == "b":
+            x = x > 0.5
+        x = x.astype(self.dtype)
+        return x if self.alpha is None else np.concatenate([x, self.alpha], axis=-1)
+
+
+def read(path: Path, channel_axis: int | None = None) -> Picture:
+    """Read a PNG, TIFF or .npy; raises FileError."""
+    suffix = _suffix(path)
+    try:
+        array = np.load(path, allow_pickle=False) if suffix == ".npy" else _read_image(path)
+    except FileNotFoundError:
+        raise FileError(f"{path}: no such file") from None
+    except Exception as error:  # the decoders raise all kinds
+        raise FileError(f"{path}: cannot be read as {suffix[1:].upper()}: {_line(error)}") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        raise FileError(f"{path}: holds {getattr(array, 'dtype', type(array).__name__)}, not real numbers")
+    dtype, alpha = array.dtype, None
+    if suffix != ".npy" and channel_axis is None and array.ndim == 3 and array.shape[-1] in (2, 3, 4):
+        channel_axis = 2
+        if array.shape[-1] in (2, 4):
+            array, alpha = array[..., :-1], array[..., -1:]
+    image = array.astype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
+    picture = Picture(image, alpha, dtype, channel_axis)
+    picture.image = image / image.dtype.type(picture.top)
+    return picture
+
+
+def write(path: Path, array: Array, overwrite: bool = False) -> None:
+    """Write a PNG, TIFF or .npy, whole or not at all; raises FileError."""
+    suffix = _suffix(path)
+    if path.is_dir():
+        raise FileError(f"{path}: is a directory")
+    if path.exists() and not overwrite:
+        raise FileError(f"{path}: exists; --overwrite replaces it")
+    try:
+        handle, name = tempfile.mkstemp(suffix=suffix, prefix=".proxsparse-", dir=path.parent)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {_line(error)}") from None
+    os.close(handle)
+    try:
+        if suffix == ".npy":
+            np.save(name, array)
+        else:
+            _write_image(name, array)
+        # mkstemp's files are private; a result is as readable as any new file
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except Exception as error:
+        Path(name).unlink(missing_ok=True)
+        raise FileError(f"{path}: cannot be written: {_line(error)}") from None
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise FileError(f"{path}: unknown kind of file {suffix!r}; known are {', '.join(SUFFIXES)}")
+    return suffix
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _read_image(path: Path) -> Array:
+    from skimage.io import imread
+
+    with path.open("rb"):  # a plain message where the file is missing or forbidden
+        return np.asarray(imread(path))
+
+
+def _write_image(name: str, array: Array) -> None:
+    from skimage.io import imsave
+
+    if name.endswith(".png") and (array.dtype not in (np.uint8, np.uint16, np.bool_) or array.ndim not in (2, 3)):
+        raise ValueError(f"PNG cannot hold {array.ndim} axes of {array.dtype}; write .tif or .npy")
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # scikit-image warns of low contrast
+        imsave(name, array, check_contrast=False)

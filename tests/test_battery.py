@@ -1,0 +1,327 @@
+"""The battery every penalty passes; a new penalty joins by one line in conftest.PENALTIES."""
+
+import naive
+import numpy as np
+import pytest
+from conftest import PENALTIES, image_of
+
+from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, solve
+
+SHAPES = [(6, 7), (13,), (1, 9), (5, 4, 6), (1,)]
+EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
+
+
+def fitted(penalty, shape):
+    """The penalty as it fits images of that shape: windows and blurs no larger than the image."""
+    if len(penalty.parts) > 1:
+        parts = [fitted(part, shape) for part in penalty.parts]
+        return sum(parts[1:], parts[0])
+    if hasattr(penalty, "operator"):
+        kernel = np.ones([min(3, n) for n in shape])
+        return penalty.inner.of(Blur(kernel / kernel.sum()))
+    if isinstance(penalty, OverlappingGroupLasso):
+        window = tuple(min(penalty.window, n) for n in shape)
+        stride = tuple(min(penalty.stride, k) for k in window)
+        return OverlappingGroupLasso(penalty.weight, window=window, stride=stride, norm=penalty.norm)
+    return penalty
+
+
+def cases():
+    for name, penalty in PENALTIES.items():
+        for shape in SHAPES:
+            for dtype in (np.float32, np.float64):
+                label = f"{name}-{'x'.join(map(str, shape))}-{dtype.__name__}"
+                yield pytest.param(fitted(penalty, shape), shape, dtype, id=label)
+
+
+each = pytest.mark.parametrize(("penalty", "shape", "dtype"), list(cases()))
+
+
+def parts_of(z):
+    return z if isinstance(z, tuple) else (z,)
+
+
+def inner(a, b):
+    return sum(float(np.sum(u.astype(float) * v)) for u, v in zip(parts_of(a), parts_of(b), strict=True))
+
+
+def like(z, rng, scale=1.0):
+    made = tuple((scale * rng.standard_normal(u.shape)).astype(u.dtype) for u in parts_of(z))
+    return made if isinstance(z, tuple) else made[0]
+
+
+def supported(penalty, p, shape):
+    """p without the copies that clipped windows hold outside the image."""
+    mask = parts_of(penalty.analysis(np.ones(shape)))
+    kept = []
+    for q, part, m in zip(penalty.parts, parts_of(p), mask, strict=True):
+        kept.append(part * (m != 0) if isinstance(q, OverlappingGroupLasso) else part)
+    return tuple(kept) if isinstance(p, tuple) else kept[0]
+
+
+def draw(shape, dtype, rng, scale=1.0):
+    return (scale * rng.standard_normal(shape)).astype(dtype)
+
+
+@each
+def test_value_is_a_seminorm(penalty, shape, dtype, rng):
+    x, z = draw(shape, dtype, rng), draw(shape, dtype, rng)
+    value = penalty.value(x)
+    # each pixel's rounding enters with its weight: a few eps relative
+    tol = 50 * EPS[dtype] * (value + penalty.value(z) + 1)
+    assert value >= 0
+    assert penalty.value(-x) == pytest.approx(value, abs=tol)
+    assert penalty.value(dtype(2.5) * x) == pytest.approx(2.5 * value, abs=3 * tol)
+    assert penalty.value(x + z) <= value + penalty.value(z) + tol
+    assert penalty.value(np.zeros(shape, dtype)) == 0
+
+
+@each
+def test_the_null_space_costs_nothing_and_is_all_that_does(penalty, shape, dtype, rng):
+    constant = np.full(shape, dtype(0.7))
+    if all(part.null_space == "constants" for part in penalty.parts):
+        assert penalty.value(constant) == 0
+    else:
+        assert penalty.value(constant) > (0 if "of(" not in repr(penalty) else -1)
+    if constant.size > 1:
+        assert penalty.value(draw(shape, dtype, rng)) > 0
+
+
+@each
+def test_adjoint_is_the_adjoint(penalty, shape, dtype, rng):
+    x = draw(shape, dtype, rng)
+    kx = penalty.analysis(x)
+    p = like(kx, rng)
+    scale = sum(float(np.abs(u * v).sum()) for u, v in zip(parts_of(kx), parts_of(p), strict=True)) + 1
+    assert inner(kx, p) == pytest.approx(inner(x, penalty.adjoint(p, shape)), abs=30 * EPS[dtype] * scale)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_norm_bound_holds_and_is_not_loose(name, rng):
+    shape = (12, 11)
+    from proxsparse.penalties.stack import Stack
+
+    stack = Stack(fitted(PENALTIES[name], shape).parts, (1, *shape))
+    x = rng.standard_normal((1, *shape))
+    for _ in range(300):
+        x /= np.linalg.norm(x)
+        x = stack.adjoint(stack.analysis(x))
+    largest = np.linalg.norm(x)
+    assert largest <= stack.norm_squared * (1 + 1e-12)
+    if name != "tv of a blur":  # there the bound is the product of the norms of two maps
+        # the bound of a sum adds the parts' bounds, which different images attain
+        assert largest >= (0.95 if len(stack.parts) == 1 else 0.4) * stack.norm_squared
+
+
+@each
+def test_projection_is_the_nearest_feasible_point(penalty, shape, dtype, rng):
+    kx = penalty.analysis(draw(shape, dtype, rng))
+    p = supported(penalty, like(kx, rng), shape)
+    projected = penalty.project(p)
+    for q, part in zip(penalty.parts, parts_of(projected), strict=True):
+        assert q.dual_norm(part) <= q.weight
+    again = penalty.project(projected)
+    scale = 1 + max(q.weight for q in penalty.parts)
+    for a, b in zip(parts_of(again), parts_of(projected), strict=True):
+        np.testing.assert_allclose(a, b, atol=20 * EPS[dtype] * scale, rtol=0)
+    for _ in range(20):
+        z = penalty.project(supported(penalty, like(kx, rng, 0.5), shape))
+        difference = [a.astype(float) - b for a, b in zip(parts_of(p), parts_of(projected), strict=True)]
+        toward = [a.astype(float) - b for a, b in zip(parts_of(z), parts_of(projected), strict=True)]
+        product = sum(float((a * b).sum()) for a, b in zip(difference, toward, strict=True))
+        assert product <= 100 * EPS[dtype] * scale * sum(u.size for u in parts_of(p))
+
+
+@each
+def test_projection_of_a_far_point_supports_the_norm(penalty, shape, dtype, rng):
+    """<project(t z), z> -> P for z = Kx and huge t: the ball and the norm belong together."""
+    x = draw(shape, dtype, rng)
+    z = penalty.analysis(x)
+    far = tuple(dtype(1e6) * u for u in parts_of(z))
+    projected = penalty.project(far if isinstance(z, tuple) else far[0])
+    assert inner(projected, z) == pytest.approx(penalty.value(x), rel=1e-3, abs=1e-6)
+
+
+@each
+def test_prox_satisfies_moreau_with_its_dual(penalty, shape, dtype, rng):
+    v = draw(shape, dtype, rng)
+    tol = 1e-4 if dtype == np.float32 else 1e-9
+    found = penalty.prox(v, 0.7, tol=tol, full_output=True)
+    dual = found.dual if len(found.dual) > 1 else found.dual[0]
+    assert 0 <= found.rel_gap <= tol
+    for q, part in zip(penalty.parts, found.dual, strict=True):
+        assert q.dual_norm(part) <= 0.7 * q.weight * (1 + 2 * EPS[dtype])
+    # x and y - K^T p are each within sqrt(2 gap) of the prox
+    distance = np.linalg.norm((found.x + penalty.adjoint(dual, shape) - v).astype(float))
+    assert distance <= 2 * np.sqrt(2 * found.gap) + 50 * EPS[dtype] * np.linalg.norm(v)
+
+
+@each
+def test_prox_is_firmly_nonexpansive(penalty, shape, dtype, rng):
+    v, u = draw(shape, dtype, rng), draw(shape, dtype, rng)
+    tol = 1e-4 if dtype == np.float32 else 1e-8
+    a, b = penalty.prox(v, tol=tol, full_output=True), penalty.prox(u, tol=tol, full_output=True)
+    error = (np.sqrt(2 * a.gap) + np.sqrt(2 * b.gap)) * 4 * (np.linalg.norm(v - u) + 1) + 1e-6
+    moved = (a.x - b.x).astype(float)
+    assert float((moved * moved).sum()) <= float((moved * (v - u)).sum()) + error
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_prox_exchanges_step_and_weight(name, rng):
+    shape = (6, 7)
+    penalty, v = fitted(PENALTIES[name], shape), draw(shape, np.float64, rng)
+    np.testing.assert_array_equal(penalty.prox(v, 0.5), (0.5 * penalty).prox(v, 1.0))
+
+
+@each
+def test_prox_beats_every_neighbour(penalty, shape, dtype, rng):
+    v = draw(shape, dtype, rng)
+    found = penalty.prox(v, tol=1e-4 if dtype == np.float32 else 1e-9, full_output=True)
+    x = found.x.astype(float)
+
+    def objective(z):
+        return 0.5 * float(np.sum((z - v) ** 2)) + penalty.value(z)
+
+    best = objective(x)
+    for scale in (1.0, 1e-1, 1e-2, 1e-3):
+        for _ in range(5):
+            assert best <= objective(x + scale * rng.standard_normal(shape)) + found.gap + 1e-12
+
+
+@each
+def test_prox_of_weight_zero_is_the_identity(penalty, shape, dtype, rng):
+    v = draw(shape, dtype, rng)
+    np.testing.assert_array_equal(penalty.prox(v, 0.0), v)
+
+
+@pytest.mark.parametrize("name", [n for n in PENALTIES if n != "tv of a blur"])
+@pytest.mark.parametrize("shape", [(6, 7), (13,), (5, 4, 6)])
+def test_from_max_weight_on_the_answer_is_trivial(name, shape, rng):
+    """At the certified bound the solution is the projection on the null space; for L1 a hair below it is not."""
+    penalty, y = fitted(PENALTIES[name], shape), draw(shape, np.float64, rng)
+    sum_of = len(penalty.parts) > 1
+    least = penalty.max_weight(y)
+    trivial = np.full(shape, y.mean()) if all(q.null_space == "constants" for q in penalty.parts) else np.zeros(shape)
+    result = solve(y, (least * (1 + 1e-9)) * penalty if sum_of else penalty.with_weight(least * (1 + 1e-9)), tol=1e-10)
+    # the mean is computed in another order than np.mean's
+    np.testing.assert_allclose(result.x, trivial, atol=1e-13)
+    assert result.success
+    if name in ("l1",) or (name in ("tv", "tv-aniso") and len(shape) == 1):
+        below = solve(y, penalty.with_weight(least * 0.99), tol=1e-10).x
+        assert np.abs(below - trivial).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", [n for n in PENALTIES if "of a" not in n])
+def test_value_equals_the_oracle(name):
+    shape = (6, 7)
+    x = image_of(shape, seed=3)
+
+    def oracle(penalty):
+        if len(penalty.parts) > 1:
+            return sum(oracle(part) for part in penalty.parts)
+        if isinstance(penalty, L1):
+            return penalty.weight * float(np.abs(x).sum())
+        if isinstance(penalty, TotalVariation):
+            return penalty.weight * naive.tv(x, penalty.isotropic)
+        window, stride = (np.broadcast_to(v, 2) for v in (penalty.window, penalty.stride))
+        return penalty.weight * naive.overlap(x, window, stride, penalty.norm)
+
+    assert PENALTIES[name].value(x) == pytest.approx(oracle(PENALTIES[name]), rel=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(6, 7), (9,), (1, 9), (9, 1), (4, 5, 6), (2, 1, 3)])
+@pytest.mark.parametrize("isotropic", [True, False])
+def test_the_sweep_equals_the_general_path(isotropic, shape, channels, dtype, rng):
+    """The fused kernel against the same iteration from analysis, projection and adjoint."""
+    from proxsparse.penalties.denoising import Denoising
+    from proxsparse.solvers import chambolle_pock as cp
+
+    parts = [TotalVariation(0.3, isotropic=isotropic), L1(0.1)]
+    y = draw((channels, *shape), dtype, rng)
+    problem = Denoising(y, parts, lo=-0.8, hi=0.9)
+    fused, plain = ([y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)] for _ in range(2))
+    steps = cp._Schedule(problem, None, None).next(25, dtype)
+    assert problem.rest.parts[0]._sweep(*fused[:2], problem.rest.split(fused[2])[0], y, 0.1, -0.8, 0.9, steps)
+    cp._plain(problem, *plain, steps)
+    for a, b in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=200 * EPS[dtype], rtol=0)
+    assert np.abs(fused[0] - y).max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "window", "stride"),
+    [((6, 7), (3, 3), 1), ((6, 7), (3, 2), (2, 1)), ((9,), 4, 3), ((4, 5, 6), 2, 2), ((7, 5), (1, 5), 1), ((6, 9), 3, 2)],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_fused_window_step_equals_the_general_path(channels, shape, window, stride, dtype, rng):
+    penalty = OverlappingGroupLasso(0.4, window=window, stride=stride)
+    x = draw((channels, *shape), dtype, rng)
+    p = np.zeros(penalty._dual_shape(x.shape), dtype)
+    penalty._analysis(p, draw(x.shape, dtype, rng))
+    q, out, expected = p.copy(), np.zeros_like(x), np.zeros_like(x)
+    penalty._dual_step(out, p, x, 0.3)
+    super(OverlappingGroupLasso, penalty)._dual_step(expected, q, x, 0.3)
+    np.testing.assert_allclose(p, q, atol=10 * EPS[dtype])
+    np.testing.assert_allclose(out, expected, atol=50 * EPS[dtype])
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "stride"),
+    [((6, 7), (3, 3), (1, 1)), ((6, 7), (3, 2), (2, 1)), ((9,), (4,), (3,)), ((4, 5, 6), (2, 2, 2), (2, 1, 2)), ((10, 8), (4, 4), (2, 2))],
+)
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_windows_cover_every_pixel_as_listed(norm, shape, window, stride, rng):
+    x = draw(shape, np.float64, rng)
+    penalty = OverlappingGroupLasso(1.0, window=window, stride=stride, norm=norm)
+    assert penalty.value(x) == pytest.approx(naive.overlap(x, window, stride, norm), rel=1e-13)
+    listed = naive.groups(shape, window, stride)
+    cover = np.zeros(shape)
+    for group in listed:
+        for index in group:
+            cover[index] += 1
+    assert cover.min() >= 1
+    np.testing.assert_array_equal(penalty.adjoint(penalty.analysis(np.ones(shape)), shape), cover)
+    assert int(np.prod(penalty.analysis(x).shape[1:])) == len(listed)
+
+
+def test_linf_projection_equals_a_sorting_one(rng):
+    """The l1 ball by sorting (Held, Wolfe & Crowder 1974), group by group."""
+    penalty = OverlappingGroupLasso(0.7, window=3, norm="linf")
+    p = rng.standard_normal((9, 5, 6)) * rng.choice([0.01, 1.0, 100.0], (1, 5, 6))
+    projected = penalty.project(p)
+    for index in np.ndindex(5, 6):
+        v = p[(slice(None), *index)]
+        if np.abs(v).sum() > 0.7:
+            u = np.sort(np.abs(v))[::-1]
+            excess = np.cumsum(u) - 0.7
+            k = np.nonzero(u * np.arange(1, 10) > excess)[0][-1]
+            v = np.sign(v) * np.maximum(np.abs(v) - excess[k] / (k + 1), 0)
+        np.testing.assert_allclose(projected[(slice(None), *index)], v, atol=1e-12)
+
+
+@pytest.mark.parametrize("window", [1, (1, 1)])
+def test_windows_of_one_pixel_are_l1(window):
+    y = image_of((6, 7))
+    np.testing.assert_allclose(solve(y, OverlappingGroupLasso(0.2, window=window), tol=1e-12).x, solve(y, L1(0.2)).x, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tv", "windows 2", "l1 + tv"])
+@pytest.mark.parametrize("channel_axis", [0, 1, -1])
+def test_channels_are_coupled_as_written(name, channel_axis, rng):
+    """Isotropic differences and windows take all channels in one length."""
+    x = draw((6, 7, 3), np.float64, rng)
+    penalty = PENALTIES[name]
+    moved = np.moveaxis(x, -1, channel_axis)
+    if name == "tv":
+        d = np.stack([naive.differences(x[..., c]) for c in range(3)])
+        expected = 0.3 * np.sqrt((d**2).sum(axis=(0, 1))).sum()
+        assert penalty.value(moved, channel_axis=channel_axis) == pytest.approx(expected)
+    reference = solve(x, penalty, channel_axis=-1, tol=1e-8)
+    result = solve(moved, penalty, channel_axis=channel_axis, tol=1e-8)
+    np.testing.assert_array_equal(np.moveaxis(result.x, channel_axis, -1), reference.x)
+    kx = penalty.analysis(moved, channel_axis=channel_axis)
+    for dual, z in zip(result.dual, parts_of(kx), strict=True):
+        assert dual.shape == z.shape
