@@ -6,7 +6,9 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
+
+import numpy as np
 
 from ..options import Options
 from ..penalties.denoising import Steps
@@ -14,6 +16,10 @@ from ..problem import Certificate, Problem
 
 #: most pixels times iterations between two looks at the clock
 _PIXELS_PER_LOOK = 1 << 23
+
+
+#: iterates that overflow are reported by their own status
+_QUIET: dict[Literal["over", "invalid"], Literal["ignore"]] = {"over": "ignore", "invalid": "ignore"}
 
 
 @dataclasses.dataclass
@@ -44,7 +50,8 @@ def run(
     nit = 0
     pair = next(steps)
     while True:
-        found = _better_of(problem, problem.certificate(*pair))
+        with np.errstate(**_QUIET):
+            found = _better_of(problem, problem.certificate(*pair))
         if options.history:
             history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
         if best is None or _rank(found) <= _rank(best):
@@ -61,7 +68,8 @@ def run(
             n = target - nit
             if math.isfinite(options.maxtime):
                 n = min(n, max(1, _PIXELS_PER_LOOK // problem.y.size))
-            pair = steps.send(n)
+            with np.errstate(**_QUIET):
+                pair = steps.send(n)
             nit += n
             if time.perf_counter() - begin >= options.maxtime:
                 break
@@ -103,8 +111,6 @@ class _Stall:
     """The rounding floor: a gap within reach of the dtype's rounding that has not fallen by a tenth while nit doubled."""
 
     def __init__(self, problem: Problem) -> None:
-        import numpy as np
-
         self.floor = 1e3 * float(np.finfo(problem.dtype).eps)
         self.gap, self.since = math.inf, 0
 

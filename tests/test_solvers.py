@@ -1,0 +1,281 @@
+"""The three algorithms: agreement, their own steps, rates, statuses, starts."""
+
+import numpy as np
+import pytest
+from conftest import PENALTIES, image_of
+
+import proxsparse
+from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, as_operator, solve
+from proxsparse.result import MESSAGES
+
+METHODS = ["fista", "admm", "chambolle-pock"]
+KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16
+MILD = np.array([[0.0, 0.05, 0.0], [0.05, 0.8, 0.05], [0.0, 0.05, 0.0]])
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def loose(*args, **kw):
+    """Solve where not converging is the point."""
+    with pytest.warns(ConvergenceWarning):
+        return solve(*args, **kw)
+
+
+@pytest.mark.parametrize("name", [n for n in PENALTIES if n not in ("l1", "tv of a blur")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("operator", [None, Blur(KERNEL)], ids=["denoise", "deblur"])
+def test_the_methods_agree_by_steps_of_their_own(name, dtype, operator):
+    y = image_of((20, 21), dtype=dtype)
+    tol = 1e-4 if dtype == np.float32 else 1e-6
+    results = [solve(y, PENALTIES[name], operator=operator, method=m, tol=tol, options={"maxiter": 50000}) for m in METHODS]
+    for a in results:
+        assert a.success
+        assert a.nit > 1
+        assert a.x.dtype == dtype
+        for b in results:
+            # each is within its gap of the minimum: neither can lie below the other's lower bound
+            assert a.fun >= b.fun - b.gap - 1e-12 * b.fun
+            if operator is None:
+                assert np.linalg.norm((a.x - b.x).astype(float)) <= a.x_error_bound + b.x_error_bound
+    # three algorithms, three ways: from one start they do not pass through the same images
+    early = [loose(y, PENALTIES[name], operator=operator, method=m, tol=0, options={"maxiter": 3}) for m in METHODS]
+    assert len({r.fun for r in early}) == 3
+    assert [r.nit for r in early] == [3, 3, 3]
+
+
+def test_fista_keeps_its_rate_on_l1():
+    """F(x_k) - F* <= 2 L ||x_0 - x*||^2 / (k + 1)^2 (Beck & Teboulle 2009, theorem 4.4)."""
+    y = image_of((20, 21))
+    blur = Blur(KERNEL)
+    common = {"operator": blur, "method": "fista"}
+    best = solve(y, L1(0.01), tol=1e-12, options={"maxiter": 100000}, **common)
+    start = np.zeros_like(y)
+    lipschitz = blur.norm_squared(y.shape)
+    run = loose(y, L1(0.01), x0=start, tol=0, options={"maxiter": 60, "check_every": 1, "restart": False}, **common)
+    k, fun = run.history["iteration"][1:], run.history["objective"][1:]
+    assert (fun - best.fun <= 2 * lipschitz * np.sum(best.x**2) / (k + 1.0) ** 2 + 1e-9).all()
+    assert fun[0] - best.fun > 1e-3
+
+
+@every_method
+@pytest.mark.parametrize("operator", [None, Blur(KERNEL), Blur(KERNEL, "zero")], ids=["none", "symmetric", "zero"])
+@pytest.mark.parametrize("bounds", [None, (0.0, 0.8)])
+@pytest.mark.parametrize("name", ["tv", "windows 2", "l1 + tv"])
+def test_a_start_from_the_answer_stops_at_once(name, bounds, operator, method):
+    y = image_of((20, 21))
+    kw = {"operator": operator, "bounds": bounds, "method": method, "options": {"maxiter": 50000}}
+    first = solve(y, PENALTIES[name], tol=1e-6, **kw)
+    # what snapping made exact may cost a rounding error of the gap
+    again = solve(y, PENALTIES[name], tol=max(1e-6, 1.01 * first.rel_gap), x0=first, **kw)
+    assert first.nit > 0
+    assert again.nit == 0
+    assert again.success
+
+
+@every_method
+def test_an_array_to_start_from_changes_the_start_alone(method):
+    y = image_of((20, 21))
+    plain = solve(y, "tv", 0.2, method=method, tol=1e-6)
+    other = solve(y, "tv", 0.2, method=method, tol=1e-6, x0=np.ones_like(y))
+    assert np.linalg.norm(plain.x - other.x) <= plain.x_error_bound + other.x_error_bound
+    first = loose(y, "tv", 0.2, x0=np.full(y.shape, 7.0), method="chambolle-pock", options={"maxiter": 0})
+    assert first.history["objective"][0] > plain.fun
+
+
+def test_a_start_from_another_weight_is_made_feasible():
+    y = image_of((20, 21))
+    heavy = solve(y, "tv", 0.5)
+    light = solve(y, "tv", 0.2, x0=heavy)
+    assert light.success
+    assert light.fun == pytest.approx(solve(y, "tv", 0.2).fun, rel=2e-4)
+
+
+@every_method
+@pytest.mark.parametrize("maxiter", [0, 1])
+def test_few_iterations_behave(method, maxiter):
+    y = image_of((20, 21))
+    result = loose(y, "tv", 0.2, method=method, options={"maxiter": maxiter})
+    assert (result.nit, result.status, result.success) == (maxiter, 1, False)
+    assert result.gap > 0
+    assert result.fun >= solve(y, "tv", 0.2, tol=1e-6).fun * (1 - 1e-6)
+
+
+@every_method
+@pytest.mark.parametrize("name", [n for n in PENALTIES if n != "l1"])  # whose answer is there before the first step
+def test_the_answer_does_not_depend_on_when_it_is_checked(method, name):
+    """Iterations in one go or one by one give the same bits."""
+    penalty = PENALTIES[name] if name != "tv of a blur" else TotalVariation(0.3).of(Blur(KERNEL))
+    y = image_of((12, 13))
+    runs = [loose(y, penalty, method=method, tol=0, options={"maxiter": 24, "check_every": n}) for n in (1, 24)]
+    if runs[0].history["gap"].argmin() == len(runs[0].history["gap"]) - 1:
+        np.testing.assert_array_equal(runs[0].x, runs[1].x)
+    assert runs[0].history["objective"][-1] == runs[1].history["objective"][-1]
+
+
+# -- statuses ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_status_has_its_way_in():
+    y = image_of((64, 64))
+    ended = {solve(y, "tv", 0.2).status}
+    ended.add(loose(y, "tv", 0.2, tol=1e-9, options={"maxiter": 5}).status)
+    ended.add(loose(y, "tv", 0.2, tol=0, options={"maxtime": 1e-3, "maxiter": 10**6}).status)
+
+    def stop(intermediate_result):
+        raise StopIteration
+
+    ended.add(loose(y, "tv", 0.2, callback=stop).status)
+    ended.add(loose(y.astype(np.float32), "tv", 0.2, tol=1e-12, options={"maxiter": 10**5}).status)
+    ended.add(loose(y, "tv", 0.2, operator=_overflowing(y.shape), method="fista", options={"step": 1e300}).status)
+    ended.add(loose(y, _uncertifiable(), operator=Blur(MILD), method="admm").status)
+    assert ended == set(MESSAGES)
+
+
+def _overflowing(shape):
+    return as_operator(np.eye(int(np.prod(shape))), shape, shape)
+
+
+def _uncertifiable():
+    """With an operator and no bounds the dual of a penalty after another operator cannot be repaired."""
+    return TotalVariation(0.3).of(Blur(MILD, "zero"))
+
+
+def test_what_cannot_be_certified_says_so():
+    y = image_of((20, 21))
+    result = loose(y, _uncertifiable(), operator=Blur(MILD), method="admm")
+    assert (result.status, result.certified, result.success) == (6, False, False)
+    assert result.gap == result.rel_gap == result.x_error_bound == np.inf
+    # the same problem within bounds is certified, and they do not bind
+    bounded = solve(y, _uncertifiable(), operator=Blur(MILD), method="admm", bounds=(-3.0, 3.0))
+    assert bounded.certified
+    assert result.fun == pytest.approx(bounded.fun, rel=1e-3)
+
+
+def test_the_warning_names_the_gap_and_the_tolerance():
+    with pytest.warns(ConvergenceWarning, match=r"gap \d\.\d+e-\d+, tol 1\.00e-09") as caught:
+        result = solve(image_of((20, 21)), "tv", 0.2, tol=1e-9, options={"maxiter": 10})
+    assert caught[0].filename == __file__
+    assert f"{result.rel_gap:.2e}" in str(caught[0].message)
+
+
+@every_method
+def test_the_best_iterate_is_returned(method):
+    y = image_of((20, 21))
+    result = loose(y, "tv", 0.2, method=method, tol=0, options={"maxiter": 37, "check_every": 1})
+    assert result.gap <= result.history["gap"].min()
+
+
+# -- the callback, the history, the display ----------------------------------------------------------------------------
+
+
+def test_the_callback_sees_each_check_and_cannot_write():
+    y = image_of((20, 21))
+    seen = []
+
+    def watch(intermediate_result):
+        seen.append((intermediate_result.nit, intermediate_result.fun, intermediate_result.gap))
+        intermediate_result.x[...] = np.nan
+
+    watched = solve(y, "tv", 0.2, callback=watch, options={"check_every": 7})
+    plain = solve(y, "tv", 0.2, options={"check_every": 7})
+    np.testing.assert_array_equal(watched.x, plain.x)
+    history = plain.history
+    assert [s[0] for s in seen] == history["iteration"].tolist() == list(range(0, plain.nit + 1, 7))
+    assert [s[1] for s in seen] == history["objective"].tolist()
+    assert [s[2] for s in seen] == history["gap"].tolist()
+    assert (np.diff(history["seconds"]) >= 0).all()
+
+
+def test_an_exception_in_the_callback_comes_out_unchanged():
+    error = RuntimeError("mine")
+
+    def fail(intermediate_result):
+        raise error
+
+    with pytest.raises(RuntimeError) as caught:
+        solve(image_of((20, 21)), "tv", 0.2, callback=fail)
+    assert caught.value is error
+
+
+def test_history_can_be_left_out():
+    assert len(solve(image_of((20, 21)), "tv", 0.2, options={"history": False}).history["gap"]) == 0
+
+
+@pytest.mark.parametrize("tqdm", [True, False])
+def test_disp_shows_progress(tqdm, capsys, monkeypatch):
+    import sys
+
+    if not tqdm:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    elif "tqdm" not in sys.modules:
+        pytest.importorskip("tqdm")
+    solve(image_of((20, 21)), "tv", 0.2, options={"disp": True})
+    shown = capsys.readouterr().err
+    assert "relative gap" in shown
+    assert "iteration" in shown
+
+
+# -- what the result says ----------------------------------------------------------------------------------------------
+
+
+def test_terms_add_up_to_the_objective_and_dual_certifies():
+    """The gap recomputed in plain NumPy from x and dual: 1/2 ||x - y + K^T p||^2 + sum (w h(Kx) - <p, Kx>)."""
+    y = image_of((20, 21))
+    penalty = L1(0.1) + TotalVariation(0.2)
+    result = solve(y, penalty, tol=1e-6)
+    assert list(result.terms) == ["data", "L1", "TotalVariation"]
+    assert sum(result.terms.values()) == pytest.approx(result.fun, rel=1e-14)
+    ktp = penalty.adjoint(result.dual, y.shape)
+    gap = 0.5 * np.sum((result.x - y + ktp) ** 2)
+    for part, dual in zip(penalty.parts, result.dual, strict=True):
+        assert part.dual_norm(dual) <= part.weight
+        gap += part.value(result.x) - np.sum(dual * part.analysis(result.x))
+    assert gap == pytest.approx(result.gap, rel=1e-6)
+    assert result.x_error_bound == pytest.approx(np.sqrt(2 * result.gap))
+    assert result.weight == (0.1, 0.2)
+    assert result.weight_rule == "given"
+    assert result.method == "chambolle-pock"
+
+
+def test_pixel_weights_enter_the_error_bound():
+    y = image_of((20, 21))
+    m = np.full(y.shape, 2.0)
+    m[0] = 0.25
+    result = solve(y, "tv", 0.2, pixel_weight=m, tol=1e-3)
+    assert result.x_error_bound == pytest.approx(np.sqrt(2 * result.gap / 0.25))
+
+
+def test_auto_is_a_fixed_rule():
+    y = image_of((20, 21))
+    assert solve(y, "tv", 0.2).method == "chambolle-pock"
+    assert solve(y, "tv", 0.2, operator=Blur(KERNEL)).method == "admm"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tol"), [(np.float64, 1e-6), (np.float32, 1e-5)], ids=["float64 to 1e-6", "float32 to 1e-5"]
+)
+def test_camera_reaches_its_tolerance(dtype, tol):
+    """512x512, noise 0.1, weight 0.1, isotropic; and no worse than scikit-image's answer by our objective."""
+    from skimage import data
+
+    y = proxsparse.phantoms.add_noise(data.camera() / 255.0, 0.1).astype(dtype)
+    result = solve(y, "tv", 0.1, tol=tol)
+    assert result.success
+    assert result.rel_gap <= tol
+    assert solve(y, "tv", 0.1).rel_gap <= 1e-4
+
+
+@pytest.mark.slow
+def test_the_objective_is_no_worse_than_scikit_image():
+    from skimage import data
+    from skimage.restoration import denoise_tv_chambolle
+
+    y = proxsparse.phantoms.add_noise(data.camera() / 255.0, 0.1)
+    theirs = denoise_tv_chambolle(y, weight=0.1, eps=1e-12, max_num_iter=20000)
+    ours = solve(y, "tv", 0.1, tol=1e-6)
+    penalty = TotalVariation(0.1)
+    assert ours.fun <= 0.5 * np.sum((theirs - y) ** 2) + penalty.value(theirs)
+
+
+def test_groups_without_an_operator_converge_in_few_steps():
+    result = solve(image_of((64, 64)), OverlappingGroupLasso(0.1))
+    assert result.nit <= 60
