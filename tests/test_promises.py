@@ -1,0 +1,407 @@
+"""What the package promises of every call: inputs untouched, layouts and dtypes, shapes, scale, repeatability, threads."""
+
+import copy
+import pickle
+import random
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from conftest import PENALTIES, image_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, as_operator, denoise, solve
+
+METHODS = ["fista", "admm", "chambolle-pock"]
+FITTING = [n for n in PENALTIES if n != "tv of a blur"]
+every_penalty = pytest.mark.parametrize("name", FITTING)
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+# 1 -------------------------------------------------------------------------------------------------------------------
+
+
+@every_penalty
+@every_method
+def test_inputs_are_never_modified(name, method):
+    y = image_of((12, 13))
+    m, lo, x0 = np.full(y.shape, 1.5), np.full(y.shape, -2.0), np.zeros(y.shape)
+    options = {"maxiter": 3000, "history": True}
+    before = [a.tobytes() for a in (y, m, lo, x0)]
+    for a in (y, m, lo, x0):
+        a.flags.writeable = False
+    penalty = PENALTIES[name]
+    text = repr(penalty)
+    solve(y, penalty, pixel_weight=m, bounds=(lo, None), x0=x0, method=method, options=options)
+    assert [a.tobytes() for a in (y, m, lo, x0)] == before
+    assert options == {"maxiter": 3000, "history": True}
+    assert repr(penalty) == text
+
+
+# 2 -------------------------------------------------------------------------------------------------------------------
+
+
+def layouts(y, tmp_path):
+    wide = np.zeros((2 * y.shape[0], 3 * y.shape[1]), y.dtype)
+    wide[::2, ::3] = y
+    raw = np.zeros(y.nbytes + 1, np.uint8)
+    unaligned = raw[1:].view(y.dtype).reshape(y.shape)
+    unaligned[...] = y
+    memmap = np.memmap(tmp_path / "y", y.dtype, "w+", shape=y.shape)
+    memmap[...] = y
+    return {
+        "fortran": np.asfortranarray(y),
+        "strided": wide[::2, ::3],
+        "negative strides": y[::-1, ::-1].copy()[::-1, ::-1],
+        "transposed": y.T.copy().T,
+        "byte-swapped": y.astype(y.dtype.newbyteorder()),
+        "unaligned": unaligned,
+        "memmap": memmap,
+        "list": y.tolist(),
+    }
+
+
+@pytest.mark.parametrize("name", ["tv", "windows 3, stride 2", "l1 + tv"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_layout_is_irrelevant(name, dtype, tmp_path):
+    y = image_of((12, 13), dtype=dtype)
+    expected = solve(y, PENALTIES[name]).x
+    for layout, array in layouts(y, tmp_path).items():
+        if layout == "list" and dtype == np.float32:
+            continue  # a list of Python floats is float64
+        result = solve(array, PENALTIES[name]).x
+        np.testing.assert_array_equal(result, expected, err_msg=layout)
+        assert result.dtype == dtype
+
+
+def test_a_broadcast_image_is_as_good_as_its_copy():
+    y = np.broadcast_to(image_of((13,)), (12, 13))
+    np.testing.assert_array_equal(solve(y, "tv", 0.2).x, solve(y.copy(), "tv", 0.2).x)
+
+
+# 3 -------------------------------------------------------------------------------------------------------------------
+
+
+@every_method
+@pytest.mark.parametrize("penalty", [TotalVariation(0.0), TotalVariation(0.2), L1(0.2), OverlappingGroupLasso(0.1)], ids=repr)
+@pytest.mark.parametrize("shape", [(12, 13), (3, 12, 13)])
+def test_the_result_is_a_fresh_array(penalty, method, shape):
+    y, x0 = image_of(shape), image_of(shape)
+    axis = 0 if len(shape) == 3 else None
+    result = solve(y, penalty, method=method, x0=x0, channel_axis=axis)
+    for x in (result.x, *result.dual):
+        assert x.flags.c_contiguous
+        assert x.flags.writeable
+        assert x.flags.owndata
+        assert not np.shares_memory(x, y)
+        assert not np.shares_memory(x, x0)
+    v = image_of((12, 13))
+    assert not np.shares_memory(penalty.prox(v), v)
+    assert penalty.prox(v).flags.owndata
+
+
+# 4, 5 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_dtype", "dtype"),
+    [("f4", "f4"), ("f8", "f8"), ("f2", "f4"), ("?", "f8"), ("u1", "f8"), ("i2", "f8"), ("u2", "f8"), ("i4", "f8"), ("u8", "f8")],
+)
+def test_dtypes_become_what_is_promised(given_dtype, dtype):
+    y = (100 * np.abs(image_of((9, 8)))).astype(given_dtype)
+    result = solve(y, "tv", 5.0)
+    assert result.x.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(result.x, solve(y.astype(dtype), "tv", 5.0).x)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4), complex), np.array([[object()]]), np.array([["a"]]), np.array(["2020-01-01"], "M8")])
+def test_other_dtypes_are_refused(bad):
+    with pytest.raises(TypeError, match=str(bad.dtype)[:6].replace("<", "")):
+        solve(bad, "tv", 0.1)
+
+
+def test_masked_arrays_are_refused_with_the_remedy():
+    with pytest.raises(TypeError, match=r"filled\(value\).*pixel_weight"):
+        solve(np.ma.masked_less(image_of((5, 5)), 0), "tv", 0.1)
+
+
+def test_integers_beside_a_small_weight_draw_a_warning():
+    y = (100 * np.abs(image_of((9, 8)))).astype(np.uint8)
+    with pytest.warns(UserWarning, match="not rescaled.*0.1") as caught:
+        solve(y, "tv", 0.1)
+    assert caught[0].filename == __file__
+
+
+# 6 -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("index", [(0, 0), (3, 4), (8, 7), (8, 0)])
+def test_non_finite_pixels_are_named(value, index):
+    y = image_of((9, 8))
+    y[index] = value
+    with pytest.raises(ValueError, match=rf"1 NaN or infinite values, the first at index \({index[0]}, {index[1]}\)"):
+        solve(y, "tv", 0.1)
+    y[:] = value
+    with pytest.raises(ValueError, match=r"72 NaN or infinite values, the first at index \(0, 0\)"):
+        solve(y, "tv", 0.1)
+
+
+# 7 -------------------------------------------------------------------------------------------------------------------
+
+
+@every_method
+@pytest.mark.parametrize("name", ["l1", "tv", "tv-aniso", "l1 + tv"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (7, 5), (1,), (8,), (4, 3, 5), (1, 4, 5), (1, 1, 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_shape_is_solved(name, shape, method, dtype):
+    y = image_of(shape, dtype=dtype)
+    result = solve(y, PENALTIES[name], method=method, options={"maxiter": 20000})
+    assert result.x.shape == shape
+    assert result.success
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+@pytest.mark.parametrize("name", ["l1", "tv", "windows 2"])
+def test_a_channel_axis_may_stand_anywhere(axis, name):
+    y = image_of((6, 7, 3))
+    expected = solve(y, PENALTIES[name], channel_axis=2).x
+    moved = np.moveaxis(y, 2, axis)
+    np.testing.assert_array_equal(np.moveaxis(solve(moved, PENALTIES[name], channel_axis=axis).x, axis, 2), expected)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (5, 0), ()])
+def test_empty_images_are_refused(shape):
+    with pytest.raises(ValueError, match="empty|1 to 3 axes"):
+        solve(np.zeros(shape), "tv", 0.1)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((2, 2, 2, 2), None), ((2, 2, 2, 2, 2), 0), ((3,), 0)])
+def test_a_wrong_number_of_axes_is_refused(shape, axis):
+    with pytest.raises(ValueError, match="1 to 3 axes"):
+        solve(np.zeros(shape), "tv", 0.1, channel_axis=axis)
+
+
+# 8 -------------------------------------------------------------------------------------------------------------------
+
+
+@every_method
+@every_penalty
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weight_zero_returns_the_input(name, method, dtype):
+    y = image_of((9, 8), dtype=dtype)
+    np.testing.assert_array_equal(solve(y, 0 * PENALTIES[name], method=method).x, y)
+
+
+@every_method
+@pytest.mark.parametrize("name", ["tv", "tv-aniso"])
+@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.7])
+def test_a_constant_image_comes_back_exactly(name, method, bounds, value):
+    y = np.full((9, 8), value)
+    result = solve(y, PENALTIES[name], method=method, bounds=bounds)
+    np.testing.assert_array_equal(result.x, y)
+    assert result.gap == result.rel_gap == 0
+
+
+# 9 -------------------------------------------------------------------------------------------------------------------
+
+
+@every_penalty
+@every_method
+@pytest.mark.parametrize("factor", [2.0**-30, 8.0, 2.0**40])
+def test_scaling_image_and_weight_scales_the_answer(name, method, factor):
+    """Bit for bit where the factor is a power of two."""
+    y = image_of((9, 8))
+    one = solve(y, PENALTIES[name], method=method, options={"maxiter": 300}, tol=1e-3)
+    many = solve(factor * y, factor * PENALTIES[name], method=method, options={"maxiter": 300}, tol=1e-3)
+    np.testing.assert_array_equal(many.x, factor * one.x)
+    assert many.nit == one.nit
+
+
+@given(factor=st.floats(1e-3, 1e3), shift=st.floats(-5, 5), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_tv_is_equivariant_under_scale_and_shift(factor, shift, seed):
+    y = image_of((9, 8), seed)
+    one = solve(y, "tv", 0.3, tol=1e-8, options={"maxiter": 50000})
+    other = solve(factor * y + shift, "tv", factor * 0.3, tol=1e-8, options={"maxiter": 50000})
+    error = factor * one.x_error_bound + other.x_error_bound + 1e-12
+    assert np.linalg.norm(other.x - (factor * one.x + shift)) <= error
+
+
+@given(seed=st.integers(0, 99), name=st.sampled_from(FITTING))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_transposition_commutes(seed, name):
+    y = image_of((9, 8), seed)
+    one, other = (solve(v, PENALTIES[name], tol=1e-7, options={"maxiter": 50000}) for v in (y, y.T))
+    assert np.linalg.norm(other.x.T - one.x) <= one.x_error_bound + other.x_error_bound
+
+
+@given(seed=st.integers(0, 99), name=st.sampled_from(["l1", "tv-aniso", "l1 + tv-aniso", "windows 2", "windows linf"]), axis=st.integers(0, 1))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_flips_commute_where_the_discretisation_has_them(seed, name, axis):
+    y = image_of((9, 8), seed)
+    one, other = (solve(v, PENALTIES[name], tol=1e-7, options={"maxiter": 50000}) for v in (y, np.flip(y, axis)))
+    assert np.linalg.norm(np.flip(other.x, axis) - one.x) <= one.x_error_bound + other.x_error_bound
+
+
+@every_method
+@pytest.mark.parametrize("name", ["l1", "tv", "windows 2", "l1 + tv"])
+@pytest.mark.parametrize(("dtype", "size"), [(np.float64, 1e200), (np.float64, 1e-200), (np.float32, 1e30), (np.float32, 1e-30)])
+def test_extreme_images_are_solved_right(name, method, dtype, size):
+    y = image_of((9, 8))
+    reference = solve(y, PENALTIES[name], method=method)
+    result = solve((size * y).astype(dtype), size * PENALTIES[name], method=method)
+    assert result.success
+    tolerance = 2 * reference.x_error_bound + 1e-5 * np.linalg.norm(y)
+    assert np.linalg.norm(result.x.astype(float) / size - reference.x) <= tolerance
+
+
+# 10 ------------------------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys, hashlib
+sys.path.insert(0, {tests!r})
+from conftest import PENALTIES, image_of
+from proxsparse import Blur, solve
+import numpy as np
+if {before}:
+    solve(image_of((30, 31), 5), "tv", 0.7)
+digest = hashlib.sha256()
+for name in ("tv", "windows 2", "l1 + tv"):
+    for method in ("fista", "admm", "chambolle-pock"):
+        for operator in (None, Blur(np.ones((3, 3)) / 9), Blur(np.ones((2, 3)) / 6, "zero")):
+            digest.update(solve(image_of((16, 17)), PENALTIES[name], operator=operator, method=method, tol=1e-3).x.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_results_are_the_same_bits_in_every_process(tmp_path):
+    """Run to run, with a warm cache or a cold one, after other work, with other thread counts."""
+    import os
+    from pathlib import Path
+
+    tests = str(Path(__file__).parent)
+    digests = set()
+    for before, extra in ((False, {}), (True, {"NUMBA_CACHE_DIR": str(tmp_path)}), (False, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "7"})):
+        code = SCRIPT.format(tests=tests, before=before)
+        done = subprocess.run([sys.executable, "-c", code], env=os.environ | extra, capture_output=True, text=True, timeout=300, check=True)
+        digests.add(done.stdout.strip())
+    assert len(digests) == 1
+
+
+# 15 ------------------------------------------------------------------------------------------------------------------
+
+
+def test_concurrent_calls_give_the_serial_answer():
+    jobs = [(name, method) for name in ("tv", "windows 2", "l1 + tv", "tv-aniso") for method in ("chambolle-pock", "admm")]
+    serial = [solve(image_of((24, 25), i), PENALTIES[n], method=m).x for i, (n, m) in enumerate(jobs)]
+    barrier = threading.Barrier(len(jobs))
+    answers = [None] * len(jobs)
+
+    def work(i):
+        name, method = jobs[i]
+        barrier.wait()
+        for _ in range(3):
+            answers[i] = solve(image_of((24, 25), i), PENALTIES[name], method=method).x
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    for answer, expected in zip(answers, serial, strict=True):
+        np.testing.assert_array_equal(answer, expected)
+
+
+# 21 ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [*PENALTIES.values(), TotalVariation(), L1(0.1, pixel_weight=np.array([[0.5, 2.0], [1.0, 0.0]])), OverlappingGroupLasso(0.2, window=(3, 2), stride=(2, 1), norm="linf")],
+    ids=repr,
+)
+def test_penalties_survive_pickle_copy_and_repr(penalty):
+    names = {"np": np, "L1": L1, "TotalVariation": TotalVariation, "OverlappingGroupLasso": OverlappingGroupLasso, "Blur": Blur}
+    for twin in (pickle.loads(pickle.dumps(penalty)), copy.deepcopy(penalty), eval(repr(penalty), names)):
+        assert twin == penalty
+        assert hash(twin) == hash(penalty)
+        assert repr(twin) == repr(penalty)
+    assert penalty != TotalVariation(0.123)
+
+
+def test_results_survive_pickle_and_copy():
+    result = solve(image_of((9, 8)), L1(0.1) + TotalVariation(0.2))
+    for twin in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert type(twin) is type(result)
+        np.testing.assert_array_equal(twin.x, result.x)
+        assert twin.message == result.message
+        np.testing.assert_array_equal(twin.dual[1], result.dual[1])
+
+
+def test_operators_survive_pickle_and_compare():
+    blur = Blur(np.ones((3, 3)) / 9, "zero")
+    assert pickle.loads(pickle.dumps(blur)) == blur
+    assert blur != Blur(np.ones((3, 3)) / 9)
+    with pytest.raises(ValueError, match="read-only"):
+        blur.kernel[0, 0] = 5
+
+
+# 22 ------------------------------------------------------------------------------------------------------------------
+
+
+def test_global_state_is_untouched(monkeypatch):
+    import os
+
+    import numba
+
+    def state():
+        drawn = np.random.get_state()[1].tobytes()  # noqa: NPY002
+        return np.geterr(), drawn, random.getstate(), list(warnings.filters), numba.get_num_threads(), dict(os.environ)
+
+    before = state()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        inside = list(warnings.filters)
+        for method in METHODS:
+            solve(image_of((9, 8)), "l1+tv", (0.1, 0.2), method=method, operator=as_operator(np.eye(72), (9, 8), (9, 8)), options={"maxiter": 20})
+        denoise(image_of((9, 8)), "overlap", 0.1)
+        assert list(warnings.filters) == inside
+    assert state() == before
+
+
+def test_convergence_warning_can_be_made_an_error():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ConvergenceWarning):
+            solve(image_of((9, 8)), "tv", 0.2, options={"maxiter": 1})
+
+
+# 24 ------------------------------------------------------------------------------------------------------------------
+
+PLAIN = """
+import sys
+sys.path.insert(0, {tests!r})
+from conftest import PENALTIES, image_of
+from proxsparse import solve
+for name in {names!r}:
+    print(*[v.hex() for v in solve(image_of((6, 5)), PENALTIES[name], tol=1e-3).x.ravel()])
+"""
+
+
+def test_kernels_agree_with_the_same_code_as_plain_python():
+    import os
+    from pathlib import Path
+
+    names = ["tv", "tv-aniso", "windows 2", "windows 3, stride 2", "windows linf", "l1 + tv"]
+    code = PLAIN.format(tests=str(Path(__file__).parent), names=names)
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, timeout=120, check=True)
+    for name, line in zip(names, done.stdout.splitlines(), strict=True):
+        plain = np.array([float.fromhex(v) for v in line.split()]).reshape(6, 5)
+        # sums that the compiler reorders
+        np.testing.assert_allclose(plain, solve(image_of((6, 5)), PENALTIES[name], tol=1e-3).x, atol=1e-12)
