@@ -96,7 +96,7 @@ class Blur(Operator):
         return shape
 
     def _pads(self) -> list[tuple[int, int]]:
-        """Samples needed before and after the image: those the kernel reaches from the first and the last pixel."""
+        """Samples needed before and after the image: index i reads from i - (size - 1 - centre) to i + centre."""
         return [(k - 1 - k // 2, k // 2) for k in self.kernel.shape]
 
     def _spectrum(self, shape: tuple[int, ...]) -> Array:
@@ -122,8 +122,7 @@ class Blur(Operator):
         self.output_shape(x.shape)
         if self.boundary == "periodic":
             return self._convolve(x)
-        # the kernel turned around reaches k // 2 samples back
-        pads = [(after, before) for before, after in self._pads()]
+        pads = self._pads()
         padded = np.pad(x, pads, mode="symmetric" if self.boundary == "symmetric" else "constant")
         inside = tuple(slice(a, a + n) for (a, _), n in zip(pads, x.shape, strict=True))
         return self._convolve(padded)[inside]
@@ -133,7 +132,7 @@ class Blur(Operator):
         self.output_shape(q.shape)
         if self.boundary == "periodic":
             return self._convolve(q, adjoint=True)
-        pads = [(after, before) for before, after in self._pads()]
+        pads = self._pads()
         padded = self._convolve(np.pad(q, pads), adjoint=True)
         for axis, ((before, after), n) in enumerate(zip(pads, q.shape, strict=True)):
             # the adjoint of mirroring adds each mirrored sample to the one it came from

@@ -1,0 +1,148 @@
+"""Operators: products against their definitions, adjoints, norms, transforms, and what `solve` takes."""
+
+import naive
+import numpy as np
+import pytest
+import scipy.ndimage
+import scipy.sparse
+import scipy.sparse.linalg
+from conftest import image_of
+
+from proxsparse import Blur, TotalVariation, as_operator, solve
+
+KERNELS = {
+    "odd": np.array([[0.0, 0.1, 0.3], [0.1, 0.2, 0.1], [0.2, 0.0, 0.0]]),
+    "even": np.array([[0.3, 0.2], [0.4, 0.1]]),
+    "mixed": np.array([[0.1, 0.2, 0.3, 0.15]]),
+    "even in each axis": np.outer([1.0, 2.0, 1.0], [1.0, 3.0, 5.0, 3.0, 1.0]) / 52,
+    "negative": np.array([[0.0, -1.0, 0.0], [-1.0, 5.0, -1.0], [0.0, -1.0, 0.0]]),
+    "as large as the image": np.arange(42.0).reshape(6, 7),
+}
+each = pytest.mark.parametrize(("kernel", "boundary"), [(k, b) for k in KERNELS for b in ("symmetric", "periodic", "zero")])
+MODE = {"symmetric": "reflect", "periodic": "wrap", "zero": "constant"}
+
+
+@each
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_blur_is_the_convolution_of_its_definition(kernel, boundary, dtype):
+    x = image_of((6, 7), dtype=dtype)
+    result = Blur(KERNELS[kernel], boundary).forward(x)
+    assert result.dtype == dtype
+    tol = 1e-5 if dtype == np.float32 else 1e-11
+    scale = np.abs(KERNELS[kernel]).sum()
+    np.testing.assert_allclose(result, naive.blur(x, KERNELS[kernel], boundary), atol=tol * scale)
+    if kernel != "as large as the image":
+        np.testing.assert_allclose(result, scipy.ndimage.convolve(x, KERNELS[kernel].astype(dtype), mode=MODE[boundary]), atol=tol * scale)
+
+
+@each
+def test_blur_adjoint_norm_and_transform(kernel, boundary):
+    blur, shape = Blur(KERNELS[kernel], boundary), (6, 7)
+    matrix = naive.matrix_of(blur.forward, shape)
+    scale = np.abs(KERNELS[kernel]).sum()
+    np.testing.assert_allclose(naive.matrix_of(lambda q: blur.adjoint(q, shape), shape), matrix.T, atol=1e-12 * scale)
+    largest = np.linalg.norm(matrix, 2) ** 2
+    assert largest * (1 - 1e-12) <= blur.norm_squared(shape)
+    gram = blur.gram(shape)
+    assert (gram is not None) == (boundary == "periodic" or (boundary == "symmetric" and kernel in ("even in each axis", "negative")))
+    if gram is not None:
+        assert blur.norm_squared(shape) == pytest.approx(largest)
+        shifted = gram * 0.7 + type(gram)("uniform", 0.3)
+        rhs = image_of(shape)
+        solved = shifted.solve(rhs[None])[0]
+        np.testing.assert_allclose((0.7 * matrix.T @ matrix + 0.3 * np.eye(42)) @ solved.ravel(), rhs.ravel(), atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(9,), (4, 5, 6)])
+def test_blur_works_on_signals_and_volumes(shape):
+    kernel = np.random.default_rng(0).random([3, 2, 3][: len(shape)])
+    x = image_of(shape)
+    np.testing.assert_allclose(Blur(kernel).forward(x), scipy.ndimage.convolve(x, kernel, mode="reflect"), atol=1e-12)
+
+
+def test_anything_with_products_is_an_operator():
+    """The same blur as an operator of ours, a matrix, a sparse matrix, a LinearOperator."""
+    y, blur = image_of((9, 8)), Blur(KERNELS["even in each axis"])
+    matrix = naive.matrix_of(blur.forward, (9, 8))
+    linear = scipy.sparse.linalg.LinearOperator((72, 72), matvec=lambda v: matrix @ v, rmatvec=lambda v: matrix.T @ v)
+    expected = solve(y, "tv", 0.05, operator=blur, tol=1e-6)
+    for operator in (matrix, scipy.sparse.csr_array(matrix), linear, as_operator(matrix, (9, 8), (9, 8))):
+        result = solve(y, "tv", 0.05, operator=operator, tol=1e-6)
+        assert result.success
+        assert result.fun == pytest.approx(expected.fun, rel=2e-6)
+
+
+def test_pylops_says_its_own_shapes():
+    class Lops(scipy.sparse.linalg.LinearOperator):
+        """What PyLops adds to a LinearOperator: the shapes of the images."""
+
+        dims, dimsd = (9, 8), (9, 4)
+
+        def __init__(self):
+            super().__init__(np.float64, (36, 72))
+
+        def _matvec(self, x):
+            return x.reshape(9, 8)[:, ::2].ravel()
+
+        def _rmatvec(self, q):
+            out = np.zeros((9, 8))
+            out[:, ::2] = q.reshape(9, 4)
+            return out.ravel()
+
+    y = image_of((9, 4))
+    result = solve(y, "tv", 0.05, operator=Lops())
+    assert result.success
+    assert result.x.shape == (9, 8)
+
+
+@pytest.mark.parametrize("method", ["fista", "admm", "chambolle-pock"])
+def test_channels_are_blurred_each_by_itself(method):
+    y, blur = image_of((9, 8, 3)), Blur(KERNELS["odd"])
+    result = solve(y, "tv-aniso", 0.05, operator=blur, channel_axis=-1, method=method, tol=1e-5, options={"maxiter": 50000})
+    for c in range(3):  # anisotropic total variation does not couple them either
+        single = solve(y[..., c], "tv-aniso", 0.05, operator=blur, method=method, tol=1e-6, options={"maxiter": 50000})
+        np.testing.assert_allclose(result.x[..., c], single.x, atol=0.05)
+
+
+def test_an_operator_may_take_the_channels_all_at_once():
+    """Two channels measured by their sum alone: the operator's input has a channel axis, its output has none."""
+    matrix = np.tile(np.eye(12), 2)
+    mix = as_operator(matrix, (2, 4, 3), (4, 3))
+    y = image_of((4, 3))
+    result = solve(y, "tv", 0.05, operator=mix, channel_axis=0, options={"maxiter": 20000})
+    assert result.x.shape == (2, 4, 3)
+    assert result.success
+    assert result.fun == pytest.approx(0.5 * np.sum((result.x.sum(axis=0) - y) ** 2) + TotalVariation(0.05).value(result.x, channel_axis=0))
+
+
+def test_pixel_weights_with_an_operator_live_where_the_image_lives():
+    """Another shape than x: weight 2 is the same as the measurement twice."""
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal((10, 12))
+    y = rng.standard_normal(10)
+    m = np.where(np.arange(10) < 4, 2.0, 1.0)
+    doubled = as_operator(np.vstack([matrix, matrix[:4]]), (4, 3), (14,))
+    once = solve(y, "tv", 0.3, operator=as_operator(matrix, (4, 3), (10,)), pixel_weight=m, tol=1e-7, options={"maxiter": 50000})
+    twice = solve(np.concatenate([y, y[:4]]), "tv", 0.3, operator=doubled, tol=1e-7, options={"maxiter": 50000})
+    assert once.fun == pytest.approx(twice.fun, rel=1e-6)
+
+
+def test_float32_stays_through_an_operator():
+    y = image_of((16, 17), dtype=np.float32)
+    for operator in (Blur(KERNELS["odd"]), np.eye(272)):
+        result = solve(y, "tv", 0.05, operator=operator, tol=1e-3)
+        assert result.x.dtype == np.float32
+        assert result.dual[0].dtype == np.float32
+        assert result.success
+
+
+def test_fista_finds_its_step_where_the_norm_is_only_estimated():
+    matrix = np.diag(np.linspace(0.1, 3.0, 72))
+    y = image_of((9, 8))
+    operator = as_operator(matrix, (9, 8), (9, 8))
+    assert operator.norm_squared((9, 8)) == pytest.approx(9.0, rel=0.2)
+    kw = {"operator": operator, "method": "fista", "tol": 1e-6, "options": {"maxiter": 20000}}
+    result = solve(y, "tv", 0.05, **kw)
+    # a step far too long is cut down
+    kw["options"] = {"maxiter": 20000, "step": 100.0, "backtracking": True}
+    assert solve(y, "tv", 0.05, **kw).fun == pytest.approx(result.fun, rel=2e-6)
