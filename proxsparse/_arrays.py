@@ -24,10 +24,7 @@ def as_float(array: Any, name: str = "image") -> Array:
     kind = array.dtype.kind
     if kind not in "biuf":
         raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
-    if kind == "f" and array.dtype.itemsize <= 4:
-        dtype = np.float32
-    else:
-        dtype = np.float64
+    dtype: npt.DTypeLike = np.float32 if kind == "f" and array.dtype.itemsize <= 4 else np.float64
     # require() copies only where layout, byte order, alignment or dtype ask for it
     return np.require(array, dtype, ["C", "A"])
 

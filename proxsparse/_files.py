@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import tempfile
 import warnings
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array
+from ._arrays import Array, as_float
 
 SUFFIXES = (".npy", ".png", ".tif", ".tiff")
 
@@ -71,9 +72,9 @@ def read(path: Path, channel_axis: int | None = None) -> Picture:
         channel_axis = 2
         if array.shape[-1] in (2, 4):
             array, alpha = array[..., :-1], array[..., -1:]
-    image = array.astype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
-    picture = Picture(image, alpha, dtype, channel_axis)
-    picture.image = image / image.dtype.type(picture.top)
+    picture = Picture(as_float(array, str(path)), alpha, dtype, channel_axis)
+    if picture.top != 1:
+        picture.image = picture.image / picture.top
     return picture
 
 
@@ -116,10 +117,18 @@ def _line(error: Exception) -> str:
 
 
 def _read_image(path: Path) -> Array:
-    from skimage.io import imread
+    # scikit-image's own readers, given bytes: on broken files they leave paths open
+    content = path.read_bytes()
+    if path.suffix.lower() != ".png":
+        import tifffile
 
-    with path.open("rb"):  # a plain message where the file is missing or forbidden
-        return np.asarray(imread(path))
+        return np.asarray(tifffile.imread(io.BytesIO(content)))
+    import imageio.v3
+
+    depth, colour = content[24:26] if content[:4] == b"\x89PNG" and len(content) > 26 else (8, 0)
+    if depth == 16 and colour != 0:
+        raise ValueError("PNG of 16 bits with colour or alpha would be cut to 8 bits; use TIFF or .npy")
+    return np.asarray(imageio.v3.imread(content, extension=".png"))
 
 
 def _write_image(name: str, array: Array) -> None:

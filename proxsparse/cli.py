@@ -33,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     denoise.add_argument("--method", default="auto", help="auto, fista, admm or chambolle-pock")
     denoise.add_argument("--tol", type=float, default=1e-4, help="relative duality gap (default: %(default)s)")
     denoise.add_argument("--maxiter", type=int, default=5000)
-    denoise.add_argument("--channel-axis", type=int, help="axis of the channels; PNG and TIFF with 2 to 4 on the last axis need none")
+    denoise.add_argument(
+        "--channel-axis", type=int, help="axis of the channels; PNG and TIFF with 2 to 4 on the last axis need none"
+    )
     denoise.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
     denoise.add_argument("--quiet", action="store_true", help="say nothing unless something is wrong")
     return parser
@@ -90,7 +92,9 @@ def _denoise(options: argparse.Namespace) -> int:
             options={"maxiter": options.maxiter},
         )
     write(options.output, picture.restore(result.x), options.overwrite)
-    say(f"{options.output}: relative gap {result.rel_gap:.1e} after {result.nit} iterations of {result.method}, {result.time:.2f} s")
+    say(
+        f"{options.output}: relative gap {result.rel_gap:.1e} after {result.nit} iterations of {result.method}, {result.time:.2f} s"
+    )
     if not result.success:
         print(f"proxsparse: {result.message} The relative gap is above {options.tol:g}.", file=sys.stderr)
         return 1

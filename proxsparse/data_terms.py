@@ -22,7 +22,7 @@ class LeastSquares:
         return 0.5 * total(self.m * np.square(np.subtract(z, self.y, dtype=np.float64)))
 
     def gradient(self, z: Array) -> Array:
-        """m (z - y)."""
+        """M (z - y)."""
         return self.m * (z - self.y)
 
     def conjugate_terms(self, q: Array) -> tuple[float, float]:
@@ -32,6 +32,6 @@ class LeastSquares:
         return 0.5 * total(square), total(q * self.y)
 
     def conjugate_prox(self, q: Array, sigma: float) -> Array:
-        """argmin over u of 1/2 ||u - q||^2 + sigma D*(u)."""
+        """Argmin over u of 1/2 ||u - q||^2 + sigma D*(u)."""
         scalar = q.dtype.type
-        return self.m * (q - scalar(sigma) * self.y) / (self.m + scalar(sigma))
+        return np.asarray(self.m * (q - scalar(sigma) * self.y) / (self.m + scalar(sigma)))

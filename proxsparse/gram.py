@@ -40,6 +40,7 @@ class Gram:
             return _divide(rhs, self.eigenvalues)
         import scipy.fft
 
+        spectrum: Array
         if self.domain == "dct":
             spectrum = scipy.fft.dctn(rhs, axes=axes, norm="ortho")
             return np.asarray(scipy.fft.idctn(_divide(spectrum, self.eigenvalues), axes=axes, norm="ortho"))
@@ -52,5 +53,5 @@ def _divide(values: Array, eigenvalues: Any) -> Array:
     # Neumann Laplacians have an eigenvalue that is 0 up to rounding: the constants.
     null = eigenvalues <= 1e-14 * np.max(eigenvalues, initial=0.0)
     safe = np.where(null, 1.0, eigenvalues).astype(values.real.dtype)
-    quotient = values / safe
+    quotient: Array = values / safe
     return np.where(null, values.dtype.type(0), quotient) if null.any() else quotient

@@ -47,7 +47,7 @@ def ssim(truth: Any, image: Any, data_range: float, channel_axis: int | None = N
 def zero_share(image: Any) -> float:
     """Return the share of pixels that are exactly zero, between 0 and 1."""
     image = np.asarray(image)
-    return 1.0 - np.count_nonzero(image) / image.size
+    return float(1.0 - np.count_nonzero(image) / image.size)
 
 
 def _pair(truth: Any, image: Any) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -59,14 +59,15 @@ def _relaxation(name: str, value: Any) -> float:
     return value
 
 
-_DRIVER = {
+_Check = Callable[[str, Any], Any]
+_DRIVER: dict[str, _Check] = {
     "maxiter": lambda name, v: _integer(name, v, 0),
     "maxtime": _positive,
     "check_every": lambda name, v: _integer(name, v, 1),
     "history": _flag,
     "disp": _flag,
 }
-_METHODS = {
+_METHODS: dict[str, dict[str, _Check]] = {
     "fista": {"step": _positive, "backtracking": _flag, "restart": _flag},
     "admm": {"rho": _positive, "adapt": _flag, "relaxation": _relaxation},
     "chambolle-pock": {"tau": _positive, "gamma": lambda name, v: _positive(name, v, strict=False)},

@@ -50,5 +50,5 @@ def add_noise(image: Any, noise_std: float, seed: int = 0) -> npt.NDArray[np.flo
     """
     if not noise_std >= 0:
         raise ValueError(f"noise_std must be >= 0, got {noise_std!r}")
-    image = np.asarray(image, dtype=np.float64)
-    return image + noise_std * np.random.default_rng(seed).standard_normal(image.shape)
+    clean: npt.NDArray[np.float64] = np.asarray(image, dtype=np.float64)
+    return clean + noise_std * np.random.default_rng(seed).standard_normal(clean.shape)

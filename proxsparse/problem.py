@@ -38,7 +38,7 @@ class Certificate:
 
     @property
     def rel_gap(self) -> float:
-        """gap / F(x), 0 where both are 0."""
+        """Gap / F(x), 0 where both are 0."""
         return relative(self.gap, self.fun)
 
     def copy(self) -> Certificate:
@@ -161,7 +161,7 @@ class Problem:
         return self.lo is not None or self.hi is not None
 
     def clip(self, x: Array) -> Array:
-        """x within the bounds."""
+        """X within the bounds."""
         return np.clip(x, self.lo, self.hi) if self.bounded else x
 
     def start(self) -> Array:
@@ -210,7 +210,9 @@ class Problem:
         q = np.broadcast_to(self.data.gradient(z), z.shape)
         ktp = self.stack.adjoint(p)
         r = self.adjoint(q) + ktp
-        lower = max((v for v in (self._dual_with_bounds(q, r), self._repaired_dual(x64, p, q, r)) if v is not None), default=None)
+        lower = max(
+            (v for v in (self._dual_with_bounds(q, r), self._repaired_dual(x64, p, q, r)) if v is not None), default=None
+        )
         values = [value for _, value in parts]
         if lower is not None:
             # the sums that are compared carry their own rounding

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from scipy.optimize import OptimizeResult
+
+from ._arrays import Array
 
 #: status -> message
 MESSAGES = {
@@ -63,3 +67,26 @@ class SolveResult(OptimizeResult):
     time : float
         Seconds.
     """
+
+    x: Array
+    fun: float
+    gap: float
+    rel_gap: float
+    x_error_bound: float
+    certified: bool
+    success: bool
+    status: int
+    message: str
+    nit: int
+    method: str
+    weight: Any
+    weight_rule: str
+    noise_std: float | None
+    terms: dict[str, float]
+    dual: tuple[Array, ...]
+    history: dict[str, Array]
+    time: float
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...

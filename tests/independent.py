@@ -25,7 +25,9 @@ def expression(penalty, x, shape):
         listed = [[np.ravel_multi_index(i, shape) for i in g] for g in naive.groups(shape, window, stride)]
         sizes = sorted({len(g) for g in listed})
         alike = [np.array([g for g in listed if len(g) == size]) for size in sizes]
-        return penalty.weight * sum(cp.sum(cp.norm(cp.vstack([x[g[:, i]] for i in range(g.shape[1])]), order, axis=0)) for g in alike)
+        return penalty.weight * sum(
+            cp.sum(cp.norm(cp.vstack([x[g[:, i]] for i in range(g.shape[1])]), order, axis=0)) for g in alike
+        )
     matrix = naive.matrix_of(naive.differences, shape)
     d = [matrix[a * x.size : (a + 1) * x.size] @ x for a in range(len(shape))]
     if penalty.isotropic:

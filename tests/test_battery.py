@@ -270,7 +270,13 @@ def test_the_fused_window_step_equals_the_general_path(channels, shape, window, 
 
 @pytest.mark.parametrize(
     ("shape", "window", "stride"),
-    [((6, 7), (3, 3), (1, 1)), ((6, 7), (3, 2), (2, 1)), ((9,), (4,), (3,)), ((4, 5, 6), (2, 2, 2), (2, 1, 2)), ((10, 8), (4, 4), (2, 2))],
+    [
+        ((6, 7), (3, 3), (1, 1)),
+        ((6, 7), (3, 2), (2, 1)),
+        ((9,), (4,), (3,)),
+        ((4, 5, 6), (2, 2, 2), (2, 1, 2)),
+        ((10, 8), (4, 4), (2, 2)),
+    ],
 )
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_windows_cover_every_pixel_as_listed(norm, shape, window, stride, rng):

@@ -32,7 +32,9 @@ def test_blur_is_the_convolution_of_its_definition(kernel, boundary, dtype):
     scale = np.abs(KERNELS[kernel]).sum()
     np.testing.assert_allclose(result, naive.blur(x, KERNELS[kernel], boundary), atol=tol * scale)
     if kernel != "as large as the image":
-        np.testing.assert_allclose(result, scipy.ndimage.convolve(x, KERNELS[kernel].astype(dtype), mode=MODE[boundary]), atol=tol * scale)
+        np.testing.assert_allclose(
+            result, scipy.ndimage.convolve(x, KERNELS[kernel].astype(dtype), mode=MODE[boundary]), atol=tol * scale
+        )
 
 
 @each
@@ -44,7 +46,9 @@ def test_blur_adjoint_norm_and_transform(kernel, boundary):
     largest = np.linalg.norm(matrix, 2) ** 2
     assert largest * (1 - 1e-12) <= blur.norm_squared(shape)
     gram = blur.gram(shape)
-    assert (gram is not None) == (boundary == "periodic" or (boundary == "symmetric" and kernel in ("even in each axis", "negative")))
+    assert (gram is not None) == (
+        boundary == "periodic" or (boundary == "symmetric" and kernel in ("even in each axis", "negative"))
+    )
     if gram is not None:
         assert blur.norm_squared(shape) == pytest.approx(largest)
         shifted = gram * 0.7 + type(gram)("uniform", 0.3)
@@ -112,7 +116,9 @@ def test_an_operator_may_take_the_channels_all_at_once():
     result = solve(y, "tv", 0.05, operator=mix, channel_axis=0, options={"maxiter": 20000})
     assert result.x.shape == (2, 4, 3)
     assert result.success
-    assert result.fun == pytest.approx(0.5 * np.sum((result.x.sum(axis=0) - y) ** 2) + TotalVariation(0.05).value(result.x, channel_axis=0))
+    assert result.fun == pytest.approx(
+        0.5 * np.sum((result.x.sum(axis=0) - y) ** 2) + TotalVariation(0.05).value(result.x, channel_axis=0)
+    )
 
 
 def test_pixel_weights_with_an_operator_live_where_the_image_lives():
@@ -122,7 +128,9 @@ def test_pixel_weights_with_an_operator_live_where_the_image_lives():
     y = rng.standard_normal(10)
     m = np.where(np.arange(10) < 4, 2.0, 1.0)
     doubled = as_operator(np.vstack([matrix, matrix[:4]]), (4, 3), (14,))
-    once = solve(y, "tv", 0.3, operator=as_operator(matrix, (4, 3), (10,)), pixel_weight=m, tol=1e-7, options={"maxiter": 50000})
+    once = solve(
+        y, "tv", 0.3, operator=as_operator(matrix, (4, 3), (10,)), pixel_weight=m, tol=1e-7, options={"maxiter": 50000}
+    )
     twice = solve(np.concatenate([y, y[:4]]), "tv", 0.3, operator=doubled, tol=1e-7, options={"maxiter": 50000})
     assert once.fun == pytest.approx(twice.fun, rel=1e-6)
 

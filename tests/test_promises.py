@@ -109,7 +109,17 @@ def test_the_result_is_a_fresh_array(penalty, method, shape):
 
 @pytest.mark.parametrize(
     ("given_dtype", "dtype"),
-    [("f4", "f4"), ("f8", "f8"), ("f2", "f4"), ("?", "f8"), ("u1", "f8"), ("i2", "f8"), ("u2", "f8"), ("i4", "f8"), ("u8", "f8")],
+    [
+        ("f4", "f4"),
+        ("f8", "f8"),
+        ("f2", "f4"),
+        ("?", "f8"),
+        ("u1", "f8"),
+        ("i2", "f8"),
+        ("u2", "f8"),
+        ("i4", "f8"),
+        ("u8", "f8"),
+    ],
 )
 def test_dtypes_become_what_is_promised(given_dtype, dtype):
     y = (100 * np.abs(image_of((9, 8)))).astype(given_dtype)
@@ -118,7 +128,9 @@ def test_dtypes_become_what_is_promised(given_dtype, dtype):
     np.testing.assert_array_equal(result.x, solve(y.astype(dtype), "tv", 5.0).x)
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4), complex), np.array([[object()]]), np.array([["a"]]), np.array(["2020-01-01"], "M8")])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((4, 4), complex), np.array([[object()]]), np.array([["a"]]), np.array(["2020-01-01"], "M8")]
+)
 def test_other_dtypes_are_refused(bad):
     with pytest.raises(TypeError, match=str(bad.dtype)[:6].replace("<", "")):
         solve(bad, "tv", 0.1)
@@ -241,7 +253,11 @@ def test_transposition_commutes(seed, name):
     assert np.linalg.norm(other.x.T - one.x) <= one.x_error_bound + other.x_error_bound
 
 
-@given(seed=st.integers(0, 99), name=st.sampled_from(["l1", "tv-aniso", "l1 + tv-aniso", "windows 2", "windows linf"]), axis=st.integers(0, 1))
+@given(
+    seed=st.integers(0, 99),
+    name=st.sampled_from(["l1", "tv-aniso", "l1 + tv-aniso", "windows 2", "windows linf"]),
+    axis=st.integers(0, 1),
+)
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_flips_commute_where_the_discretisation_has_them(seed, name, axis):
     y = image_of((9, 8), seed)
@@ -251,7 +267,9 @@ def test_flips_commute_where_the_discretisation_has_them(seed, name, axis):
 
 @every_method
 @pytest.mark.parametrize("name", ["l1", "tv", "windows 2", "l1 + tv"])
-@pytest.mark.parametrize(("dtype", "size"), [(np.float64, 1e200), (np.float64, 1e-200), (np.float32, 1e30), (np.float32, 1e-30)])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(np.float64, 1e200), (np.float64, 1e-200), (np.float32, 1e30), (np.float32, 1e-30)]
+)
 def test_extreme_images_are_solved_right(name, method, dtype, size):
     y = image_of((9, 8))
     reference = solve(y, PENALTIES[name], method=method)
@@ -287,9 +305,15 @@ def test_results_are_the_same_bits_in_every_process(tmp_path):
 
     tests = str(Path(__file__).parent)
     digests = set()
-    for before, extra in ((False, {}), (True, {"NUMBA_CACHE_DIR": str(tmp_path)}), (False, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "7"})):
+    for before, extra in (
+        (False, {}),
+        (True, {"NUMBA_CACHE_DIR": str(tmp_path)}),
+        (False, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "7"}),
+    ):
         code = SCRIPT.format(tests=tests, before=before)
-        done = subprocess.run([sys.executable, "-c", code], env=os.environ | extra, capture_output=True, text=True, timeout=300, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | extra, capture_output=True, text=True, timeout=300, check=True
+        )
         digests.add(done.stdout.strip())
     assert len(digests) == 1
 
@@ -323,7 +347,12 @@ def test_concurrent_calls_give_the_serial_answer():
 
 @pytest.mark.parametrize(
     "penalty",
-    [*PENALTIES.values(), TotalVariation(), L1(0.1, pixel_weight=np.array([[0.5, 2.0], [1.0, 0.0]])), OverlappingGroupLasso(0.2, window=(3, 2), stride=(2, 1), norm="linf")],
+    [
+        *PENALTIES.values(),
+        TotalVariation(),
+        L1(0.1, pixel_weight=np.array([[0.5, 2.0], [1.0, 0.0]])),
+        OverlappingGroupLasso(0.2, window=(3, 2), stride=(2, 1), norm="linf"),
+    ],
     ids=repr,
 )
 def test_penalties_survive_pickle_copy_and_repr(penalty):
@@ -369,7 +398,14 @@ def test_global_state_is_untouched(monkeypatch):
         warnings.simplefilter("ignore")
         inside = list(warnings.filters)
         for method in METHODS:
-            solve(image_of((9, 8)), "l1+tv", (0.1, 0.2), method=method, operator=as_operator(np.eye(72), (9, 8), (9, 8)), options={"maxiter": 20})
+            solve(
+                image_of((9, 8)),
+                "l1+tv",
+                (0.1, 0.2),
+                method=method,
+                operator=as_operator(np.eye(72), (9, 8), (9, 8)),
+                options={"maxiter": 20},
+            )
         denoise(image_of((9, 8)), "overlap", 0.1)
         assert list(warnings.filters) == inside
     assert state() == before
@@ -400,7 +436,14 @@ def test_kernels_agree_with_the_same_code_as_plain_python():
 
     names = ["tv", "tv-aniso", "windows 2", "windows 3, stride 2", "windows linf", "l1 + tv"]
     code = PLAIN.format(tests=str(Path(__file__).parent), names=names)
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     for name, line in zip(names, done.stdout.splitlines(), strict=True):
         plain = np.array([float.fromhex(v) for v in line.split()]).reshape(6, 5)
         # sums that the compiler reorders

@@ -250,9 +250,7 @@ def test_auto_is_a_fixed_rule():
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL)).method == "admm"
 
 
-@pytest.mark.parametrize(
-    ("dtype", "tol"), [(np.float64, 1e-6), (np.float32, 1e-5)], ids=["float64 to 1e-6", "float32 to 1e-5"]
-)
+@pytest.mark.parametrize(("dtype", "tol"), [(np.float64, 1e-6), (np.float32, 1e-5)], ids=["float64 to 1e-6", "float32 to 1e-5"])
 def test_camera_reaches_its_tolerance(dtype, tol):
     """512x512, noise 0.1, weight 0.1, isotropic; and no worse than scikit-image's answer by our objective."""
     from skimage import data

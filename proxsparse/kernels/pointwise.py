@@ -4,18 +4,8 @@ from ._jit import jit, jit_sum
 
 
 @jit
-def soft_threshold(out, v, cut):
-    """out = sign(v) max(|v| - cut, 0) for a scalar cut; exact zeros, NaN stays NaN."""
-    zero = v.dtype.type(0)
-    for j in range(v.size):
-        a = v[j] - cut
-        b = v[j] + cut
-        out[j] = v[j] if v[j] != v[j] else (a if a > zero else zero) + (b if b < zero else zero)
-
-
-@jit
 def clip(p, radius):
-    """p = clip(p, -radius, radius) for a scalar radius."""
+    """P = clip(p, -radius, radius) for a scalar radius."""
     for j in range(p.size):
         v = p[j]
         v = v if v < radius else radius

@@ -25,9 +25,10 @@ def check_weight(weight: Any) -> float:
     """Return a valid weight as a float, else raise naming the value."""
     if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real):
         raise TypeError(f"weight must be a number, got {weight!r}")
-    if not (math.isfinite(weight) and weight >= 0):
+    value = float(weight)
+    if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"weight must be finite and >= 0, got {weight!r}")
-    return float(weight)
+    return value
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -73,15 +74,15 @@ class Penalty(abc.ABC):
 
     @abc.abstractmethod
     def _analysis(self, out: Array, x: Array) -> None:
-        """out = Kx."""
+        """Out = Kx."""
 
     @abc.abstractmethod
     def _add_adjoint(self, out: Array, p: Array) -> None:
-        """out += K^T p; out may be float64 where p is float32."""
+        """Out += K^T p; out may be float64 where p is float32."""
 
     @abc.abstractmethod
     def _project(self, p: Array, factor: float = 1.0) -> None:
-        """p = the nearest point with ||p||_dual <= factor w, in place and feasible in fact (see `_radius`)."""
+        """P = the nearest point with ||p||_dual <= factor w, in place and feasible in fact (see `_radius`)."""
 
     @abc.abstractmethod
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
@@ -97,8 +98,9 @@ class Penalty(abc.ABC):
 
     # -- what a subclass may write ---------------------------------------------------------------------------------
 
-    #: h(Kx) is piecewise linear (Chambolle-Pock then converges linearly at a held step)
-    _polyhedral = False
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        """Whether P is piecewise linear: Chambolle-Pock then converges linearly at a held step."""
+        return False
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
         """K^T K, where a division or a fast transform inverts it."""
@@ -109,7 +111,7 @@ class Penalty(abc.ABC):
         return None
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """p = project(p + sigma K x); out += K^T p."""
+        """P = project(p + sigma K x); out += K^T p."""
         z = np.empty_like(p)
         self._analysis(z, x)
         z *= p.dtype.type(sigma)

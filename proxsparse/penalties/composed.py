@@ -29,9 +29,8 @@ class Composed(Penalty):
     def _lead(self) -> int:  # type: ignore[override]
         return self.inner._lead
 
-    @property
-    def _polyhedral(self) -> bool:  # type: ignore[override]
-        return self.inner._polyhedral
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        return self.inner._polyhedral(self._out_shape(shape))
 
     def __repr__(self) -> str:
         return f"{self.inner!r}.of({self.operator!r})"

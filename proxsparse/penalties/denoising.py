@@ -42,7 +42,7 @@ class Denoising:
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
 
     def primal_step(self, v: Array, tau: float) -> Array:
-        """argmin over x of 1/2 ||x - v||^2 + tau (data + w|x|) within bounds, of v's dtype."""
+        """Argmin over x of 1/2 ||x - v||^2 + tau (data + w|x|) within bounds, of v's dtype."""
         scalar = v.dtype.type
         m = scalar(1) if self.m is None else self.m
         inverse = 1 / (1 + scalar(tau) * m)
@@ -51,7 +51,7 @@ class Denoising:
 
     def _threshold_and_clip(self, x: Array, cut: Any) -> Array:
         if np.any(self.soft):
-            x = np.sign(x) * np.maximum(np.abs(x) - cut, 0)
+            x = np.maximum(x - cut, 0) + np.minimum(x + cut, 0)
         return np.clip(x, self.lo, self.hi).astype(self.y.dtype, copy=False)
 
     def induced(self, p: Array) -> Array:
@@ -64,8 +64,10 @@ class Denoising:
         return self.y - (ktp if self.m is None else ktp / self.m)
 
     def _induced(self, u: Array) -> Array:
-        x = u if not np.any(self.soft) else np.sign(u) * np.maximum(np.abs(u) - self._per_weight(self.soft), 0)
-        return np.clip(x, self.lo, self.hi)
+        if np.any(self.soft):
+            cut = self._per_weight(self.soft)
+            u = np.maximum(u - cut, 0) + np.minimum(u + cut, 0)
+        return np.clip(u, self.lo, self.hi)
 
     def _per_weight(self, value: Any) -> Any:
         return value if self.m is None else value / self.m
@@ -145,7 +147,7 @@ class ProxResult(NamedTuple):
 
 
 def relative(gap: float, fun: float) -> float:
-    """gap / fun, 0 where both are 0."""
+    """Gap / fun, 0 where both are 0."""
     if gap == 0:
         return 0.0
     return gap / fun if fun > 0 else math.inf

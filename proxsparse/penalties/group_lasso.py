@@ -67,19 +67,18 @@ class OverlappingGroupLasso(Penalty):
         object.__setattr__(self, "window", window if len(window) > 1 else window[0])
         object.__setattr__(self, "stride", stride if len(stride) > 1 else stride[0])
 
-    @property
-    def _polyhedral(self) -> bool:  # type: ignore[override]
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return self.norm == "linf"
 
     def _geometry(self, axes: int) -> tuple[Triple, Triple]:
         """Window and stride along planes, rows, columns for an image of that many spatial axes."""
-        triples = []
+        triples: list[Triple] = []
         for value, name in ((self.window, "window"), (self.stride, "stride")):
             sizes = np.atleast_1d(value)
             if len(sizes) not in (1, axes):
                 raise ValueError(f"{name} {value!r} has {len(sizes)} axes, the image {axes}")
-            sizes = np.broadcast_to(sizes, axes)
-            triples.append((1,) * (3 - axes) + tuple(int(s) for s in sizes))
+            planes, rows, columns = [1] * (3 - axes) + [int(s) for s in np.broadcast_to(sizes, axes)]
+            triples.append((planes, rows, columns))
         return triples[0], triples[1]
 
     def _counts(self, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:

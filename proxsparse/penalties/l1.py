@@ -43,8 +43,6 @@ class L1(Penalty):
         a.flags.writeable = False
         object.__setattr__(self, "pixel_weight", a)
 
-    _polyhedral = True
-
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.pixel_weight is not None and self.pixel_weight.shape != shape[1:]:
             raise ValueError(f"pixel_weight of L1 has shape {self.pixel_weight.shape}, the image {shape[1:]}")
@@ -80,6 +78,9 @@ class L1(Penalty):
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return 1.0
+
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        return True
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
         return Gram("uniform", 1.0)

@@ -25,7 +25,7 @@ class Stack:
         self.offsets = np.cumsum([0, *(math.prod(s) for s in self.dual_shapes)]).tolist()
         self.size: int = self.offsets[-1]
         self.norm_squared = sum(q._norm_squared(shape) for q in self.parts)
-        self.polyhedral = all(q._polyhedral for q in self.parts)
+        self.polyhedral = all(q._polyhedral(shape) for q in self.parts)
 
     def split(self, p: Array) -> list[Array]:
         """Views of the parts' duals in the flat p."""
@@ -40,7 +40,7 @@ class Stack:
         return out
 
     def add_adjoint(self, out: Array, p: Array) -> Array:
-        """out += K^T p; returns out."""
+        """Out += K^T p; returns out."""
         for q, dual in zip(self.parts, self.split(p), strict=True):
             q._add_adjoint(out, dual)
         return out
@@ -56,7 +56,7 @@ class Stack:
         return p
 
     def dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """p = project(p + sigma K x); out = K^T p."""
+        """P = project(p + sigma K x); out = K^T p."""
         out[...] = 0
         for q, dual in zip(self.parts, self.split(p), strict=True):
             q._dual_step(out, dual, x, sigma)
@@ -86,7 +86,9 @@ class Stack:
         """A basis of the images that cost nothing (the null spaces of the parts are nested)."""
         if any(q.null_space == "zero" for q in self.parts):
             return []
-        return list(np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape))
+        return list(
+            np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape)
+        )
 
     def least_norm_dual(self, d: Array) -> Array | None:
         """A p with K^T p = d (d orthogonal to the null space), the one of least norm where K^T K inverts; None where unknown."""

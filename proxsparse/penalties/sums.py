@@ -78,4 +78,4 @@ class PenaltySum(Penalty):
     def _none(self, *args: Any) -> Any:
         raise NotImplementedError("a sum is worked part by part: see penalties/stack.py")
 
-    _dual_shape = _analysis = _add_adjoint = _project = _gap = _dual_norm = _norm_squared = _none
+    _dual_shape = _analysis = _add_adjoint = _project = _gap = _dual_norm = _norm_squared = _none  # type: ignore[assignment]

@@ -42,9 +42,9 @@ class TotalVariation(Penalty):
         super().__post_init__()
         object.__setattr__(self, "isotropic", bool(self.isotropic))
 
-    @property
-    def _polyhedral(self) -> bool:  # type: ignore[override]
-        return not self.isotropic
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        # of a signal both kinds are the sum of absolute values
+        return not self.isotropic or shape[0] * sum(n > 1 for n in shape[1:]) <= 1
 
     @staticmethod
     def _planes(p: Array) -> list[Array]:

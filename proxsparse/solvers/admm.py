@@ -70,7 +70,7 @@ class _Splitting:
         if self.split:
             return (Gram("uniform", 1.0) + self.gram_penalty).solve(rhs / rhs.dtype.type(self.rho))  # type: ignore[union-attr, operator]
         if self.exact:
-            return (self.gram_data + self.gram_penalty * self.rho).solve(rhs)  # type: ignore[union-attr, operator, return-value]
+            return (self.gram_data + self.gram_penalty * self.rho).solve(rhs)  # type: ignore[union-attr, operator]
         return self._conjugate_gradients(rhs)
 
     def _system(self, v: Array) -> Array:

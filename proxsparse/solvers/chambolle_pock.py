@@ -16,9 +16,7 @@ from ..problem import Problem
 _PIXELS_PER_CALL = 1 << 22
 
 
-def steps(
-    problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None
-) -> Steps:
+def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None) -> Steps:
     """Algorithm 2 (accelerated) where the data term is strongly convex in x, algorithm 1 with the data dualised elsewhere.
 
     tau is the first primal step, gamma the strong convexity used for the acceleration, both in units of the smallest

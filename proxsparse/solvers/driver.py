@@ -6,7 +6,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from ..problem import Certificate, Problem
 _PIXELS_PER_LOOK = 1 << 23
 
 
-#: iterates that overflow are reported by their own status
-_QUIET: dict[Literal["over", "invalid"], Literal["ignore"]] = {"over": "ignore", "invalid": "ignore"}
+def _quiet() -> np.errstate:
+    # iterates that overflow are reported by their own status
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 @dataclasses.dataclass
@@ -50,7 +50,7 @@ def run(
     nit = 0
     pair = next(steps)
     while True:
-        with np.errstate(**_QUIET):
+        with _quiet():
             found = _better_of(problem, problem.certificate(*pair))
         if options.history:
             history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
@@ -68,7 +68,7 @@ def run(
             n = target - nit
             if math.isfinite(options.maxtime):
                 n = min(n, max(1, _PIXELS_PER_LOOK // problem.y.size))
-            with np.errstate(**_QUIET):
+            with _quiet():
                 pair = steps.send(n)
             nit += n
             if time.perf_counter() - begin >= options.maxtime:

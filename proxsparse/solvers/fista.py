@@ -20,7 +20,9 @@ def steps(
     """
     if problem.denoising is not None:
         if step is not None or backtracking:
-            raise ValueError("options step and backtracking need an operator: without one FISTA works on the dual, whose step is known")
+            raise ValueError(
+                "options step and backtracking need an operator: without one FISTA works on the dual, whose step is known"
+            )
         return dual_fast_gradient(problem.denoising, p, restart=restart)
     return _proximal_gradient(problem, x, p, step, backtracking, restart)
 
@@ -50,7 +52,7 @@ def _proximal_gradient(
 
 
 def _forward_backward(problem: Problem, inner: _InnerProx, z: Array, step: float, backtracking: bool) -> tuple[Array, float]:
-    """prox of step P at z - step grad D(Az), and the step, halved until the quadratic bound holds."""
+    """Prox of step P at z - step grad D(Az), and the step, halved until the quadratic bound holds."""
     az = problem.forward(z)
     gradient = problem.adjoint(problem.data.gradient(az))
     while True:

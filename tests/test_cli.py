@@ -1,0 +1,172 @@
+"""The command line, in this process and as a program."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import image_of
+from skimage.io import imread, imsave
+
+from proxsparse import solve
+from proxsparse.cli import main
+
+
+def gray(dtype):
+    top = np.iinfo(dtype).max
+    return np.clip((0.4 + 0.3 * image_of((24, 23))) * top, 0, top).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [("uint8", ".png"), ("uint16", ".png"), ("uint8", ".tif"), ("uint16", ".tiff"), ("int16", ".npy")]
+)
+def test_integer_files_are_fractions_of_their_range(dtype, suffix, tmp_path, capsys):
+    image, source, target = gray(dtype), tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    np.save(source, image) if suffix == ".npy" else imsave(source, image, check_contrast=False)
+    assert main(["denoise", str(source), str(target), "--penalty", "tv", "--weight", "0.1"]) == 0
+    top = np.iinfo(dtype).max
+    assert f"fractions of its range 0..{top}" in capsys.readouterr().out
+    written = np.load(target) if suffix == ".npy" else imread(target)
+    assert written.dtype == image.dtype
+    expected = np.clip(np.rint(solve(image / top, "tv", 0.1).x * top), np.iinfo(dtype).min, top)
+    np.testing.assert_array_equal(written, expected)
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [("float32", ".npy"), ("float64", ".npy"), ("float32", ".tif")])
+def test_float_files_keep_their_values(dtype, suffix, tmp_path):
+    image, source, target = image_of((24, 23)).astype(dtype), tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    np.save(source, image) if suffix == ".npy" else imsave(source, image, check_contrast=False)
+    assert main(["denoise", str(source), str(target), "--weight", "0.1", "--quiet"]) == 0
+    written = np.load(target) if suffix == ".npy" else imread(target)
+    assert written.dtype == image.dtype
+    np.testing.assert_array_equal(written, solve(image, "tv", 0.1).x)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colour_is_kept_as_it_came(channels, tmp_path):
+    image = np.stack([gray("uint8")] * channels, axis=-1)
+    image[..., -1] //= 2
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    imsave(source, image, check_contrast=False)
+    assert main(["denoise", str(source), str(target), "--weight", "0.1", "--quiet"]) == 0
+    written = imread(target)
+    assert written.shape == image.shape
+    if channels in (2, 4):
+        np.testing.assert_array_equal(written[..., -1], image[..., -1])
+    assert (written[..., 0] != image[..., 0]).any()
+
+
+def test_a_sum_takes_a_weight_a_part(tmp_path):
+    np.save(tmp_path / "y.npy", image_of((24, 23)))
+    arguments = ["denoise", str(tmp_path / "y.npy"), str(tmp_path / "x.npy"), "--penalty", "l1+tv", "--weight", "0.1", "0.2"]
+    assert main(arguments) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), solve(image_of((24, 23)), "l1+tv", (0.1, 0.2)).x)
+
+
+def test_bool_and_volume_and_channel_axis(tmp_path):
+    mask = image_of((24, 23)) > 0.3
+    np.save(tmp_path / "mask.npy", mask)
+    assert main(["denoise", str(tmp_path / "mask.npy"), str(tmp_path / "out.npy"), "--weight", "0.3", "--quiet"]) == 0
+    assert np.load(tmp_path / "out.npy").dtype == bool
+    np.save(tmp_path / "rgb.npy", image_of((3, 9, 8)))
+    arguments = [
+        "denoise",
+        str(tmp_path / "rgb.npy"),
+        str(tmp_path / "out2.npy"),
+        "--weight",
+        "0.3",
+        "--channel-axis",
+        "0",
+        "--quiet",
+    ]
+    assert main(arguments) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out2.npy"), solve(image_of((3, 9, 8)), "tv", 0.3, channel_axis=0).x)
+
+
+def test_what_is_wrong_is_one_line_and_exit_code_2(tmp_path, capsys):
+    good, text = tmp_path / "good.npy", tmp_path / "text.png"
+    np.save(good, image_of((9, 8)))
+    text.write_text("not a picture")
+    nan = tmp_path / "nan.npy"
+    np.save(nan, np.full((4, 4), np.nan))
+    objects = tmp_path / "objects.npy"
+    np.save(objects, np.array([{}], object), allow_pickle=True)
+    exists = tmp_path / "exists.npy"
+    exists.write_bytes(b"precious")
+    out = str(tmp_path / "out.npy")
+    wrong = {
+        "no such file": [str(tmp_path / "none.npy"), out],
+        "cannot be read as PNG": [str(text), out],
+        "NaN or infinite": [str(nan), out],
+        "cannot be read as NPY": [str(objects), out],
+        "unknown kind of file '.jpg'": [str(good), str(tmp_path / "out.jpg")],
+        "exists; --overwrite": [str(good), str(exists)],
+        "cannot be written": [str(good), str(tmp_path / "no" / "out.npy")],
+        "PNG cannot hold": [str(good), str(tmp_path / "out.png")],
+        "unknown penalty": [str(good), out, "--penalty", "tvv"],
+        "got -1.0": [str(good), out, "--weight", "-1"],
+    }
+    for message, arguments in wrong.items():
+        weight = [] if "--weight" in arguments else ["--weight", "0.1"]
+        assert main(["denoise", *arguments, *weight]) == 2, message
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1, lines
+        assert message in lines[0]
+    assert exists.read_bytes() == b"precious"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["exists.npy", "good.npy", "nan.npy", "objects.npy", "text.png"]
+    assert main(["denoise", str(good), str(exists), "--weight", "0.1", "--overwrite", "--quiet"]) == 0
+
+
+def test_not_converging_is_exit_code_1_with_the_image_written(tmp_path, capsys):
+    np.save(tmp_path / "y.npy", image_of((24, 23)))
+    arguments = ["denoise", str(tmp_path / "y.npy"), str(tmp_path / "x.npy"), "--weight", "0.1", "--maxiter", "1"]
+    assert main(arguments) == 1
+    assert "iteration limit" in capsys.readouterr().err
+    assert np.load(tmp_path / "x.npy").shape == (24, 23)
+
+
+def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path, monkeypatch, capsys):
+    from proxsparse import _demo
+
+    drawable = _demo.has_matplotlib()
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"] if drawable else ["demo", "--no-picture"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("|")[1:-1] == [c for c in lines[0].split("|")[1:-1]]
+    rows = [
+        [c.strip() for c in line.strip("|").split("|")]
+        for line in lines
+        if line.startswith("| camera") or line.startswith("| phantom")
+    ]
+    assert len(rows) == 12
+    quality = {(row[0], row[1]): float(row[3]) for row in rows}
+    zeros = {(row[0], row[1]): float(row[5]) for row in rows}
+    assert all(float(row[6]) <= 1e-4 for row in rows if row[6])
+    assert quality["camera", "TV"] > quality["camera", "(noisy)"] + 8
+    assert zeros["phantom", "L1 + TV"] > 50
+    assert zeros["phantom", "overlap 3x3"] > 50
+    if drawable:
+        height, width = imread(tmp_path / "proxsparse-demo.png").shape[:2]
+        assert height > 800
+        assert width > 1200
+
+
+def test_it_runs_as_a_program(tmp_path):
+    np.save(tmp_path / "y.npy", image_of((9, 8)))
+    command = [
+        sys.executable,
+        "-m",
+        "proxsparse",
+        "denoise",
+        str(tmp_path / "y.npy"),
+        str(tmp_path / "x.npy"),
+        "--weight",
+        "0.1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "relative gap" in done.stdout
+    assert done.stderr == ""
+    version = subprocess.run(
+        [sys.executable, "-m", "proxsparse", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert version.stdout.startswith("proxsparse 0.")

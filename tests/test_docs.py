@@ -1,0 +1,76 @@
+"""Every example in README and docs runs and says what it says; the sources shown are the sources."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import proxsparse
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_blocks_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "example"}
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for number, block in enumerate(blocks(page, "python")):
+        if ">>>" in block:
+            test = doctest.DocTestParser().get_doctest(block, names, page.name, str(page), number)
+            runner.run(test, clear_globs=False)
+            names |= test.globs
+        else:
+            exec(compile(block, f"{page.name} block {number}", "exec"), names)
+    assert runner.failures == 0
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "index.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in index
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_source_shown_is_the_source():
+    """A block headed by `# proxsparse/...` is, line for line, in that file."""
+    shown = 0
+    for page in PAGES:
+        for block in blocks(page, "py"):
+            first, *rest = block.splitlines()
+            source = (ROOT / first.removeprefix("# ").strip()).read_text()
+            assert "\n".join(rest).strip() in source, f"{page.name} shows what {first} no longer says"
+            shown += 1
+    assert shown >= 1
+
+
+def modules():
+    for found in pkgutil.walk_packages(proxsparse.__path__, "proxsparse."):
+        if not found.name.endswith("__main__"):
+            yield found.name
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_docstring_examples_run(name):
+    assert doctest.testmod(importlib.import_module(name), optionflags=FLAGS).failed == 0
+
+
+def test_the_readme_names_the_two_commands():
+    text = (ROOT / "README.md").read_text()
+    assert 'python -m pip install ".[plot]" && python -m proxsparse demo' in text
+    assert 'python -m pip install ".[test]" && python -m pytest' in text
+    assert len(text.splitlines()) < 150
