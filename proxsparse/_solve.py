@@ -167,7 +167,7 @@ def denoise(image: Any, penalty: str | Penalty = "tv", weight: Any = None, **kwa
     ndarray
         The minimiser, to the tolerance.
     """
-    return solve(image, penalty, weight, **kwargs).x  # type: ignore[no-any-return]
+    return solve(image, penalty, weight, **kwargs).x
 
 
 def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:

@@ -92,9 +92,8 @@ def _denoise(options: argparse.Namespace) -> int:
             options={"maxiter": options.maxiter},
         )
     write(options.output, picture.restore(result.x), options.overwrite)
-    say(
-        f"{options.output}: relative gap {result.rel_gap:.1e} after {result.nit} iterations of {result.method}, {result.time:.2f} s"
-    )
+    run = f"{result.nit} iterations of {result.method}, {result.time:.2f} s"
+    say(f"{options.output}: relative gap {result.rel_gap:.1e} after {run}")
     if not result.success:
         print(f"proxsparse: {result.message} The relative gap is above {options.tol:g}.", file=sys.stderr)
         return 1

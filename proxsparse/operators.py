@@ -89,6 +89,7 @@ class Blur(Operator):
         return hash((self.boundary, self.kernel.tobytes()))
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of A x; raise ValueError where A does not take x."""
         if len(shape) != self.kernel.ndim:
             raise ValueError(f"a kernel of {self.kernel.ndim} axes does not fit an image of shape {shape}")
         if any(k > n for k, n in zip(self.kernel.shape, shape, strict=True)):
@@ -189,11 +190,13 @@ class MatrixOperator(Operator):
         return f"as_operator({self.matrix!r}, {self.in_shape}, {self.out_shape})"
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of A x; raise ValueError where A does not take x."""
         if tuple(shape) != self.in_shape:
             raise ValueError(f"the operator takes images of shape {self.in_shape}, got {tuple(shape)}")
         return self.out_shape
 
     def input_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of x where A x has that shape."""
         if tuple(shape) != self.out_shape:
             raise ValueError(f"the operator gives images of shape {self.out_shape}, but the image given has {tuple(shape)}")
         return self.in_shape

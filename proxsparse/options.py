@@ -53,10 +53,10 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _relaxation(name: str, value: Any) -> float:
-    value = _positive(name, value)
-    if value >= 2:
+    relaxation = _positive(name, value)
+    if relaxation >= 2:
         raise ValueError(f"option {name} must be < 2, got {value!r}")
-    return value
+    return relaxation
 
 
 _Check = Callable[[str, Any], Any]

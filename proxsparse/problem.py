@@ -284,7 +284,7 @@ class Problem:
         m = np.asarray(self.data.m, dtype=np.float64)
         b = np.array([total(q * a) - total(kept * n) for a, n in zip(images, basis, strict=True)])
         shift = np.linalg.lstsq(matrix, b, rcond=None)[0]
-        return q - m * sum(c * a for c, a in zip(shift, images, strict=True))
+        return np.asarray(q - m * sum(c * a for c, a in zip(shift, images, strict=True)))
 
     # -- better answers for nothing --------------------------------------------------------------------------------
 
@@ -317,7 +317,7 @@ class Problem:
         return None if p is None else self.certificate(self.trivial, self.flat_dual(self.full.split(p)))
 
     def snapped(self, found: Certificate, tol: float) -> Certificate:
-        """The image made exact where the dual says so: zeros as far as the gap still meets `tol`, flat regions as far as it falls."""
+        """The image made exact where the dual says so: zeros where the gap still meets `tol`, flat regions where it falls."""
         within = max(tol, found.rel_gap)
         found = self._snapped(found, "zero", lambda snapped: snapped.rel_gap <= within)
         return self._snapped(found, "constants", lambda snapped: snapped.gap <= found.gap)

@@ -188,7 +188,7 @@ def test_a_channel_axis_may_stand_anywhere(axis, name):
 
 @pytest.mark.parametrize("shape", [(0,), (0, 5), (5, 0), ()])
 def test_empty_images_are_refused(shape):
-    with pytest.raises(ValueError, match="empty|1 to 3 axes"):
+    with pytest.raises(ValueError, match=r"empty|1 to 3 axes"):
         solve(np.zeros(shape), "tv", 0.1)
 
 

@@ -14,7 +14,10 @@ def clip(p, radius):
 
 @jit
 def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
-    """Chambolle-Pock's primal step for 1/2 ||x - y||^2 + soft |x|_1 within [lo, hi]; steps = tau, sigma, theta, 1 / (1 + tau)."""
+    """Chambolle-Pock's primal step for 1/2 ||x - y||^2 + soft |x|_1 within [lo, hi].
+
+    steps = tau, sigma, theta, 1 / (1 + tau).
+    """
     tau, theta, inverse = steps[0], steps[2], steps[3]
     zero = x.dtype.type(0)
     cut = tau * soft * inverse

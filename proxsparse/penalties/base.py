@@ -120,10 +120,10 @@ class Penalty(abc.ABC):
         self._add_adjoint(out, p)
 
     def _sweep(self, x: Array, xbar: Array, p: Array, y: Array, soft: float, lo: float, hi: float, steps: Array) -> bool:
-        """Several Chambolle-Pock iterations in place for 1/2||x - y||^2 + P(x) + soft |x|_1; False where there is no such kernel."""
+        """Several Chambolle-Pock iterations in place for 1/2 ||x - y||^2 + P(x) + soft |x|_1; False where no kernel does."""
         return False
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _snap(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
 
     # -- helpers for subclasses ------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Stack:
         )
 
     def least_norm_dual(self, d: Array) -> Array | None:
-        """A p with K^T p = d (d orthogonal to the null space), the one of least norm where K^T K inverts; None where unknown."""
+        """A p with K^T p = d for d orthogonal to the null space, of least norm where K^T K inverts; None where unknown."""
         gram = self.gram()
         if gram is not None:
             return self.analysis(gram.solve(d))

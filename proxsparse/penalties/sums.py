@@ -18,6 +18,7 @@ class PenaltySum(Penalty):
 
     @property
     def parts(self) -> tuple[Penalty, ...]:
+        """The penalties that are added up."""
         return self.penalties
 
     @property

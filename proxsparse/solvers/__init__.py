@@ -4,9 +4,12 @@ A solver is ``steps(problem, x, p, **options)``: it yields the primal and the du
 iterations to go on. The dual is a flat vector over `problem.stack`, inside its ball.
 """
 
+from collections.abc import Callable
+
+from ..penalties.denoising import Steps
 from . import admm, chambolle_pock, fista
 from .driver import run
 
-SOLVERS = {"fista": fista.steps, "admm": admm.steps, "chambolle-pock": chambolle_pock.steps}
+SOLVERS: dict[str, Callable[..., Steps]] = {"fista": fista.steps, "admm": admm.steps, "chambolle-pock": chambolle_pock.steps}
 
 __all__ = ["SOLVERS", "run"]
