@@ -76,6 +76,14 @@ def canonical_shape(shape: tuple[int, ...], channel_axis: int | None) -> tuple[i
     return (shape[channel_axis], *shape[:channel_axis], *shape[channel_axis + 1 :])
 
 
+def user_shape(shape: tuple[int, ...], channel_axis: int | None, lead: int = 0) -> tuple[int, ...]:
+    """The shape `from_canonical` gives."""
+    if channel_axis is None:
+        return shape[:lead] + shape[lead + 1 :]
+    spatial = shape[lead + 1 :]
+    return (*shape[:lead], *spatial[:channel_axis], shape[lead], *spatial[channel_axis:])
+
+
 def to_4d(array: Array, lead: int = 0) -> Array:
     """View (lead..., channels, *spatial) as (lead..., channels, planes, rows, columns)."""
     spatial = array.shape[lead + 1 :]

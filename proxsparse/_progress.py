@@ -10,8 +10,8 @@ from typing import Any
 class Progress:
     """Decades of the relative gap fallen, out of those down to the tolerance."""
 
-    def __init__(self, maxiter: int, tol: float) -> None:
-        self.maxiter, self.tol = maxiter, tol
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
         self.first: float | None = None
         try:
             from tqdm.auto import tqdm

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array, from_canonical, to_canonical, total
+from ._arrays import Array, from_canonical, to_canonical, total, user_shape
 from .data_terms import LeastSquares
 from .gram import Gram
 from .operators import Operator
@@ -78,7 +78,7 @@ class Whole(Channelwise):
     def __init__(self, operator: Operator, shape: tuple[int, ...], channel_axis: int) -> None:
         super().__init__(operator, shape)
         self.axis = channel_axis
-        self.user_shape = (*shape[1 : channel_axis + 1], shape[0], *shape[channel_axis + 1 :])
+        self.user_shape = user_shape(shape, channel_axis)
 
     def forward(self, x: Array) -> Array:
         """A x."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from scipy.optimize import OptimizeResult
@@ -18,6 +20,14 @@ MESSAGES = {
     5: "The iterates became infinite or NaN.",
     6: "Stationary to the tolerance, but no certificate is known for this problem.",
 }
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called the package, however deep inside it this is."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "proxsparse":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 class ConvergenceWarning(UserWarning):

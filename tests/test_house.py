@@ -15,7 +15,7 @@ LEVELS = [
     {"_arrays", "gram", "kernels", "_progress"},
     {"_bounds", "penalties", "operators", "data_terms", "options", "result", "metrics", "phantoms"},
     {"problem"},
-    {"solvers"},
+    {"solvers", "_pose"},
     {"_solve"},
     {"_demo", "_files"},
     {"cli", "__main__"},

@@ -163,6 +163,25 @@ def test_non_finite_pixels_are_named(value, index):
         solve(y, "tv", 0.1)
 
 
+@pytest.mark.parametrize("index", [(0, 0), (3, 4), (8, 7), (slice(2, 4), slice(None))])
+@pytest.mark.parametrize("method", METHODS)
+def test_nan_can_mean_not_observed(index, method):
+    y = image_of((9, 8))
+    holes = y.copy()
+    holes[index] = np.nan
+    seen = ~np.isnan(holes)
+    kw = {"method": method, "tol": 1e-5, "options": {"maxiter": 50000}}
+    omitted = solve(holes, "tv", 0.1, nan_policy="omit", **kw)
+    observed = solve(np.where(seen, y, 99.0), "tv", 0.1, observed=seen, **kw)
+    weighted = solve(np.where(seen, y, -99.0), "tv", 0.1, pixel_weight=seen.astype(float), **kw)
+    assert omitted.success
+    assert np.isnan(holes[index]).all()
+    for other in (observed, weighted):
+        assert other.fun == pytest.approx(omitted.fun, rel=2e-5)
+    # what the penalty fills in stays within what was seen
+    assert y[seen].min() - 1e-6 <= omitted.x.min() <= omitted.x.max() <= y[seen].max() + 1e-6
+
+
 # 7 -------------------------------------------------------------------------------------------------------------------
 
 

@@ -57,7 +57,7 @@ class Penalty(abc.ABC):
 
     #: P(c x) = c^degree P(x) for c > 0
     degree: ClassVar[int] = 1
-    #: the images that cost nothing: "zero" or "constants" (of each channel)
+    #: the images that cost nothing: "zero", "constants" (of each channel), or "unknown"
     null_space: ClassVar[str] = "zero"
     #: axes of the dual before (channels, *spatial)
     _lead: ClassVar[int] = 0
@@ -135,8 +135,10 @@ class Penalty(abc.ABC):
 
     def _radius(self, p: Array, factor: float = 1.0, size: int = 1) -> Any:
         """The ball's radius in p's dtype, less the rounding of a group of `size` numbers: feasible in fact."""
-        eps = float(np.finfo(p.dtype).eps)
-        return p.dtype.type(self._w() * factor * (1.0 - (4.0 + size / 4.0) * eps))
+        limits = np.finfo(p.dtype)
+        radius = self._w() * factor * (1.0 - (4.0 + size / 4.0) * float(limits.eps))
+        # a weight that the dtype cannot hold means the same as any other beyond reach
+        return p.dtype.type(min(radius, float(limits.max) / 4))
 
     # -- algebra ---------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ class Composed(Penalty):
     inner: Penalty = None  # type: ignore[assignment]
     operator: Any = None
 
+    null_space = "unknown"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.operator, Operator):

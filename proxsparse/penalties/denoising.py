@@ -6,7 +6,6 @@ minimise over x:  1/2 sum_j m_j (x_j - y_j)^2 + sum_i w_i h_i(K_i x)   subject t
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 from .._arrays import Array, as_float, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
 from .._bounds import canonical_bounds
 from ..kernels import pointwise
-from ..result import ConvergenceWarning
+from ..result import ConvergenceWarning, warn
 from .base import Penalty, check_weight
 from .stack import Stack
 
@@ -177,10 +176,9 @@ def prox(
         x, p = steps.send(n)
         nit += n
     if relative(gap, fun) > tol:
-        warnings.warn(
+        warn(
             f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}",
             ConvergenceWarning,
-            stacklevel=3,
         )
     result = from_canonical(x, axis)
     # never a view of the input or of the solver's state

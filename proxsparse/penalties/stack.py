@@ -84,7 +84,7 @@ class Stack:
 
     def null_basis(self) -> list[Array]:
         """A basis of the images that cost nothing (the null spaces of the parts are nested)."""
-        if any(q.null_space == "zero" for q in self.parts):
+        if any(q.null_space != "constants" for q in self.parts):
             return []
         return list(
             np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape)

@@ -24,7 +24,8 @@ class PenaltySum(Penalty):
     @property
     def null_space(self) -> str:  # type: ignore[override]
         """The images that cost nothing under every part."""
-        return "constants" if all(q.null_space == "constants" for q in self.penalties) else "zero"
+        kinds = {q.null_space for q in self.penalties}
+        return "zero" if "zero" in kinds else "constants" if kinds == {"constants"} else "unknown"
 
     def with_weight(self, weight: float) -> Penalty:
         """Refused: the parts of a sum have their own weights."""

@@ -1,0 +1,213 @@
+"""From what the user gave to the problem the solvers see, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ._arrays import (
+    Array,
+    as_float,
+    canonical_shape,
+    from_canonical,
+    normalise_channel_axis,
+    require_finite,
+    to_canonical,
+    user_shape,
+)
+from ._bounds import canonical_bounds
+from .operators import Operator, as_operator
+from .penalties.base import Penalty
+from .problem import Channelwise, Problem, Whole
+from .result import SolveResult
+
+
+@dataclasses.dataclass
+class Posed:
+    """A problem in the solver's layout and units: the image, weights and bounds multiplied by `scale`, a power of two."""
+
+    problem: Problem
+    channel_axis: int | None
+    scale: float
+
+    def restored(self, array: Array, lead: int = 0) -> Array:
+        """A fresh array in the user's layout and units."""
+        array = from_canonical(array, self.channel_axis, lead)
+        return np.array(array * array.dtype.type(1 / self.scale), order="C")
+
+    def unscaled(self, value: float) -> float:
+        """An objective, or a gap, in the user's units; these are quadratic in the image."""
+        return value / self.scale / self.scale
+
+    def start(self, x0: Any) -> tuple[Array, Array]:
+        """The primal and the dual to start from."""
+        problem = self.problem
+        p = np.zeros(problem.stack.size, problem.dtype)
+        if x0 is None:
+            return problem.start(), p
+        earlier = isinstance(x0, SolveResult)
+        x = as_float(x0.x if earlier else x0, "x0").astype(problem.dtype)
+        shape = user_shape(problem.shape, self.channel_axis)
+        if x.shape != shape:
+            raise ValueError(f"x0 has shape {x.shape}, the answer {shape}")
+        require_finite(x, "x0")
+        factor = problem.dtype.type(self.scale)
+        x = problem.clip(to_canonical(x, self.channel_axis) * factor)
+        if earlier:
+            p = problem.flat_dual([d * factor for d in self._duals_of(x0)])
+        return np.array(x), p
+
+    def _duals_of(self, earlier: SolveResult) -> list[Array]:
+        parts = self.problem.parts
+        if len(earlier.dual) != len(parts):
+            raise ValueError(f"x0 was solved with a penalty of {len(earlier.dual)} parts, this one has {len(parts)}")
+        duals = []
+        for q, dual in zip(parts, earlier.dual, strict=True):
+            wanted = q._dual_shape(self.problem.shape)
+            if dual.shape != user_shape(wanted, self.channel_axis, q._lead):
+                raise ValueError(f"x0 was solved with another penalty: its dual does not fit {q!r}")
+            duals.append(to_canonical(dual, self.channel_axis, q._lead).astype(self.problem.dtype))
+        return duals
+
+
+def pose(
+    image: Any,
+    parts: Sequence[Penalty],
+    *,
+    operator: Any,
+    observed: Any,
+    bounds: Any,
+    pixel_weight: Any,
+    channel_axis: int | None,
+    nan_policy: str,
+) -> Posed:
+    """Check everything a user gave about the problem, and pose it; raises TypeError or ValueError naming the value."""
+    y, missing = _image(image, nan_policy)
+    given = y.shape
+    y, axis, linear, shape = _image_and_operator(y, operator, channel_axis)
+    layout = _Layout(given, y.shape, None if isinstance(linear, Whole) else axis)
+    m = _pixel_weight(pixel_weight, observed, missing, y, layout)
+    lo, hi = canonical_bounds(bounds, user_shape(shape, axis), y.dtype, axis)
+    scale = _power_of_two(y)
+    if scale != 1:
+        factor = y.dtype.type(scale)
+        y = y * factor
+        # beyond this every weight gives the trivial answer
+        parts = [q * min(scale, 1e300 / max(q._w(), 1.0)) for q in parts]
+        lo, hi = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi))
+    return Posed(Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi), axis, scale)
+
+
+def _image(image: Any, nan_policy: str) -> tuple[Array, Array | None]:
+    """The image as floats, and where it is NaN if that is allowed."""
+    if nan_policy not in ("raise", "omit"):
+        raise ValueError(f"nan_policy must be 'raise' or 'omit', got {nan_policy!r}")
+    y = as_float(image)
+    if y.size == 0:
+        raise ValueError(f"image is empty: shape {y.shape}")
+    missing = np.isnan(y) if nan_policy == "omit" else None
+    if missing is not None and missing.any():
+        y = np.where(missing, y.dtype.type(0), y)
+    else:
+        missing = None
+    require_finite(y)
+    return y, missing
+
+
+def _image_and_operator(
+    y: Array, operator: Any, channel_axis: int | None
+) -> tuple[Array, int | None, Channelwise | None, tuple[int, ...]]:
+    """The image in the solver's layout, the channel axis, the operator between such layouts, and x's shape."""
+    if operator is None:
+        axis = normalise_channel_axis(channel_axis, y.ndim)
+        y = to_canonical(y, axis)
+        return y, axis, None, y.shape
+    if not isinstance(operator, Operator):
+        operator = _square_operator(operator, y)
+    if channel_axis is None:
+        y = to_canonical(y, None)
+        shape = (1, *operator.input_shape(y.shape[1:]))
+        _check_output(operator, shape[1:], y.shape[1:])
+        axis = normalise_channel_axis(None, len(shape) - 1)
+        return y, axis, Channelwise(operator, shape), shape
+    whole = getattr(operator, "out_shape", None) == y.shape
+    if whole:
+        in_shape = operator.input_shape(y.shape)
+        axis = normalise_channel_axis(channel_axis, len(in_shape))
+        shape = canonical_shape(in_shape, axis)
+        return y, axis, Whole(operator, shape, int(axis or 0)), shape
+    axis = normalise_channel_axis(channel_axis, y.ndim)
+    y = to_canonical(y, axis)
+    shape = (y.shape[0], *operator.input_shape(y.shape[1:]))
+    _check_output(operator, shape[1:], y.shape[1:])
+    return y, axis, Channelwise(operator, shape), shape
+
+
+def _square_operator(operator: Any, y: Array) -> Operator:
+    shape = getattr(operator, "shape", None)
+    if hasattr(operator, "dims") and hasattr(operator, "dimsd"):
+        return as_operator(operator)
+    if shape is not None and tuple(shape) != (y.size, y.size):
+        raise ValueError(
+            f"an operator of shape {tuple(shape)} is not square on the image's {y.size} pixels: "
+            "say which images it maps with as_operator(op, in_shape, out_shape)"
+        )
+    return as_operator(operator, y.shape, y.shape)
+
+
+def _check_output(operator: Operator, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+    given = operator.output_shape(in_shape)
+    if given != out_shape:
+        raise ValueError(f"the operator gives images of shape {given}, but the image given has {out_shape}")
+
+
+@dataclasses.dataclass
+class _Layout:
+    """Shape of the image as given and in the solver's layout, and the channel axis of the former."""
+
+    given: tuple[int, ...]
+    canonical: tuple[int, ...]
+    axis: int | None
+
+    def place(self, array: Array, name: str) -> Array:
+        """An array of the image's shape, with or without its channel axis, in the solver's layout."""
+        if array.shape == self.given:
+            return array if self.given == self.canonical else to_canonical(array, self.axis)
+        if self.axis is not None and array.shape == self.canonical[1:]:
+            return np.ascontiguousarray(np.broadcast_to(array, self.canonical))
+        raise ValueError(f"{name} has shape {array.shape}, the image {self.given}")
+
+
+def _pixel_weight(pixel_weight: Any, observed: Any, missing: Array | None, y: Array, layout: _Layout) -> Array | None:
+    """Data weights in the layout and dtype of y: 0 where a pixel was not observed or is NaN."""
+    m: Array | None = None
+    if pixel_weight is not None:
+        given = as_float(pixel_weight, "pixel_weight")
+        require_finite(given, "pixel_weight")
+        if (given < 0).any():
+            raise ValueError(f"pixel_weight must be >= 0, got {given.min()}")
+        m = layout.place(given, "pixel_weight").astype(y.dtype)
+    if observed is not None:
+        seen = np.asarray(observed)
+        if seen.dtype != np.bool_:
+            raise TypeError(f"observed must be boolean, True where a pixel was measured; got dtype {seen.dtype}")
+        seen = layout.place(seen, "observed").astype(y.dtype)
+        m = seen if m is None else m * seen
+    if missing is not None:
+        measured = layout.place(~missing, "image").astype(y.dtype)
+        m = measured if m is None else m * measured
+    if m is not None and not m.any():
+        raise ValueError("no pixel was measured: pixel_weight, observed and NaN leave nothing")
+    return m
+
+
+def _power_of_two(y: Array) -> float:
+    """A power of two that brings extreme images into the middle of the dtype's range; 1 for all others."""
+    largest = float(np.abs(y).max())
+    reach = 30 if y.dtype == np.float32 else 200
+    exponent = math.frexp(largest)[1] if largest > 0 else 0
+    return 2.0**-exponent if abs(exponent) > reach else 1.0
