@@ -210,4 +210,8 @@ def _power_of_two(y: Array) -> float:
     largest = float(np.abs(y).max())
     reach = 30 if y.dtype == np.float32 else 200
     exponent = math.frexp(largest)[1] if largest > 0 else 0
-    return 2.0**-exponent if abs(exponent) > reach else 1.0
+    if abs(exponent) <= reach:
+        return 1.0
+    # the scale itself must be a number of the dtype, and so must its inverse
+    most = 120 if y.dtype == np.float32 else 1000
+    return 2.0 ** min(max(-exponent, -most), most)

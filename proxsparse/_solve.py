@@ -121,6 +121,8 @@ def solve(
     if isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not tol >= 0:
         raise ValueError(f"tol must be a number >= 0, got {tol!r}")
     tol = float(tol)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}")
     posed = pose(
         image,
         chosen.parts,

@@ -35,11 +35,13 @@ class Certificate:
     certified: bool = True
     #: where not certified: the stationarity residual and the complementarity, both relative
     residual: float = 0.0
+    #: below this an objective is rounding
+    floor: float = 0.0
 
     @property
     def rel_gap(self) -> float:
-        """Gap / F(x), 0 where both are 0."""
-        return relative(self.gap, self.fun)
+        """gap / F(x), 0 where both are 0 up to rounding."""
+        return 0.0 if max(self.gap, self.fun) <= self.floor else relative(self.gap, self.fun)
 
     def copy(self) -> Certificate:
         """Return a certificate that does not share the solver's arrays."""
@@ -122,6 +124,8 @@ class Problem:
         self.parts = tuple(parts)
         self.operator = operator
         self.data = LeastSquares(y, m)
+        # an x with the relative rounding of a few operations has such a data term beside its exact fit
+        self.floor = (8 * float(np.finfo(self.dtype).eps)) ** 2 * self.data.value(np.zeros_like(y))
         self.denoising: Denoising | None = None
         if operator is None and self.data.mu > 0:
             self.denoising = Denoising(y, self.parts, m, lo, hi)
@@ -179,7 +183,7 @@ class Problem:
             return self._general_certificate(x, p)
         gap, data, rest = self.denoising.gap(x, p)
         fun, pointwise = self.denoising.objective(data, rest, x)
-        return Certificate(x, p, fun, gap, data, self._in_order(rest, pointwise))
+        return Certificate(x, p, fun, gap, data, self._in_order(rest, pointwise), floor=self.floor)
 
     def _in_order(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
         """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
@@ -217,7 +221,7 @@ class Problem:
         if lower is not None:
             # the sums that are compared carry their own rounding
             gap = max(fun - lower, 0.0) + 8 * np.finfo(np.float64).eps * abs(fun)
-            return Certificate(x, p, fun, gap, data, values)
+            return Certificate(x, p, fun, gap, data, values, floor=self.floor)
         stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
         residual = max(
             relative(stationarity, math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))),

@@ -46,7 +46,7 @@ class SolveResult(OptimizeResult):
     gap : float
         Duality gap: ``F(x) - min F <= gap``, where `certified`.
     rel_gap : float
-        gap / fun; 0 where both are 0.
+        gap / fun; 0 where both are 0 up to rounding, ``(8 eps)^2 ||y||^2 / 2``.
     x_error_bound : float
         ``||x - x*||_2 <= sqrt(2 gap / mu)``, mu the smallest data weight (1 without); infinite with an operator.
     certified : bool

@@ -59,6 +59,7 @@ CASES = [
     (lambda: solve(Y, "tv", 0.1, tol=-1), ValueError, "tol must be a number >= 0, got -1"),
     (lambda: solve(Y, "tv", 0.1, tol=float("nan")), ValueError, "got nan"),
     (lambda: solve(Y, "tv", 0.1, tol="small"), ValueError, "got 'small'"),
+    (lambda: solve(Y, "tv", 0.1, callback=5), TypeError, "callback must be callable, got 5"),
     (lambda: solve(Y, "tv", 0.1, options={"maxitr": 5}), ValueError, "unknown option 'maxitr'; did you mean 'maxiter'"),
     (lambda: solve(Y, "tv", 0.1, method="fista", options={"rho": 1.0}), ValueError, "belongs to method 'admm', not to 'fista'"),
     (lambda: solve(Y, "tv", 0.1, options={"maxiter": -1}), ValueError, "maxiter must be >= 0, got -1"),

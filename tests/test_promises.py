@@ -298,6 +298,32 @@ def test_extreme_images_are_solved_right(name, method, dtype, size):
     assert np.linalg.norm(result.x.astype(float) / size - reference.x) <= tolerance
 
 
+@pytest.mark.parametrize(("dtype", "size"), [(np.float64, 1e-310), (np.float32, 1e-40), (np.float64, 4e307)])
+def test_images_at_the_ends_of_their_dtype_are_solved(dtype, size):
+    y = (size * image_of((9, 8))).astype(dtype)
+    result = solve(y, "tv", size / 5)
+    assert result.success
+    assert np.ptp(result.x / size) < np.ptp(y / size)
+
+
+@pytest.mark.parametrize("weight", [1e-300, 1e-20, 1e20, 1e300])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("penalty", ["tv", "tv-aniso", "overlap", "l1"])
+def test_extreme_weights_give_the_input_or_the_trivial_answer(penalty, dtype, weight):
+    y = image_of((9, 8), dtype=dtype)
+    result = solve(y, penalty, weight)
+    assert result.success
+    trivial = np.full_like(y, y.mean()) if "tv" in penalty else np.zeros_like(y)
+    np.testing.assert_allclose(result.x, y if weight < 1 else trivial, atol=1e-6)
+
+
+def test_an_exact_fit_through_an_operator_is_success():
+    """A constant image behind a blur: objective and gap are rounding, and their ratio says nothing."""
+    result = solve(np.full((9, 8), 0.3), "tv", 0.1, operator=Blur(np.ones((3, 3)) / 9))
+    assert result.success
+    np.testing.assert_allclose(result.x, 0.3, rtol=1e-14)
+
+
 # 10 ------------------------------------------------------------------------------------------------------------------
 
 SCRIPT = """

@@ -94,7 +94,7 @@ class Denoising:
     def pointwise_duals(self, x: Array, p: Array) -> list[Array]:
         """The duals of the w|x| parts that go with x and p."""
         u = self._unconstrained(p) * (1.0 if self.m is None else self.m)
-        subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x) * self.soft)
+        subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
         return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]
 
