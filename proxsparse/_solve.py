@@ -73,7 +73,8 @@ def solve(
     x0 : SolveResult or array_like, optional
         Where to start: an earlier result (its image and its dual), or an image.
     method : {"auto", "fista", "admm", "chambolle-pock"}
-        Three algorithms for the same answer. "auto": Chambolle-Pock without an operator, ADMM with one.
+        Three algorithms for the same answer. "auto": ADMM where there is an operator (or pixels not measured) and its linear
+        systems are solved exactly by transforms, else Chambolle-Pock (benchmarks/methods.py).
     tol : float
         The relative duality gap to reach.
     callback : callable, optional
@@ -135,7 +136,7 @@ def solve(
     )
     problem = posed.problem
     if method == "auto":
-        method = "chambolle-pock" if problem.denoising is not None else "admm"
+        method = _fastest(problem)
     parsed = parse(method, options)
     _warn_of_integers(image, chosen)
     steps = SOLVERS[method](problem, *posed.start(x0), **parsed.method)
@@ -207,6 +208,12 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:
     for part in parts[1:]:
         total = total + part
     return total
+
+
+def _fastest(problem: Problem) -> str:
+    """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
+    exact = problem.gram is not None and problem.full.gram() is not None
+    return "admm" if problem.denoising is None and exact else "chambolle-pock"
 
 
 def _weights(penalty: Penalty) -> Any:

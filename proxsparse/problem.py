@@ -40,7 +40,7 @@ class Certificate:
 
     @property
     def rel_gap(self) -> float:
-        """gap / F(x), 0 where both are 0 up to rounding."""
+        """Gap / F(x), 0 where both are 0 up to rounding."""
         return 0.0 if max(self.gap, self.fun) <= self.floor else relative(self.gap, self.fun)
 
     def copy(self) -> Certificate:

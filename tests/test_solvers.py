@@ -246,6 +246,9 @@ def test_auto_is_a_fixed_rule():
     y = image_of((20, 21))
     assert solve(y, "tv", 0.2).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL)).method == "admm"
+    assert solve(y, "tv", 0.2, observed=y < 1).method == "admm"
+    assert solve(y, "tv", 0.2, operator=Blur(KERNEL, "zero")).method == "chambolle-pock"
+    assert solve(y, "tv", 0.2, operator=Blur(KERNEL), pixel_weight=1 + (y > 0)).method == "chambolle-pock"
 
 
 @pytest.mark.parametrize(("dtype", "tol"), [(np.float64, 1e-6), (np.float32, 1e-5)], ids=["float64 to 1e-6", "float32 to 1e-5"])

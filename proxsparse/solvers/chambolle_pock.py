@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, total
 from ..kernels import pointwise
 from ..penalties.denoising import Denoising, Steps
 from ..problem import Problem
@@ -89,22 +89,36 @@ def _plain(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) 
 def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     """Algorithm 1 on the stacked map (A, K): the data term and the penalty both by their conjugates.
 
-    Steps as in Pock & Chambolle, ICCV 2011: tau (sigma_A ||A||^2 + sigma_K ||K||^2) <= 1, each half of it.
+    Steps as in Pock & Chambolle, ICCV 2011: tau (sigma_A ||A||^2 + sigma_K ||K||^2) <= 1, each half of it. Unless tau is
+    given it is balanced, rarer and rarer, until primal and dual move equally far in the metric of the algorithm (after
+    Goldstein, Li & Yuan, NeurIPS 2015).
     """
     stack, data = problem.stack, problem.data
-    tau = (0.25 if tau is None else tau) / (problem.norm_squared or 1.0) / (data.lipschitz or 1.0)
-    sigma_data = 0.5 / (tau * (problem.norm_squared or 1.0))
-    sigma = 0.5 / (tau * (stack.norm_squared or 1.0))
+    norm_data, norm = problem.norm_squared or 1.0, stack.norm_squared or 1.0
+    balanced = tau is None
+    tau = (0.25 if tau is None else tau) / norm_data / data.lipschitz
     scalar = x.dtype.type
     xbar = x
     q = data.gradient(problem.forward(x))
     ktp = np.empty_like(x)
     p = p.copy()
+    nit, next_balance = 0, 10
     iterations = yield x, p
     while True:
         for _ in range(iterations):
+            nit += 1
+            balance = balanced and nit == next_balance
+            q_before, p_before = q, p.copy() if balance else p
+            sigma_data, sigma = 0.5 / (tau * norm_data), 0.5 / (tau * norm)
             q = data.conjugate_prox(q + scalar(sigma_data) * problem.forward(xbar), sigma_data)
             stack.dual_step(ktp, p, xbar, sigma)
             new = problem.clip(x - scalar(tau) * (problem.adjoint(q) + ktp))
-            xbar, x = 2 * new - x, new
+            change = new - x
+            xbar, x = new + change, new
+            if balance:
+                next_balance = nit + max(10, nit // 4)
+                primal = total(np.square(change)) / tau
+                dual = total(np.square(q - q_before)) / sigma_data + total(np.square(p - p_before)) / sigma
+                if primal > 0 and dual > 0:
+                    tau *= min(max(math.sqrt(primal / dual), 0.3), 3.0)
         iterations = yield x, p
