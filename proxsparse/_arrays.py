@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -59,14 +60,15 @@ def to_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array
     """
     if channel_axis is None:
         return array.reshape(array.shape[:lead] + (1,) + array.shape[lead:])
-    return np.ascontiguousarray(np.moveaxis(array, lead + channel_axis, lead))
+    return np.ascontiguousarray(np.moveaxis(array, min(lead + channel_axis, array.ndim - 1), lead))
 
 
 def from_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array:
     """Undo `to_canonical`; C-contiguous."""
     if channel_axis is None:
         return array.reshape(array.shape[:lead] + array.shape[lead + 1 :])
-    return np.ascontiguousarray(np.moveaxis(array, lead, lead + channel_axis))
+    # the dual of a penalty after an operator may have fewer axes than the image: there the channels come last
+    return np.ascontiguousarray(np.moveaxis(array, lead, min(lead + channel_axis, array.ndim - 1)))
 
 
 def canonical_shape(shape: tuple[int, ...], channel_axis: int | None) -> tuple[int, ...]:
@@ -88,6 +90,18 @@ def to_4d(array: Array, lead: int = 0) -> Array:
     """View (lead..., channels, *spatial) as (lead..., channels, planes, rows, columns)."""
     spatial = array.shape[lead + 1 :]
     return array.reshape(array.shape[: lead + 1] + (1,) * (3 - len(spatial)) + spatial)
+
+
+def power_of_two(y: Array) -> float:
+    """A power of two that brings extreme images into the middle of the dtype's range; 1 for all others."""
+    largest = float(np.abs(y).max())
+    reach = 30 if y.dtype == np.float32 else 200
+    exponent = math.frexp(largest)[1] if largest > 0 else 0
+    if abs(exponent) <= reach:
+        return 1.0
+    # the scale itself must be a number of the dtype, and so must its inverse
+    most = 120 if y.dtype == np.float32 else 1000
+    return 2.0 ** min(max(-exponent, -most), most)
 
 
 def total(array: Array) -> float:

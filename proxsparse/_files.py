@@ -53,14 +53,17 @@ class Picture:
         elif self.dtype.kind == "b":
             x = x > 0.5
         x = x.astype(self.dtype)
-        return x if self.alpha is None else np.concatenate([x, self.alpha], axis=-1)
+        return x if self.alpha is None else np.concatenate([x, self.alpha], axis=self.channel_axis)
 
 
 def read(path: Path, channel_axis: int | None = None) -> Picture:
     """Read a PNG, TIFF or .npy; raises FileError."""
     suffix = _suffix(path)
     try:
-        array = np.load(path, allow_pickle=False) if suffix == ".npy" else _read_image(path)
+        if suffix == ".npy":
+            array, colour = np.load(path, allow_pickle=False), None
+        else:
+            array, colour = _read_image(path)
     except FileNotFoundError:
         raise FileError(f"{path}: no such file") from None
     except Exception as error:  # the decoders raise all kinds
@@ -68,17 +71,17 @@ def read(path: Path, channel_axis: int | None = None) -> Picture:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise FileError(f"{path}: holds {getattr(array, 'dtype', type(array).__name__)}, not real numbers")
     dtype, alpha = array.dtype, None
-    if suffix != ".npy" and channel_axis is None and array.ndim == 3 and array.shape[-1] in (2, 3, 4):
-        channel_axis = 2
-        if array.shape[-1] in (2, 4):
-            array, alpha = array[..., :-1], array[..., -1:]
+    if channel_axis is None and colour is not None:
+        channel_axis = colour
+        if array.shape[colour] in (2, 4):
+            array, alpha = np.split(array, [array.shape[colour] - 1], axis=colour)
     picture = Picture(as_float(array, str(path)), alpha, dtype, channel_axis)
     if picture.top != 1:
         picture.image = picture.image / picture.top
     return picture
 
 
-def write(path: Path, array: Array, overwrite: bool = False) -> None:
+def write(path: Path, array: Array, overwrite: bool = False, channel_axis: int | None = None) -> None:
     """Write a PNG, TIFF or .npy, whole or not at all; raises FileError."""
     suffix = _suffix(path)
     if path.is_dir():
@@ -94,7 +97,7 @@ def write(path: Path, array: Array, overwrite: bool = False) -> None:
         if suffix == ".npy":
             np.save(name, array)
         else:
-            _write_image(name, array)
+            _write_image(name, array, channel_axis)
         # mkstemp's files are private; a result is as readable as any new file
         mask = os.umask(0)
         os.umask(mask)
@@ -116,22 +119,37 @@ def _line(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 
-def _read_image(path: Path) -> Array:
+def _read_image(path: Path) -> tuple[Array, int | None]:
+    """The numbers of a PNG or TIFF, and the axis of its colours where it has them."""
     # scikit-image's own readers, given bytes: on broken files they leave paths open
     content = path.read_bytes()
     if path.suffix.lower() != ".png":
         import tifffile
 
-        return np.asarray(tifffile.imread(io.BytesIO(content)))
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            series, photometric = file.series[0], file.series[0].keyframe.photometric
+            if int(photometric) not in (0, 1, 2):
+                raise ValueError(f"TIFF of photometric kind {int(photometric)} is neither gray nor RGB")
+            return np.asarray(series.asarray()), series.axes.index("S") if "S" in series.axes else None
     import imageio.v3
 
     depth, colour = content[24:26] if content[:4] == b"\x89PNG" and len(content) > 26 else (8, 0)
     if depth == 16 and colour != 0:
         raise ValueError("PNG of 16 bits with colour or alpha would be cut to 8 bits; use TIFF or .npy")
-    return np.asarray(imageio.v3.imread(content, extension=".png"))
+    array = np.asarray(imageio.v3.imread(content, extension=".png"))
+    return array, 2 if array.ndim == 3 else None
 
 
-def _write_image(name: str, array: Array) -> None:
+def _write_image(name: str, array: Array, channel_axis: int | None) -> None:
+    if not name.endswith(".png"):
+        import tifffile
+
+        if channel_axis is None:
+            tifffile.imwrite(name, array, photometric="minisblack")
+        else:
+            kind = "minisblack" if array.shape[channel_axis] < 3 else "rgb"
+            tifffile.imwrite(name, array, photometric=kind, planarconfig="separate" if channel_axis == 0 else "contig")
+        return
     from skimage.io import imsave
 
     if name.endswith(".png") and (array.dtype not in (np.uint8, np.uint16, np.bool_) or array.ndim not in (2, 3)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from ._arrays import (
     canonical_shape,
     from_canonical,
     normalise_channel_axis,
+    power_of_two,
     require_finite,
     to_canonical,
     user_shape,
@@ -49,8 +49,8 @@ class Posed:
         p = np.zeros(problem.stack.size, problem.dtype)
         if x0 is None:
             return problem.start(), p
-        earlier = isinstance(x0, SolveResult)
-        x = as_float(x0.x if earlier else x0, "x0").astype(problem.dtype)
+        earlier = isinstance(x0, SolveResult) and "dual" in x0
+        x = as_float(x0.x if isinstance(x0, SolveResult) else x0, "x0").astype(problem.dtype)
         shape = user_shape(problem.shape, self.channel_axis)
         if x.shape != shape:
             raise ValueError(f"x0 has shape {x.shape}, the answer {shape}")
@@ -89,10 +89,10 @@ def pose(
     y, missing = _image(image, nan_policy)
     given = y.shape
     y, axis, linear, shape = _image_and_operator(y, operator, channel_axis)
-    layout = _Layout(given, y.shape, None if isinstance(linear, Whole) else axis)
+    layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, len(given)))
     m = _pixel_weight(pixel_weight, observed, missing, y, layout)
     lo, hi = canonical_bounds(bounds, user_shape(shape, axis), y.dtype, axis)
-    scale = _power_of_two(y)
+    scale = power_of_two(y)
     if scale != 1:
         factor = y.dtype.type(scale)
         y = y * factor
@@ -140,11 +140,16 @@ def _image_and_operator(
         axis = normalise_channel_axis(channel_axis, len(in_shape))
         shape = canonical_shape(in_shape, axis)
         return y, axis, Whole(operator, shape, int(axis or 0)), shape
-    axis = normalise_channel_axis(channel_axis, y.ndim)
-    y = to_canonical(y, axis)
+    y = to_canonical(y, normalise_channel_axis(channel_axis, y.ndim))
     shape = (y.shape[0], *operator.input_shape(y.shape[1:]))
     _check_output(operator, shape[1:], y.shape[1:])
+    # counted among the axes of y there, of x here: a negative axis means the same in both
+    axis = normalise_channel_axis(channel_axis, len(shape))
     return y, axis, Channelwise(operator, shape), shape
+
+
+def _axis_of_image(linear: Channelwise | None, channel_axis: int | None, ndim: int) -> int | None:
+    return None if isinstance(linear, Whole) else normalise_channel_axis(channel_axis, ndim)
 
 
 def _square_operator(operator: Any, y: Array) -> Operator:
@@ -191,6 +196,8 @@ def _pixel_weight(pixel_weight: Any, observed: Any, missing: Array | None, y: Ar
         if (given < 0).any():
             raise ValueError(f"pixel_weight must be >= 0, got {given.min()}")
         m = layout.place(given, "pixel_weight").astype(y.dtype)
+        if not np.isfinite(m).all():
+            raise ValueError(f"pixel_weight {given.max()} is beyond the range of {y.dtype}")
     if observed is not None:
         seen = np.asarray(observed)
         if seen.dtype != np.bool_:
@@ -203,15 +210,3 @@ def _pixel_weight(pixel_weight: Any, observed: Any, missing: Array | None, y: Ar
     if m is not None and not m.any():
         raise ValueError("no pixel was measured: pixel_weight, observed and NaN leave nothing")
     return m
-
-
-def _power_of_two(y: Array) -> float:
-    """A power of two that brings extreme images into the middle of the dtype's range; 1 for all others."""
-    largest = float(np.abs(y).max())
-    reach = 30 if y.dtype == np.float32 else 200
-    exponent = math.frexp(largest)[1] if largest > 0 else 0
-    if abs(exponent) <= reach:
-        return 1.0
-    # the scale itself must be a number of the dtype, and so must its inverse
-    most = 120 if y.dtype == np.float32 else 1000
-    return 2.0 ** min(max(-exponent, -most), most)

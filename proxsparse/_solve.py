@@ -22,10 +22,10 @@ PENALTIES: dict[str, Callable[[], Penalty]] = {
     "l1": lambda: L1(),
     "tv": lambda: TotalVariation(),
     "tv-aniso": lambda: TotalVariation(isotropic=False),
-    "overlap": lambda: OverlappingGroupLasso(),
+    "overlap": lambda: OverlappingGroupLasso(window=3),
     "l1+tv": lambda: L1() + TotalVariation(),
     "l1+tv-aniso": lambda: L1() + TotalVariation(isotropic=False),
-    "l1+overlap": lambda: L1() + OverlappingGroupLasso(),
+    "l1+overlap": lambda: L1() + OverlappingGroupLasso(window=3),
 }
 
 
@@ -54,8 +54,8 @@ def solve(
         y: a signal, image or volume, optionally with a channel axis. float32 stays float32, float64 stays float64,
         float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
     penalty : str or Penalty
-        "l1", "tv", "tv-aniso", "overlap" (3x3 windows), "l1+tv", "l1+tv-aniso", "l1+overlap", or an object such as
-        ``TotalVariation(0.1)``, or a sum of objects.
+        "l1", "tv", "tv-aniso", "overlap" (windows of 3 pixels an axis), "l1+tv", "l1+tv-aniso", "l1+overlap", or an object
+        such as ``TotalVariation(0.1)``, or a sum of objects.
     weight : float or tuple of float
         w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here.
     operator : Operator, array, sparse matrix or LinearOperator, optional
@@ -213,7 +213,9 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:
 def _fastest(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
     exact = problem.gram is not None and problem.full.gram() is not None
-    return "admm" if problem.denoising is None and exact else "chambolle-pock"
+    # weights of very different size leave little strong convexity for the acceleration
+    hard = problem.denoising is None or problem.data.mu < 1e-2 * problem.data.lipschitz
+    return "admm" if hard and exact else "chambolle-pock"
 
 
 def _weights(penalty: Penalty) -> Any:

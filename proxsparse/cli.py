@@ -91,7 +91,7 @@ def _denoise(options: argparse.Namespace) -> int:
             tol=options.tol,
             options={"maxiter": options.maxiter},
         )
-    write(options.output, picture.restore(result.x), options.overwrite)
+    write(options.output, picture.restore(result.x), options.overwrite, picture.channel_axis)
     run = f"{result.nit} iterations of {result.method}, {result.time:.2f} s"
     say(f"{options.output}: relative gap {result.rel_gap:.1e} after {run}")
     if not result.success:

@@ -40,7 +40,7 @@ class Certificate:
 
     @property
     def rel_gap(self) -> float:
-        """Gap / F(x), 0 where both are 0 up to rounding."""
+        """gap / F(x), 0 where both are 0 up to rounding."""
         return 0.0 if max(self.gap, self.fun) <= self.floor else relative(self.gap, self.fun)
 
     def copy(self) -> Certificate:
@@ -165,15 +165,18 @@ class Problem:
         return self.lo is not None or self.hi is not None
 
     def clip(self, x: Array) -> Array:
-        """X within the bounds."""
+        """The image within the bounds."""
         return np.clip(x, self.lo, self.hi) if self.bounded else x
 
     def start(self) -> Array:
-        """A primal to start from: with A = I the answer to the w|x| parts and the bounds, else A^T y."""
+        """A primal to start from: with A = I the answer to the w|x| parts and the bounds, else near A^T y."""
         if self.denoising is not None:
             return self.denoising.induced(np.zeros(self.stack.size, self.dtype)).astype(self.dtype)
-        x = self.y if self.operator is None else self.adjoint(self.y if self.m is None else self.m * self.y)
-        return self.clip(x).astype(self.dtype).copy()
+        if self.operator is None:
+            return self.clip(self.y).copy()
+        # one gradient step from 0
+        x = self.adjoint(self.data.m * self.y) / ((self.norm_squared * self.data.lipschitz) or 1.0)
+        return self.clip(x.astype(self.dtype))
 
     # -- the certificate -------------------------------------------------------------------------------------------
 
@@ -183,19 +186,11 @@ class Problem:
             return self._general_certificate(x, p)
         gap, data, rest = self.denoising.gap(x, p)
         fun, pointwise = self.denoising.objective(data, rest, x)
-        return Certificate(x, p, fun, gap, data, self._in_order(rest, pointwise), floor=self.floor)
-
-    def _in_order(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
-        """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
-        others, own = iter(rest), iter(pointwise)
-        return [next(others if q._threshold(self.shape) is None else own) for q in self.parts]
+        return Certificate(x, p, fun, gap, data, self.denoising.in_order(rest, pointwise), floor=self.floor)
 
     def duals(self, x: Array, p: Array) -> list[Array]:
         """The dual of every part, in the order of `parts`."""
-        split = self.stack.split(p)
-        if self.denoising is None:
-            return split
-        return self._in_order(split, self.denoising.pointwise_duals(x, p))
+        return self.stack.split(p) if self.denoising is None else self.denoising.duals(x, p)
 
     def flat_dual(self, duals: Sequence[Array]) -> Array:
         """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
@@ -268,13 +263,17 @@ class Problem:
             return None
         p = p - correction
         left = for_p + self.stack.adjoint(p)
+        if total(np.abs(left)) > 1e-8 * total(np.abs(for_p)):
+            # more than rounding: an image costs nothing under A and K both, and the bounds pull on it
+            return None
         gauge = self.stack.gauge(p)
         square, linear = self.data.conjugate_terms(q)
         # where r is kept, x stands at the bound that balances it
         slope = total(kept * x) - linear
         # -square t^2 + slope t is greatest at slope / (2 square)
         best = 0.0 if slope <= 0 else (slope / (2 * square) if square > 0 else math.inf)
-        t = min(best, 1 / gauge if gauge > 0 else math.inf)
+        # inside the ball in fact, and not by rounding
+        t = min(best, (1 - 1e-15) / gauge if gauge > 0 else math.inf)
         if not math.isfinite(t):
             t = 1.0
         # what rounding left of r, against the size of x

@@ -56,6 +56,32 @@ def test_colour_is_kept_as_it_came(channels, tmp_path):
     assert (written[..., 0] != image[..., 0]).any()
 
 
+def test_tiff_is_read_by_what_it_says(tmp_path, capsys):
+    """Planar colour, a gray volume, and CMYK, which is refused."""
+    import tifffile
+
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    arguments = ["denoise", str(source), str(target), "--weight", "0.1", "--quiet", "--overwrite"]
+    planar = np.stack([gray("uint8")] * 3)
+    tifffile.imwrite(source, planar, photometric="rgb", planarconfig="separate")
+    assert main(arguments) == 0
+    expected = solve(planar / 255, "tv", 0.1, channel_axis=0).x
+    np.testing.assert_array_equal(imread_tiff(target), np.clip(np.rint(255 * expected), 0, 255))
+    volume = image_of((9, 8, 4)).astype(np.float32)
+    tifffile.imwrite(source, volume, photometric="minisblack")
+    assert main(arguments) == 0
+    np.testing.assert_array_equal(imread_tiff(target), solve(volume, "tv", 0.1).x)
+    tifffile.imwrite(source, np.zeros((8, 8, 4), np.uint8), photometric="separated")
+    assert main(arguments) == 2
+    assert "neither gray nor RGB" in capsys.readouterr().err
+
+
+def imread_tiff(path):
+    import tifffile
+
+    return tifffile.imread(path)
+
+
 def test_a_sum_takes_a_weight_a_part(tmp_path):
     np.save(tmp_path / "y.npy", image_of((24, 23)))
     arguments = ["denoise", str(tmp_path / "y.npy"), str(tmp_path / "x.npy"), "--penalty", "l1+tv", "--weight", "0.1", "0.2"]

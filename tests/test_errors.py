@@ -10,6 +10,8 @@ from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, as_opera
 Y = image_of((9, 8))
 NO_ADJOINT = scipy.sparse.linalg.LinearOperator((72, 72), matvec=lambda x: x)
 WRONG_ADJOINT = scipy.sparse.linalg.LinearOperator((72, 72), matvec=lambda x: 2 * x, rmatvec=lambda x: 3 * x)
+NEARLY_ADJOINT = scipy.sparse.linalg.LinearOperator((72, 72), matvec=lambda x: x, rmatvec=lambda x: 0.99 * x)
+LARGE_NEARLY_ADJOINT = scipy.sparse.linalg.LinearOperator((4096, 4096), matvec=lambda x: x, rmatvec=lambda x: 0.999 * x)
 
 CASES = [
     # the weight
@@ -117,6 +119,15 @@ CASES = [
     ),
     (lambda: solve(Y, "tv", 0.1, operator=NO_ADJOINT), ValueError, "has no adjoint"),
     (lambda: solve(Y, "tv", 0.1, operator=WRONG_ADJOINT), ValueError, "the adjoint is not one"),
+    (lambda: as_operator(LARGE_NEARLY_ADJOINT, (64, 64), (64, 64)), ValueError, "the adjoint is not one: <Ax, Ax>"),
+    (lambda: solve(Y, "tv", 0.1, operator=NEARLY_ADJOINT), ValueError, "the adjoint is not one"),
+    (lambda: TotalVariation(1).project(Y), ValueError, r"p of shape \(9, 8\) is no dual of TotalVariation"),
+    (lambda: TotalVariation(1).dual_norm(np.zeros((3, 9, 8))), ValueError, "no dual"),
+    (lambda: OverlappingGroupLasso(1).project(Y), ValueError, "no dual"),
+    (lambda: TotalVariation(1).project(np.zeros(3), channel_axis=0), ValueError, "no dual"),
+    (lambda: TotalVariation().prox(Y), ValueError, "has no weight"),
+    (lambda: L1(0.1).prox(Y, tol=float("nan")), ValueError, "got nan"),
+    (lambda: L1(0.1).prox(Y, maxiter=-1), ValueError, "and -1"),
     (lambda: solve(Y, "tv", 0.1, operator="blur"), TypeError, "got str"),
     (lambda: as_operator(np.eye(6)), ValueError, "use as_operator"),
     (lambda: as_operator(np.eye(6), (5,), (6,)), ValueError, r"does not map images \(5,\) to \(6,\)"),

@@ -8,7 +8,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from conftest import image_of
 
-from proxsparse import Blur, TotalVariation, as_operator, solve
+from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, as_operator, solve
 
 KERNELS = {
     "odd": np.array([[0.0, 0.1, 0.3], [0.1, 0.2, 0.1], [0.2, 0.0, 0.0]]),
@@ -118,6 +118,22 @@ def test_an_operator_may_take_the_channels_all_at_once():
     assert result.success
     assert result.fun == pytest.approx(
         0.5 * np.sum((result.x.sum(axis=0) - y) ** 2) + TotalVariation(0.05).value(result.x, channel_axis=0)
+    )
+
+
+def test_a_negative_channel_axis_counts_in_the_image_and_in_the_answer():
+    matrix = np.random.default_rng(0).standard_normal((20, 30)) / 5
+    op, y = as_operator(matrix, (6, 5), (20,)), np.random.default_rng(1).standard_normal((20, 3))
+    result = solve(y, "tv", 0.3, operator=op, channel_axis=-1, tol=1e-3)
+    assert result.x.shape == (6, 5, 3)
+    assert result.success
+    measured = as_operator(matrix, (6, 5), (20,))
+    colour = solve(image_of((6, 5, 3)), OverlappingGroupLasso(0.1, window=2) + L1(0.1).of(measured), channel_axis=2)
+    assert colour.success
+    assert [d.shape for d in colour.dual] == [(4, 5, 4, 3), (20, 3)]
+    assert (
+        solve(image_of((6, 5, 3)), OverlappingGroupLasso(0.1, window=2) + L1(0.1).of(measured), channel_axis=2, x0=colour).nit
+        == 0
     )
 
 

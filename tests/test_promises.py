@@ -185,6 +185,12 @@ def test_nan_can_mean_not_observed(index, method):
 # 7 -------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("shape", [(9,), (6, 7), (4, 5, 6)])
+@pytest.mark.parametrize("penalty", ["overlap", "l1+overlap"])
+def test_the_named_windows_fit_signals_images_and_volumes(penalty, shape):
+    assert solve(image_of(shape), penalty, 0.1 if penalty == "overlap" else (0.05, 0.1)).success
+
+
 @every_method
 @pytest.mark.parametrize("name", ["l1", "tv", "tv-aniso", "l1 + tv"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (7, 5), (1,), (8,), (4, 3, 5), (1, 4, 5), (1, 1, 1)])
@@ -324,6 +330,37 @@ def test_an_exact_fit_through_an_operator_is_success():
     np.testing.assert_allclose(result.x, 0.3, rtol=1e-14)
 
 
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_values_weights_and_proxes_scale_to_the_extremes(size):
+    y = image_of((9, 8))
+    for name in ("l1", "tv", "windows 2"):
+        penalty = PENALTIES[name]
+        assert penalty.value(size * y) / size == pytest.approx(penalty.value(y))
+        assert penalty.max_weight(size * y) / size == pytest.approx(penalty.max_weight(y))
+
+
+@every_method
+@pytest.mark.parametrize("offset", [10.0, 1000.0])
+def test_a_shift_of_image_and_bounds_shifts_the_answer(method, offset):
+    y, blur = image_of((9, 8)), Blur(np.ones((3, 3)) / 9)
+    one = solve(y, "tv", 0.1, operator=blur, bounds=(-3.0, 3.0), method=method, tol=1e-6)
+    kw = {"operator": blur, "bounds": (offset - 3.0, offset + 3.0), "method": method, "tol": 1e-6}
+    other = solve(y + offset, "tv", 0.1, **kw)
+    assert other.success
+    assert other.fun == pytest.approx(one.fun, rel=2e-6)
+
+
+@every_method
+@pytest.mark.parametrize("gain", [1e-3, 400.0])
+def test_the_gain_of_an_operator_changes_nothing_but_units(method, gain):
+    y, kernel = image_of((9, 8)), np.ones((3, 3)) / 9
+    one = solve(y, "tv", 0.1, operator=Blur(kernel), method=method, tol=1e-5)
+    # x shrinks by the gain: weight gain w on x / gain is w on x
+    other = solve(y, "tv", 0.1 * gain, operator=Blur(gain * kernel), method=method, tol=1e-5)
+    assert other.success
+    assert other.fun == pytest.approx(one.fun, rel=2e-5)
+
+
 # 10 ------------------------------------------------------------------------------------------------------------------
 
 SCRIPT = """
@@ -367,16 +404,21 @@ def test_results_are_the_same_bits_in_every_process(tmp_path):
 
 
 def test_concurrent_calls_give_the_serial_answer():
-    jobs = [(name, method) for name in ("tv", "windows 2", "l1 + tv", "tv-aniso") for method in ("chambolle-pock", "admm")]
-    serial = [solve(image_of((24, 25), i), PENALTIES[n], method=m).x for i, (n, m) in enumerate(jobs)]
+    jobs = [(name, method) for name in ("tv", "windows 2", "l1 + tv", "tv-aniso") for method in METHODS]
+    blur = Blur(np.ones((3, 3)) / 9)
+    operators = [blur if i % 2 else None for i in range(len(jobs))]
+    kw = {"tol": 1e-3}
+    serial = [
+        solve(image_of((24, 25), i), PENALTIES[n], method=m, operator=operators[i], **kw).x for i, (n, m) in enumerate(jobs)
+    ]
     barrier = threading.Barrier(len(jobs))
     answers = [None] * len(jobs)
 
     def work(i):
         name, method = jobs[i]
         barrier.wait()
-        for _ in range(3):
-            answers[i] = solve(image_of((24, 25), i), PENALTIES[name], method=method).x
+        for _ in range(2):
+            answers[i] = solve(image_of((24, 25), i), PENALTIES[name], method=method, operator=operators[i], **kw).x
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
     for thread in threads:
@@ -421,6 +463,11 @@ def test_results_survive_pickle_and_copy():
 def test_operators_survive_pickle_and_compare():
     blur = Blur(np.ones((3, 3)) / 9, "zero")
     assert pickle.loads(pickle.dumps(blur)) == blur
+    matrix = as_operator(np.eye(6), (3, 2), (6,))
+    for operator in (matrix, eval(repr(matrix), {"np": np, "as_operator": as_operator})):
+        assert pickle.loads(pickle.dumps(operator)) == operator == matrix
+    assert L1(0.1).of(matrix) == pickle.loads(pickle.dumps(L1(0.1).of(matrix)))
+    assert matrix != as_operator(2 * np.eye(6), (3, 2), (6,))
     assert blur != Blur(np.ones((3, 3)) / 9)
     with pytest.raises(ValueError, match="read-only"):
         blur.kernel[0, 0] = 5

@@ -5,7 +5,7 @@ from ._jit import jit, jit_sum
 
 @jit
 def clip(p, radius):
-    """P = clip(p, -radius, radius) for a scalar radius."""
+    """p = clip(p, -radius, radius) for a scalar radius."""
     for j in range(p.size):
         v = p[j]
         v = v if v < radius else radius

@@ -11,7 +11,7 @@ from ._jit import jit, jit_sum
 
 @jit
 def gradient(pz, py, px, x):
-    """P = D x: x[i+1] - x[i] along each axis, 0 at the last sample."""
+    """p = D x: x[i+1] - x[i] along each axis, 0 at the last sample."""
     channels, planes, rows, columns = x.shape
     for c in range(channels):
         for d in range(planes):
@@ -41,7 +41,7 @@ def gradient(pz, py, px, x):
 
 @jit
 def _add_adjoint_row(out, pz, py, px, c, d, h):
-    """Out += (D^T p)[c, d, h], one row."""
+    """out += (D^T p)[c, d, h], one row."""
     columns = px.shape[3]
     row = px[c, d, h]
     # Neumann edge: the dual of the last difference takes no part.
@@ -69,7 +69,7 @@ def _add_adjoint_row(out, pz, py, px, c, d, h):
 
 @jit
 def add_adjoint(out, pz, py, px):
-    """Out += D^T p, the negative divergence."""
+    """out += D^T p, the negative divergence."""
     channels, planes, rows, _ = out.shape
     for c in range(channels):
         for d in range(planes):
@@ -130,7 +130,7 @@ def _step_row(p, after, before, sigma):
 
 @jit
 def _step_rows(pz, py, px, xbar, d, h, sigma):
-    """P += sigma K xbar at one row of pixels."""
+    """p += sigma K xbar at one row of pixels."""
     channels, planes, rows, _ = xbar.shape
     for c in range(channels):
         row = xbar[c, d, h]
@@ -151,7 +151,7 @@ def _step_row_clipped(p, after, before, sigma, radius):
 
 @jit
 def _step_rows_clipped(pz, py, px, xbar, d, h, sigma, radius):
-    """P = clip(p + sigma K xbar, -radius, radius) at one row of pixels."""
+    """p = clip(p + sigma K xbar, -radius, radius) at one row of pixels."""
     channels, planes, rows, _ = xbar.shape
     for c in range(channels):
         row = xbar[c, d, h]
@@ -181,7 +181,7 @@ def _dual_row(py, px, row, below, sigma, radius):
 
 @jit
 def _adjoint_row(s, above, py, px):
-    """S = (K^T p) of one row of a gray image that has rows above and below it."""
+    """s = (K^T p) of one row of a gray image that has rows above and below it."""
     last = s.size - 1
     if last == 0:
         s[0] = above[0] - py[0]
@@ -194,7 +194,7 @@ def _adjoint_row(s, above, py, px):
 
 @jit
 def _primal_row(x, xbar, s, y, soft, lo, hi, steps):
-    """X and xbar after the proximal step; s = K^T p. steps = tau, sigma, theta, 1 / (1 + tau)."""
+    """x and xbar after the proximal step; s = K^T p. steps = tau, sigma, theta, 1 / (1 + tau)."""
     tau, theta, inverse = steps[0], steps[2], steps[3]
     zero = x.dtype.type(0)
     cut = tau * soft * inverse

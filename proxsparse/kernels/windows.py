@@ -17,7 +17,7 @@ def _fitting(columns, windows, ow, sw):
 
 @jit
 def gather(p, x, window, stride):
-    """P = K x: each window's copy of its pixels."""
+    """p = K x: each window's copy of its pixels."""
     channels, planes, rows, columns = x.shape
     kd, kh, kw = window
     sd, sh, sw = stride
@@ -39,7 +39,7 @@ def gather(p, x, window, stride):
 
 @jit
 def add_adjoint(out, p, window, stride):
-    """Out += K^T p: each pixel gets the sum of its copies."""
+    """out += K^T p: each pixel gets the sum of its copies."""
     channels, planes, rows, columns = out.shape
     kd, kh, kw = window
     sd, sh, sw = stride
@@ -155,7 +155,7 @@ def _scale_and_scatter(row, out, s):
 
 @jit
 def dual_step(out, p, xbar, window, stride, sigma, radius):
-    """P = project(p + sigma K xbar) in l2 and out += K^T p, one pass over the windows."""
+    """p = project(p + sigma K xbar) in l2 and out += K^T p, one pass over the windows."""
     channels, planes, rows, columns = xbar.shape
     kd, kh, kw = window
     sd, sh, sw = stride

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .._arrays import Array, as_float, canonical_shape, from_canonical, normalise_channel_axis, require_finite, to_canonical
+from .._arrays import (
+    Array,
+    as_float,
+    canonical_shape,
+    from_canonical,
+    normalise_channel_axis,
+    power_of_two,
+    require_finite,
+    to_canonical,
+)
 from ..gram import Gram
 
 if TYPE_CHECKING:
@@ -74,15 +83,15 @@ class Penalty(abc.ABC):
 
     @abc.abstractmethod
     def _analysis(self, out: Array, x: Array) -> None:
-        """Out = Kx."""
+        """out = Kx."""
 
     @abc.abstractmethod
     def _add_adjoint(self, out: Array, p: Array) -> None:
-        """Out += K^T p; out may be float64 where p is float32."""
+        """out += K^T p; out may be float64 where p is float32."""
 
     @abc.abstractmethod
     def _project(self, p: Array, factor: float = 1.0) -> None:
-        """P = the nearest point with ||p||_dual <= factor w, in place and feasible in fact (see `_radius`)."""
+        """p = the nearest point with ||p||_dual <= factor w, in place and feasible in fact (see `_radius`)."""
 
     @abc.abstractmethod
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
@@ -102,6 +111,10 @@ class Penalty(abc.ABC):
         """Whether P is piecewise linear: Chambolle-Pock then converges linearly at a held step."""
         return False
 
+    def _fits_dual(self, p: Array) -> bool:
+        """Whether p could be K x of some image, as far as its shape tells."""
+        return True
+
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
         """K^T K, where a division or a fast transform inverts it."""
         return None
@@ -111,7 +124,7 @@ class Penalty(abc.ABC):
         return None
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """P = project(p + sigma K x); out += K^T p."""
+        """p = project(p + sigma K x); out += K^T p."""
         z = np.empty_like(p)
         self._analysis(z, x)
         z *= p.dtype.type(sigma)
@@ -165,6 +178,10 @@ class Penalty(abc.ABC):
         if not isinstance(other, Penalty):
             return NotImplemented
         return PenaltySum(penalties=(*self.parts, *other.parts))
+
+    def __radd__(self, other: Any) -> Penalty:
+        # sum() starts from 0
+        return self if other == 0 else NotImplemented
 
     def of(self, operator: Any) -> Penalty:
         """Return x -> P(W x) for a linear operator W: a proxsparse operator, or anything `as_operator` takes."""
@@ -220,7 +237,9 @@ class Penalty(abc.ABC):
         float
         """
         x, _ = self._canonical(x, "x", channel_axis)
-        return self._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1]
+        scale = power_of_two(x)
+        x = x * x.dtype.type(scale)
+        return self._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1] / scale
 
     def analysis(self, x: Any, *, channel_axis: int | None = None) -> Any:
         """Return Kx, of x's dtype; where there are channels, their axis keeps its place among the image's axes.
@@ -237,10 +256,16 @@ class Penalty(abc.ABC):
         self._analysis(out, x)
         return from_canonical(out, axis, self._lead)
 
-    def _canonical_dual(self, p: Any, axis: int | None) -> Array:
+    def _canonical_dual(self, p: Any, channel_axis: int | None) -> tuple[Array, int | None]:
         p = as_float(p, "p")
         require_finite(p, "p")
-        return to_canonical(p, axis, self._lead)
+        if p.ndim <= self._lead or p.size == 0:
+            raise ValueError(f"p of shape {p.shape} is no dual of {self!r}: see analysis")
+        axis = normalise_channel_axis(channel_axis, p.ndim - self._lead)
+        dual = to_canonical(p, axis, self._lead)
+        if not self._fits_dual(dual):
+            raise ValueError(f"p of shape {p.shape} is no dual of {self!r}: see analysis")
+        return dual, axis
 
     def adjoint(self, p: Any, shape: tuple[int, ...], *, channel_axis: int | None = None) -> Array:
         """Return K^T p, an image of that shape, for p of the shape `analysis` gives.
@@ -253,7 +278,7 @@ class Penalty(abc.ABC):
         shape = tuple(shape)
         axis = normalise_channel_axis(channel_axis, len(shape))
         canonical = canonical_shape(shape, axis)
-        dual = self._canonical_dual(p, axis)
+        dual, _ = self._canonical_dual(p, axis)
         if dual.shape != self._dual_shape(canonical):
             raise ValueError(f"p of shape {np.shape(p)} does not belong to an image of shape {shape}")
         out = np.zeros(canonical, dual.dtype)
@@ -270,15 +295,14 @@ class Penalty(abc.ABC):
         channel_axis : int, optional
             The axis of the channels in the image p belongs to.
         """
-        axis = None if channel_axis is None else channel_axis % (np.ndim(p) - self._lead)
-        dual = self._canonical_dual(p, axis).copy()
+        dual, axis = self._canonical_dual(p, channel_axis)
+        dual = dual.copy()
         self._project(dual)
         return from_canonical(dual, axis, self._lead)
 
     def dual_norm(self, p: Any, *, channel_axis: int | None = None) -> float:
         """Return the dual norm of h at p; p certifies where it is at most the weight."""
-        axis = None if channel_axis is None else channel_axis % (np.ndim(p) - self._lead)
-        return self._dual_norm(self._canonical_dual(p, axis))
+        return self._dual_norm(self._canonical_dual(p, channel_axis)[0])
 
     def prox(
         self,
@@ -287,7 +311,7 @@ class Penalty(abc.ABC):
         *,
         bounds: Any = None,
         channel_axis: int | None = None,
-        tol: float = 1e-8,
+        tol: float | None = None,
         maxiter: int = 10000,
         full_output: bool = False,
     ) -> Array | ProxResult:
@@ -306,8 +330,8 @@ class Penalty(abc.ABC):
             (lo, hi), each None, a number or an array of v's shape.
         channel_axis : int, optional
             The axis of the channels.
-        tol : float
-            Relative duality gap; a value below the rounding floor of the dtype ends at maxiter.
+        tol : float, optional
+            Relative duality gap; 1e-8 in float64 and 1e-5 in float32 by default.
         maxiter : int
             Most dual steps taken.
         full_output : bool
@@ -337,4 +361,6 @@ class Penalty(abc.ABC):
         from .denoising import max_weight
 
         y, _ = self._canonical(y, "y", channel_axis)
-        return max_weight(self, y.astype(np.float64))
+        y = y.astype(np.float64)
+        scale = power_of_two(y)
+        return max_weight(self, y * scale) / scale

@@ -31,6 +31,9 @@ class Composed(Penalty):
     def _lead(self) -> int:  # type: ignore[override]
         return self.inner._lead
 
+    def _fits_dual(self, p: Array) -> bool:
+        return self.inner._fits_dual(p)
+
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return self.inner._polyhedral(self._out_shape(shape))
 

@@ -30,7 +30,7 @@ class Denoising:
     """
 
     def __init__(self, y: Array, parts: Sequence[Penalty], m: Array | None = None, lo: Any = None, hi: Any = None) -> None:
-        self.y, self.m = y, m
+        self.y, self.m, self.parts = y, m, tuple(parts)
         self.lo = -math.inf if lo is None else lo
         self.hi = math.inf if hi is None else hi
         self.pointwise = tuple(q for q in parts if q._threshold(y.shape) is not None)
@@ -39,6 +39,11 @@ class Denoising:
         self.mu = 1.0 if m is None else float(m.min())
         #: every number that the primal step needs is the same for all pixels
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
+
+    def in_order(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
+        """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
+        others, own = iter(rest), iter(pointwise)
+        return [next(others if q._threshold(self.y.shape) is None else own) for q in self.parts]
 
     def primal_step(self, v: Array, tau: float) -> Array:
         """Argmin over x of 1/2 ||x - v||^2 + tau (data + w|x|) within bounds, of v's dtype."""
@@ -91,8 +96,11 @@ class Denoising:
         terms = 0.5 * m * (x - best) * (x + best - 2 * u) + self.soft * (np.abs(x) - np.abs(best))
         return total(terms), 0.5 * total(m * np.square(x - self.y))
 
-    def pointwise_duals(self, x: Array, p: Array) -> list[Array]:
-        """The duals of the w|x| parts that go with x and p."""
+    def duals(self, x: Array, p: Array) -> list[Array]:
+        """The dual of every part, in the order of `parts`: those in p, and those that go with x and p."""
+        return self.in_order(self.rest.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
+
+    def _pointwise_duals(self, x: Array, p: Array) -> list[Array]:
         u = self._unconstrained(p) * (1.0 if self.m is None else self.m)
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
@@ -105,7 +113,7 @@ class Denoising:
         return data + sum(rest) + sum(values), values
 
 
-def dual_fast_gradient(problem: Denoising, p: Array, *, restart: bool = True) -> Steps:
+def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, restart: bool = True) -> Steps:
     """Fast gradient projection on the dual (Beck & Teboulle 2009, algorithm FGP), restarted by the gradient test.
 
     The dual is smooth with constant ||K||^2 / mu; the restart is O'Donoghue & Candes 2015, equation 13.
@@ -115,7 +123,7 @@ def dual_fast_gradient(problem: Denoising, p: Array, *, restart: bool = True) ->
     step = problem.mu / rest.norm_squared if rest.size else 1.0
     q, t = p.copy(), 1.0
     ktp = np.zeros(problem.y.shape, p.dtype)
-    iterations = yield problem.induced(p).astype(p.dtype), p
+    iterations = yield (problem.induced(p).astype(p.dtype) if x is None else x), p
     while True:
         for _ in range(iterations):
             ktp[...] = 0
@@ -153,7 +161,14 @@ def relative(gap: float, fun: float) -> float:
 
 
 def prox(
-    penalty: Penalty, v: Any, step: float, bounds: Any, channel_axis: int | None, tol: float, maxiter: int, full_output: bool
+    penalty: Penalty,
+    v: Any,
+    step: float,
+    bounds: Any,
+    channel_axis: int | None,
+    tol: float | None,
+    maxiter: int,
+    full_output: bool,
 ) -> Array | ProxResult:
     """See `Penalty.prox`."""
     v = as_float(v, "v")
@@ -162,7 +177,11 @@ def prox(
         raise ValueError(f"v is empty: shape {v.shape}")
     axis = normalise_channel_axis(channel_axis, v.ndim)
     lo, hi = canonical_bounds(bounds, v.shape, v.dtype, axis)
-    parts = (check_weight(step) * penalty).parts
+    tol = (1e-5 if v.dtype == np.float32 else 1e-8) if tol is None else tol
+    if not (isinstance(tol, (int, float, np.number)) and tol >= 0 and maxiter >= 0):
+        raise ValueError(f"tol and maxiter must be numbers >= 0, got {tol!r} and {maxiter!r}")
+    step = check_weight(step)
+    parts = [q.with_weight(step * q._w()) for q in penalty.parts]
     problem = Denoising(to_canonical(v, axis), parts, lo=lo, hi=hi)
     steps = dual_fast_gradient(problem, np.zeros(problem.rest.size, v.dtype))
     x, p = next(steps)
@@ -175,7 +194,7 @@ def prox(
         n = min(maxiter - nit, max(10, nit // 10))
         x, p = steps.send(n)
         nit += n
-    if relative(gap, fun) > tol:
+    if not relative(gap, fun) <= tol:
         warn(
             f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}",
             ConvergenceWarning,
@@ -185,9 +204,7 @@ def prox(
     result = result.copy() if result.base is not None else result
     if not full_output:
         return result
-    duals = dict(zip(map(id, problem.rest.parts), problem.rest.split(p), strict=True))
-    duals.update(zip(map(id, problem.pointwise), problem.pointwise_duals(x, p), strict=True))
-    dual = tuple(from_canonical(duals[id(q)], axis, q._lead).copy() for q in parts)
+    dual = tuple(from_canonical(d, axis, q._lead).copy() for q, d in zip(parts, problem.duals(x, p), strict=True))
     return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
 
 

@@ -90,6 +90,11 @@ class OverlappingGroupLasso(Penalty):
             raise ValueError(f"window {window[3 - axes :]} is larger than the image {shape[1:]}")
         return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, window, stride, strict=True)]
 
+    def _fits_dual(self, p: Array) -> bool:
+        window = np.atleast_1d(self.window)
+        axes = p.ndim - 2
+        return len(window) in (1, axes) and p.shape[0] == int(np.prod(np.broadcast_to(window, axes)))
+
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         counts = self._counts(shape)
         size = int(np.prod([k for _, k, _, _ in counts]))

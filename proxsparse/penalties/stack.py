@@ -27,6 +27,11 @@ class Stack:
         self.norm_squared = sum(q._norm_squared(shape) for q in self.parts)
         self.polyhedral = all(q._polyhedral(shape) for q in self.parts)
 
+    @property
+    def _active(self) -> list[Penalty]:
+        """The parts whose dual may be anything but 0."""
+        return [q for q in self.parts if q._w() > 0]
+
     def split(self, p: Array) -> list[Array]:
         """Views of the parts' duals in the flat p."""
         bounds = zip(self.offsets[:-1], self.offsets[1:], self.dual_shapes, strict=True)
@@ -40,7 +45,7 @@ class Stack:
         return out
 
     def add_adjoint(self, out: Array, p: Array) -> Array:
-        """Out += K^T p; returns out."""
+        """out += K^T p; returns out."""
         for q, dual in zip(self.parts, self.split(p), strict=True):
             q._add_adjoint(out, dual)
         return out
@@ -56,7 +61,7 @@ class Stack:
         return p
 
     def dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """P = project(p + sigma K x); out = K^T p."""
+        """p = project(p + sigma K x); out = K^T p."""
         out[...] = 0
         for q, dual in zip(self.parts, self.split(p), strict=True):
             q._dual_step(out, dual, x, sigma)
@@ -76,15 +81,11 @@ class Stack:
 
     def gram(self) -> Gram | None:
         """K^T K where it can be inverted exactly."""
-        total: Gram | None = Gram("uniform", 0.0)
-        for q in self.parts:
-            gram = q._gram(self.shape)
-            total = None if total is None or gram is None else total + gram
-        return total
+        return _sum_of([q._gram(self.shape) for q in self.parts])
 
     def null_basis(self) -> list[Array]:
         """A basis of the images that cost nothing (the null spaces of the parts are nested)."""
-        if any(q.null_space != "constants" for q in self.parts):
+        if any(q.null_space != "constants" for q in self._active):
             return []
         return list(
             np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape)
@@ -92,13 +93,25 @@ class Stack:
 
     def least_norm_dual(self, d: Array) -> Array | None:
         """A p with K^T p = d for d orthogonal to the null space, of least norm where K^T K inverts; None where unknown."""
-        gram = self.gram()
-        if gram is not None:
-            return self.analysis(gram.solve(d))
-        for i, q in enumerate(self.parts):
-            gram = q._gram(self.shape)
-            if gram is not None and q.null_space == "zero":
-                p = np.zeros(self.size)
-                q._analysis(self.split(p)[i], gram.solve(d))
-                return p
-        return None
+        active = self._active
+        grams = [q._gram(self.shape) for q in active]
+        gram = _sum_of(grams)
+        if gram is None:
+            # one part by itself, if it can
+            alone = [(q, g) for q, g in zip(active, grams, strict=True) if g is not None and q.null_space == "zero"]
+            if not alone:
+                return None
+            active, gram = [alone[0][0]], alone[0][1]
+        u = gram.solve(d)
+        p = np.zeros(self.size)
+        for q, dual in zip(self.parts, self.split(p), strict=True):
+            if any(q is r for r in active):
+                q._analysis(dual, u)
+        return p
+
+
+def _sum_of(grams: Sequence[Gram | None]) -> Gram | None:
+    total: Gram | None = Gram("uniform", 0.0)
+    for gram in grams:
+        total = None if total is None or gram is None else total + gram
+    return total

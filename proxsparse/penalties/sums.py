@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from typing import Any
 
@@ -71,7 +72,8 @@ class PenaltySum(Penalty):
         """Return the largest of the parts' dual norms, each divided by the part's weight: feasible where <= 1."""
         self._one_a_part(p)
         norms = [q.dual_norm(dual, channel_axis=channel_axis) for q, dual in zip(self.penalties, p, strict=True)]
-        return max(norm / q._w() if norm else 0.0 for q, norm in zip(self.penalties, norms, strict=True))
+        weights = [q._w() for q in self.penalties]
+        return max((norm / w if w else math.inf) if norm else 0.0 for norm, w in zip(norms, weights, strict=True))
 
     def _one_a_part(self, p: Any) -> None:
         if not isinstance(p, (tuple, list)) or len(p) != len(self.penalties):

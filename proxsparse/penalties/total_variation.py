@@ -52,6 +52,9 @@ class TotalVariation(Penalty):
         p = to_4d(p, lead=1)
         return [p[-1]] * (3 - len(p)) + list(p)
 
+    def _fits_dual(self, p: Array) -> bool:
+        return bool(p.shape[0] == p.ndim - 2)
+
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (len(shape) - 1, *shape)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -84,10 +85,7 @@ class _Splitting:
     def _preconditioner(self) -> Gram:
         """The system with what is not diagonal in the penalty's domain replaced by a multiple of the identity."""
         problem = self.problem
-        rng = np.random.default_rng(0)
-        probe = rng.standard_normal(problem.shape).astype(problem.dtype)
-        image = problem.forward(probe)
-        result = Gram("uniform", total(problem.data.m * np.square(image)) / total(np.square(probe)) + self.rho * self.bounded)
+        result = Gram("uniform", self._gain + self.rho * self.bounded)
         for q in self.stack.parts:
             gram = q._gram(problem.shape)
             if gram is None:
@@ -95,6 +93,13 @@ class _Splitting:
             both = result + gram * self.rho
             result = both if both is not None else result + Gram("uniform", self.rho * float(np.mean(gram.eigenvalues)))  # type: ignore[assignment]
         return result
+
+    @cached_property
+    def _gain(self) -> float:
+        """||A v||^2 / ||v||^2 for a random v."""
+        problem = self.problem
+        probe = np.random.default_rng(0).standard_normal(problem.shape).astype(problem.dtype)
+        return total(problem.data.m * np.square(problem.forward(probe))) / total(np.square(probe))
 
     def _conjugate_gradients(self, rhs: Array) -> Array:
         """Preconditioned conjugate gradients from the last v, to a hundredth of the first residual."""
@@ -163,13 +168,13 @@ class _Splitting:
             primal += total(np.square(self.c - new))
             change += total(np.square(new - v))
             multiplier += total(np.square(self.t))
-            size += total(np.square(new))
+            size += total(np.square(new - np.mean(new)))
         if self.split:
             self.s += mixed_x - new
             primal += total(np.square(x - new))
             change += total(np.square(new - v))
             multiplier += total(np.square(self.s))
-            size += total(np.square(new))
+            size += total(np.square(new - np.mean(new)))
         tiny = float(np.finfo(np.float64).tiny)
         return math.sqrt(primal / max(size, tiny)), math.sqrt(change / max(multiplier, tiny))
 

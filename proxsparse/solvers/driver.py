@@ -13,9 +13,6 @@ from ..options import Options
 from ..penalties.denoising import Steps
 from ..problem import Certificate, Problem
 
-#: most pixels times iterations between two looks at the clock
-_PIXELS_PER_LOOK = 1 << 23
-
 
 def _quiet() -> np.errstate:
     # iterates that overflow are reported by their own status
@@ -65,9 +62,7 @@ def run(
         target = nit + (options.check_every or max(10, nit // 8))
         target = min(target, options.maxiter)
         while nit < target:
-            n = target - nit
-            if math.isfinite(options.maxtime):
-                n = min(n, max(1, _PIXELS_PER_LOOK // problem.y.size))
+            n = 1 if math.isfinite(options.maxtime) else target - nit
             with _quiet():
                 pair = steps.send(n)
             nit += n

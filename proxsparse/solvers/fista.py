@@ -23,7 +23,7 @@ def steps(
             raise ValueError(
                 "options step and backtracking need an operator: without one FISTA works on the dual, whose step is known"
             )
-        return dual_fast_gradient(problem.denoising, p, restart=restart)
+        return dual_fast_gradient(problem.denoising, p, x, restart=restart)
     return _proximal_gradient(problem, x, p, step, backtracking, restart)
 
 
@@ -71,24 +71,24 @@ def _forward_backward(problem: Problem, inner: _InnerProx, z: Array, step: float
 class _InnerProx:
     """argmin of 1/2 ||x - v||^2 + step P(x) within bounds, by the dual, warm-started.
 
-    Each call brings the inner gap below a share of what the last outer step gained, as inexact proximal gradient
-    methods ask for (Schmidt, Le Roux & Bach, NeurIPS 2011); `p` is the inner dual in units of the weights.
+    Each call brings the inner gap below a share of the squared length of the outer step, an accuracy that grows as the
+    outer iteration converges (Schmidt, Le Roux & Bach, NeurIPS 2011); `p` is the inner dual in units of the weights.
     """
+
+    _SHARE = 5e-3
 
     def __init__(self, problem: Problem, p: Array) -> None:
         self.problem, self.p = problem, p
-        self.tol = 1e-2
         self.last: Array | None = None
 
     def __call__(self, v: Array, step: float) -> Array:
         problem = self.problem
-        parts = [q * step for q in problem.parts]
-        denoising = Denoising(v, parts, lo=problem.lo, hi=problem.hi)
-        scalar = v.dtype.type
-        split = self.problem.stack.split(self.p)
-        inner = [d for q, d in zip(problem.parts, split, strict=True) if q._threshold(problem.shape) is None]
-        flat = np.concatenate([np.zeros(0, v.dtype), *(d.reshape(-1) for d in inner)]) * scalar(step)
-        dual = dual_fast_gradient(denoising, denoising.rest.project(flat))
+        denoising = Denoising(v, [q * step for q in problem.parts], lo=problem.lo, hi=problem.hi)
+        kept = [
+            d for q, d in zip(problem.parts, problem.stack.split(self.p), strict=True) if q._threshold(problem.shape) is None
+        ]
+        start = np.concatenate([np.zeros(0, v.dtype), *(d.reshape(-1) for d in kept)]) * v.dtype.type(step)
+        dual = dual_fast_gradient(denoising, denoising.rest.project(start))
         x, p = next(dual)
         allowed = self._allowed(x)
         for _ in range(40):
@@ -96,17 +96,13 @@ class _InnerProx:
             if gap <= allowed:
                 break
             x, p = dual.send(5)
-        self._keep(denoising, x, p, step)
+        flat = np.concatenate([d.reshape(-1) for d in denoising.duals(x, p)])
+        self.p = problem.stack.project(flat / v.dtype.type(step))
         return x
 
     def _allowed(self, x: Array) -> float:
-        """A hundredth of the squared length of the last step, halved at each call from a share of the image."""
-        moved = total(np.square(x - self.last)) if self.last is not None else total(np.square(x))
+        """A share of the squared length of the step that led here, but no less than rounding."""
+        size = total(np.square(x))
+        moved = size if self.last is None else total(np.square(x - self.last))
         self.last = x
-        return max(0.5 * self.tol * moved, 1e-2 * float(np.finfo(x.dtype).eps) ** 2 * total(np.square(x)))
-
-    def _keep(self, denoising: Denoising, x: Array, p: Array, step: float) -> None:
-        rest, own = iter(denoising.rest.split(p)), iter(denoising.pointwise_duals(x, p))
-        duals = [next(rest if q._threshold(self.problem.shape) is None else own) for q in self.problem.parts]
-        flat = np.concatenate([d.reshape(-1) for d in duals]) / p.dtype.type(step)
-        self.p = self.problem.stack.project(flat)
+        return max(self._SHARE * moved, 1e-2 * float(np.finfo(x.dtype).eps) ** 2 * size)
