@@ -124,6 +124,7 @@ class _Splitting:
     # -- the iteration ---------------------------------------------------------------------------------------------
 
     def steps(self, adapt: bool, relaxation: float) -> Steps:
+        """Iterate as sent, balancing rho ever more rarely."""
         nit, next_adapt = 0, 5
         iterations = yield self._yielded()
         while True:

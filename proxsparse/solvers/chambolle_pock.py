@@ -41,6 +41,7 @@ class _Schedule:
         self.least = 0.01 / denoising.mu if rest.polyhedral and gamma is None else 0.0
 
     def next(self, n: int, dtype: Any) -> Array:
+        """The next n rows of steps."""
         steps = np.empty((n, 4))
         for k in range(n):
             theta = 1 / math.sqrt(1 + 2 * self.gamma * self.tau) if self.tau > self.least else 1.0
