@@ -1,6 +1,6 @@
 """Seconds of each method to a relative gap of 1e-4, from which "auto" is drawn: ``python -m benchmarks.methods``.
 
-One thread, the methods interleaved, compile time apart, minimum of three runs; a dash where 3000 iterations did not do.
+One thread, the methods interleaved, compile time apart, minimum of three runs; a dash where 6000 iterations did not do.
 """
 
 import warnings
@@ -54,7 +54,7 @@ def seconds(image, penalty, arguments, method):
     """The least time of one run, and its iterations; None where the tolerance was not met."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        result = solve(image, penalty, method=method, options={"maxiter": 3000, "maxtime": 60.0}, **arguments)
+        result = solve(image, penalty, method=method, options={"maxiter": 6000, "maxtime": 60.0}, **arguments)
     return (result.time, result.nit) if result.success else None
 
 

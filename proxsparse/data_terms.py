@@ -35,3 +35,8 @@ class LeastSquares:
         """Argmin over u of 1/2 ||u - q||^2 + sigma D*(u)."""
         scalar = q.dtype.type
         return np.asarray(self.m * (q - scalar(sigma) * self.y) / (self.m + scalar(sigma)))
+
+    def prox(self, v: Array, tau: float) -> Array:
+        """argmin over z of 1/2 ||z - v||^2 + tau D(z)."""
+        scalar = v.dtype.type
+        return np.asarray((v + scalar(tau) * self.m * self.y) / (1 + scalar(tau) * self.m))

@@ -90,12 +90,14 @@ def _plain(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) 
 def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     """Algorithm 1 on the stacked map (A, K): the data term and the penalty both by their conjugates.
 
-    Steps as in Pock & Chambolle, ICCV 2011: tau (sigma_A ||A||^2 + sigma_K ||K||^2) <= 1, each half of it. Unless tau is
-    given it is balanced, rarer and rarer, until primal and dual move equally far in the metric of the algorithm (after
-    Goldstein, Li & Yuan, NeurIPS 2015).
+    Steps as in Pock & Chambolle, ICCV 2011: tau (sigma_A ||A||^2 + sigma_K ||K||^2) <= 1, each half of it; without an
+    operator the data term stays in the primal step and K has it all. Unless tau is given it is balanced, rarer and rarer,
+    until primal and dual move equally far in the metric of the algorithm (after Goldstein, Li & Yuan, NeurIPS 2015).
     """
     stack, data = problem.stack, problem.data
     norm_data, norm = problem.norm_squared or 1.0, stack.norm_squared or 1.0
+    dualised = problem.operator is not None
+    share = 0.5 if dualised else 1.0
     balanced = tau is None
     tau = (0.25 if tau is None else tau) / norm_data / data.lipschitz
     scalar = x.dtype.type
@@ -110,10 +112,13 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
             nit += 1
             balance = balanced and nit == next_balance
             q_before, p_before = q, p.copy() if balance else p
-            sigma_data, sigma = 0.5 / (tau * norm_data), 0.5 / (tau * norm)
-            q = data.conjugate_prox(q + scalar(sigma_data) * problem.forward(xbar), sigma_data)
+            sigma_data, sigma = share / (tau * norm_data), share / (tau * norm)
             stack.dual_step(ktp, p, xbar, sigma)
-            new = problem.clip(x - scalar(tau) * (problem.adjoint(q) + ktp))
+            if dualised:
+                q = data.conjugate_prox(q + scalar(sigma_data) * problem.forward(xbar), sigma_data)
+                new = problem.clip(x - scalar(tau) * (problem.adjoint(q) + ktp))
+            else:
+                new = problem.clip(data.prox(x - scalar(tau) * ktp, tau))
             change = new - x
             xbar, x = new + change, new
             if balance:
