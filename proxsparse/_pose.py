@@ -128,23 +128,17 @@ def _image_and_operator(
         return y, axis, None, y.shape
     if not isinstance(operator, Operator):
         operator = _square_operator(operator, y)
-    if channel_axis is None:
-        y = to_canonical(y, None)
-        shape = (1, *operator.input_shape(y.shape[1:]))
-        _check_output(operator, shape[1:], y.shape[1:])
-        axis = normalise_channel_axis(None, len(shape) - 1)
-        return y, axis, Channelwise(operator, shape), shape
-    whole = getattr(operator, "out_shape", None) == y.shape
-    if whole:
+    colour = channel_axis is not None
+    if colour and getattr(operator, "out_shape", None) == y.shape:
         in_shape = operator.input_shape(y.shape)
         axis = normalise_channel_axis(channel_axis, len(in_shape))
         shape = canonical_shape(in_shape, axis)
         return y, axis, Whole(operator, shape, int(axis or 0)), shape
-    y = to_canonical(y, normalise_channel_axis(channel_axis, y.ndim))
+    y = to_canonical(y, normalise_channel_axis(channel_axis, y.ndim) if colour else None)
     shape = (y.shape[0], *operator.input_shape(y.shape[1:]))
     _check_output(operator, shape[1:], y.shape[1:])
     # counted among the axes of y there, of x here: a negative axis means the same in both
-    axis = normalise_channel_axis(channel_axis, len(shape))
+    axis = normalise_channel_axis(channel_axis, len(shape) if colour else len(shape) - 1)
     return y, axis, Channelwise(operator, shape), shape
 
 

@@ -204,10 +204,7 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
     given = iter(weights)
     parts = [part if part.weight is not None else part.with_weight(next(given)) for part in chosen.parts]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    return sum(parts[1:], parts[0])
 
 
 def _fastest(problem: Problem) -> str:

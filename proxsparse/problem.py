@@ -153,6 +153,11 @@ class Problem:
         return 1.0 if self.operator is None else self.operator.norm_squared
 
     @property
+    def lipschitz(self) -> float:
+        """Lipschitz constant of the gradient of D(A x), as far as ||A|| is known; 1 where A is 0."""
+        return (self.norm_squared * self.data.lipschitz) or 1.0
+
+    @property
     def gram(self) -> Gram | None:
         """A^T M A where a division or a transform inverts it."""
         if self.operator is None:
@@ -175,7 +180,7 @@ class Problem:
         if self.operator is None:
             return self.clip(self.y).copy()
         # one gradient step from 0
-        x = self.adjoint(self.data.m * self.y) / ((self.norm_squared * self.data.lipschitz) or 1.0)
+        x = self.adjoint(self.data.m * self.y) / self.lipschitz
         return self.clip(x.astype(self.dtype))
 
     # -- the certificate -------------------------------------------------------------------------------------------
@@ -194,9 +199,8 @@ class Problem:
 
     def flat_dual(self, duals: Sequence[Array]) -> Array:
         """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
-        chosen = [d for q, d in zip(self.parts, duals, strict=True) if any(q is r for r in self.stack.parts)]
-        flat = [np.asarray(d, self.dtype).reshape(-1) for d in chosen]
-        return self.stack.project(np.concatenate([np.zeros(0, self.dtype), *flat]))
+        chosen = duals if self.denoising is None else self.denoising.of_rest(duals)
+        return self.stack.project(self.stack.join(chosen, self.dtype))
 
     def _general_certificate(self, x: Array, p: Array) -> Certificate:
         """The data term dualised too: q = grad D(Ax), r = A^T q + K^T p, with bounds or with a repaired dual."""

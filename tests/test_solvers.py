@@ -330,3 +330,14 @@ def test_the_objective_is_no_worse_than_scikit_image():
 def test_groups_without_an_operator_converge_in_few_steps():
     result = solve(image_of((64, 64)), OverlappingGroupLasso(0.1))
     assert result.nit <= 60
+
+
+@pytest.mark.parametrize("operator", [None, Blur(KERNEL)], ids=["none", "symmetric"])
+def test_one_penalty_object_may_stand_twice_in_a_sum(operator):
+    y = image_of((20, 21))
+    windows, tv = OverlappingGroupLasso(0.05, window=2), TotalVariation(0.1)
+    twice = solve(y, windows + windows + tv, operator=operator, tol=1e-5)
+    once = solve(y, 2 * windows + tv, operator=operator, tol=1e-5)
+    assert twice.success
+    assert twice.fun == pytest.approx(once.fun, rel=2e-5)
+    assert (windows + windows + tv).max_weight(y) <= (windows + tv).max_weight(y) * (1 + 1e-12)

@@ -33,9 +33,11 @@ class Denoising:
         self.y, self.m, self.parts = y, m, tuple(parts)
         self.lo = -math.inf if lo is None else lo
         self.hi = math.inf if hi is None else hi
-        self.pointwise = tuple(q for q in parts if q._threshold(y.shape) is not None)
-        self.rest = Stack([q for q in parts if q._threshold(y.shape) is None], y.shape)
-        self.soft: Any = sum((q._threshold(y.shape) for q in self.pointwise), 0.0)
+        thresholds = [q._threshold(y.shape) for q in parts]
+        self._is_pointwise = [t is not None for t in thresholds]
+        self.pointwise = tuple(q for q, own in zip(parts, self._is_pointwise, strict=True) if own)
+        self.rest = Stack(self.of_rest(self.parts), y.shape)
+        self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
         self.mu = 1.0 if m is None else float(m.min())
         #: every number that the primal step needs is the same for all pixels
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
@@ -43,7 +45,11 @@ class Denoising:
     def in_order(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
         """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
         others, own = iter(rest), iter(pointwise)
-        return [next(others if q._threshold(self.y.shape) is None else own) for q in self.parts]
+        return [next(own if is_own else others) for is_own in self._is_pointwise]
+
+    def of_rest(self, one_a_part: Sequence[Any]) -> list[Any]:
+        """Of what is given in the order of `parts`, that which belongs to `rest`."""
+        return [each for each, is_own in zip(one_a_part, self._is_pointwise, strict=True) if not is_own]
 
     def primal_step(self, v: Array, tau: float) -> Array:
         """Argmin over x of 1/2 ||x - v||^2 + tau (data + w|x|) within bounds, of v's dtype."""

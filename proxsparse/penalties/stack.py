@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -27,15 +29,14 @@ class Stack:
         self.norm_squared = sum(q._norm_squared(shape) for q in self.parts)
         self.polyhedral = all(q._polyhedral(shape) for q in self.parts)
 
-    @property
-    def _active(self) -> list[Penalty]:
-        """The parts whose dual may be anything but 0."""
-        return [q for q in self.parts if q._w() > 0]
-
     def split(self, p: Array) -> list[Array]:
         """Views of the parts' duals in the flat p."""
         bounds = zip(self.offsets[:-1], self.offsets[1:], self.dual_shapes, strict=True)
         return [p[a:b].reshape(s) for a, b, s in bounds]
+
+    def join(self, duals: Sequence[Array], dtype: Any) -> Array:
+        """One dual a part as a new flat vector: undoes `split`."""
+        return np.concatenate([np.zeros(0, dtype), *(np.asarray(dual, dtype).reshape(-1) for dual in duals)])
 
     def analysis(self, x: Array) -> Array:
         """Kx, flat."""
@@ -85,7 +86,7 @@ class Stack:
 
     def null_basis(self) -> list[Array]:
         """A basis of the images that cost nothing (the null spaces of the parts are nested)."""
-        if any(q.null_space != "constants" for q in self._active):
+        if any(q.null_space != "constants" for q in self.parts if q._w() > 0):
             return []
         return list(
             np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape)
@@ -93,21 +94,27 @@ class Stack:
 
     def least_norm_dual(self, d: Array) -> Array | None:
         """A p with K^T p = d for d orthogonal to the null space, of least norm where K^T K inverts; None where unknown."""
-        active = self._active
-        grams = [q._gram(self.shape) for q in active]
-        gram = _sum_of(grams)
+        chosen, gram = self._inverse
         if gram is None:
-            # one part by itself, if it can
-            alone = [(q, g) for q, g in zip(active, grams, strict=True) if g is not None and q.null_space == "zero"]
-            if not alone:
-                return None
-            active, gram = [alone[0][0]], alone[0][1]
+            return None
         u = gram.solve(d)
         p = np.zeros(self.size)
-        for q, dual in zip(self.parts, self.split(p), strict=True):
-            if any(q is r for r in active):
-                q._analysis(dual, u)
+        duals = self.split(p)
+        for i in chosen:
+            self.parts[i]._analysis(duals[i], u)
         return p
+
+    @cached_property
+    def _inverse(self) -> tuple[list[int], Gram | None]:
+        """The parts by which `least_norm_dual` corrects, and the sum of their K^T K; a part of weight 0 has no dual."""
+        grams = {i: q._gram(self.shape) for i, q in enumerate(self.parts) if q._w() > 0}
+        gram = _sum_of(list(grams.values()))
+        if gram is not None:
+            return list(grams), gram
+        # one part by itself, if it can
+        alone = (i for i, g in grams.items() if g is not None and self.parts[i].null_space == "zero")
+        first = next(alone, None)
+        return ([], None) if first is None else ([first], grams[first])
 
 
 def _sum_of(grams: Sequence[Gram | None]) -> Gram | None:

@@ -32,24 +32,20 @@ class _Splitting:
     """The variables of the splitting; u, t, s are the scaled multipliers of z = K v, c = v, x = v."""
 
     def __init__(self, problem: Problem, x: Array, p: Array, rho: float) -> None:
-        self.problem, self.rho = problem, rho * (problem.norm_squared * problem.data.lipschitz or 1.0)
+        self.problem, self.rho = problem, rho * problem.lipschitz
         self.stack: Stack = problem.full
         self.bounded = problem.bounded
         y = problem.y if problem.m is None else problem.m * problem.y
         self.aty = problem.adjoint(y).astype(problem.dtype)
         self.v = self.c = x.copy()
         self.kv = self.stack.analysis(self.v)
-        self.p = self._full_dual(x, p)
+        self.p = self.stack.join(problem.duals(x, p), x.dtype)
         self.u = -self.p / x.dtype.type(self.rho)
         self.t, self.s = np.zeros_like(x), np.zeros_like(x)
         self._choose_solves()
         if self.split:
             residual = problem.data.gradient(problem.forward(x))
             self.s = (-problem.adjoint(residual) / x.dtype.type(self.rho)).astype(x.dtype)
-
-    def _full_dual(self, x: Array, p: Array) -> Array:
-        duals = self.problem.duals(x, p)
-        return np.concatenate([np.zeros(0, x.dtype), *(d.reshape(-1) for d in duals)])
 
     def _yielded(self) -> tuple[Array, Array]:
         # with bounds the copy c: it stands exactly at the bounds it touches, which the certificate needs

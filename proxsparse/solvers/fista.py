@@ -30,10 +30,9 @@ def steps(
 def _proximal_gradient(
     problem: Problem, x: Array, p: Array, step: float | None, backtracking: bool | None, restart: bool
 ) -> Steps:
-    lipschitz = (problem.norm_squared * problem.data.lipschitz) or 1.0
     known = problem.operator is None or problem.operator.norm_is_bound
     backtracking = (not known and step is None) if backtracking is None else backtracking
-    step = step or 1.0 / lipschitz
+    step = step or 1.0 / problem.lipschitz
     z, t = x, 1.0
     inner = _InnerProx(problem, p)
     iterations = yield x, inner.p
@@ -84,10 +83,8 @@ class _InnerProx:
     def __call__(self, v: Array, step: float) -> Array:
         problem = self.problem
         denoising = Denoising(v, [q * step for q in problem.parts], lo=problem.lo, hi=problem.hi)
-        kept = [
-            d for q, d in zip(problem.parts, problem.stack.split(self.p), strict=True) if q._threshold(problem.shape) is None
-        ]
-        start = np.concatenate([np.zeros(0, v.dtype), *(d.reshape(-1) for d in kept)]) * v.dtype.type(step)
+        kept = denoising.of_rest(problem.stack.split(self.p))
+        start = denoising.rest.join(kept, v.dtype) * v.dtype.type(step)
         dual = dual_fast_gradient(denoising, denoising.rest.project(start))
         x, p = next(dual)
         allowed = self._allowed(x)
@@ -96,7 +93,7 @@ class _InnerProx:
             if gap <= allowed:
                 break
             x, p = dual.send(5)
-        flat = np.concatenate([d.reshape(-1) for d in denoising.duals(x, p)])
+        flat = problem.stack.join(denoising.duals(x, p), v.dtype)
         self.p = problem.stack.project(flat / v.dtype.type(step))
         return x
 
