@@ -32,8 +32,9 @@ def as_float(array: Any, name: str = "image") -> Array:
 
 def require_finite(array: Array, name: str = "image") -> None:
     """Raise ValueError with the count and the first index of NaN or infinity."""
-    finite = np.isfinite(array)
-    if not finite.all():
+    # NaN passes through max and min
+    if array.size and not (math.isfinite(array.max()) and math.isfinite(array.min())):
+        finite = np.isfinite(array)
         first = tuple(int(i) for i in np.argwhere(~finite)[0])
         count = int(array.size - np.count_nonzero(finite))
         raise ValueError(f"{name} has {count} NaN or infinite values, the first at index {first}")
@@ -94,7 +95,7 @@ def to_4d(array: Array, lead: int = 0) -> Array:
 
 def power_of_two(y: Array) -> float:
     """A power of two that brings extreme images into the middle of the dtype's range; 1 for all others."""
-    largest = float(np.abs(y).max())
+    largest = max(float(y.max()), -float(y.min()))
     reach = 30 if y.dtype == np.float32 else 200
     exponent = math.frexp(largest)[1] if largest > 0 else 0
     if abs(exponent) <= reach:

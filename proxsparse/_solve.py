@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 from ._arrays import Array
 from ._pose import Posed, pose
 from ._progress import Progress
+from ._workers import Workers
 from .options import METHODS, Options, parse, unknown
 from .penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
 from .problem import Certificate, Problem
@@ -83,7 +85,8 @@ def solve(
     nan_policy : {"raise", "omit"}
         Whether NaN in the image is an error or a pixel that was not measured. Infinity is always an error.
     options : dict, optional
-        For every method: maxiter (5000), maxtime (seconds), check_every (iterations), history (True), disp (False).
+        For every method: maxiter (5000), maxtime (seconds), check_every (iterations), history (True), disp (False),
+        workers (1: threads; total variation of gray images uses them, and the answer is the same bit for bit).
         "fista": step, backtracking, restart. "admm": rho, adapt, relaxation. "chambolle-pock": tau, gamma.
 
     Returns
@@ -140,12 +143,11 @@ def solve(
     parsed = parse(method, options)
     _warn_of_integers(image, chosen)
     steps = SOLVERS[method](problem, *posed.start(x0), **parsed.method)
-    report = _Report(callback, parsed, tol, posed)
-    try:
+    with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, posed)) as report:
+        problem.use(workers)
         ended = run(problem, steps, tol, parsed, report)
-    finally:
-        report.close()
-    best = problem.snapped(ended.best, tol) if ended.status != 5 else ended.best
+        del steps
+        best = problem.snapped(ended.best, tol) if ended.status != 5 else ended.best
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
     result = _result(posed, best, status)
     result.update(nit=ended.nit, method=method, weight=_weights(chosen), weight_rule="given", noise_std=None)

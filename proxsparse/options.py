@@ -27,6 +27,7 @@ class Options:
     check_every: int | None = None
     history: bool = True
     disp: bool = False
+    workers: int = 1
     method: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -66,6 +67,7 @@ _DRIVER: dict[str, _Check] = {
     "check_every": lambda name, v: _integer(name, v, 1),
     "history": _flag,
     "disp": _flag,
+    "workers": lambda name, v: _integer(name, v, 1),
 }
 _METHODS: dict[str, dict[str, _Check]] = {
     "fista": {"step": _positive, "backtracking": _flag, "restart": _flag},

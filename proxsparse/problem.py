@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import Array, from_canonical, to_canonical, total, user_shape
+from ._workers import Workers
 from .data_terms import LeastSquares
 from .gram import Gram
 from .operators import Operator
@@ -43,9 +44,13 @@ class Certificate:
         """gap / F(x), 0 where both are 0 up to rounding."""
         return 0.0 if max(self.gap, self.fun) <= self.floor else relative(self.gap, self.fun)
 
-    def copy(self) -> Certificate:
-        """Return a certificate that does not share the solver's arrays."""
-        return dataclasses.replace(self, x=self.x.copy(), p=self.p.copy())
+    def copy(self, into: Certificate | None = None) -> Certificate:
+        """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""
+        if into is None:
+            return dataclasses.replace(self, x=self.x.copy(), p=self.p.copy())
+        np.copyto(into.x, self.x)
+        np.copyto(into.p, self.p)
+        return dataclasses.replace(self, x=into.x, p=into.p)
 
 
 class Channelwise:
@@ -124,13 +129,20 @@ class Problem:
         self.parts = tuple(parts)
         self.operator = operator
         self.data = LeastSquares(y, m)
+        #: D at the image 0
+        self.energy = 0.5 * total(np.square(y) if m is None else m * np.square(y))
         # an x with the relative rounding of a few operations has such a data term beside its exact fit
-        self.floor = (8 * float(np.finfo(self.dtype).eps)) ** 2 * self.data.value(np.zeros_like(y))
+        self.floor = (8 * float(np.finfo(self.dtype).eps)) ** 2 * self.energy
         self.denoising: Denoising | None = None
         if operator is None and self.data.mu > 0:
             self.denoising = Denoising(y, self.parts, m, lo, hi)
         self.full = Stack(self.parts, shape)
         self.stack = self.denoising.rest if self.denoising else self.full
+
+    def use(self, workers: Workers) -> None:
+        """Let these threads share the work from here on."""
+        if self.denoising is not None:
+            self.denoising.workers = workers
 
     # -- the parts -------------------------------------------------------------------------------------------------
 
@@ -176,7 +188,7 @@ class Problem:
     def start(self) -> Array:
         """A primal to start from: with A = I the answer to the w|x| parts and the bounds, else near A^T y."""
         if self.denoising is not None:
-            return self.denoising.induced(np.zeros(self.stack.size, self.dtype)).astype(self.dtype)
+            return self.denoising.start()
         if self.operator is None:
             return self.clip(self.y).copy()
         # one gradient step from 0
@@ -189,9 +201,8 @@ class Problem:
         """How far x is from the optimum, by the dual p of `stack` (feasible part by part)."""
         if self.denoising is None:
             return self._general_certificate(x, p)
-        gap, data, rest = self.denoising.gap(x, p)
-        fun, pointwise = self.denoising.objective(data, rest, x)
-        return Certificate(x, p, fun, gap, data, self.denoising.in_order(rest, pointwise), floor=self.floor)
+        gap, fun, data, values = self.denoising.measure(x, p)
+        return Certificate(x, p, fun, gap, data, values, floor=self.floor)
 
     def duals(self, x: Array, p: Array) -> list[Array]:
         """The dual of every part, in the order of `parts`."""
@@ -200,7 +211,10 @@ class Problem:
     def flat_dual(self, duals: Sequence[Array]) -> Array:
         """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
         chosen = duals if self.denoising is None else self.denoising.of_rest(duals)
-        return self.stack.project(self.stack.join(chosen, self.dtype))
+        p = self.stack.join(chosen, self.dtype)
+        for q, dual in zip(self.stack.parts, self.stack.split(p), strict=True):
+            q._clear_unused(dual)
+        return self.stack.project(p)
 
     def _general_certificate(self, x: Array, p: Array) -> Certificate:
         """The data term dualised too: q = grad D(Ax), r = A^T q + K^T p, with bounds or with a repaired dual."""
@@ -298,6 +312,8 @@ class Problem:
     @cached_property
     def trivial(self) -> Array | None:
         """The best image that costs nothing under the penalty; None where the bounds forbid it."""
+        if self.operator is None and self.m is None and not self.bounded:
+            return self._trivial_mean()
         basis, images, matrix = self._null
         x = np.zeros(self.shape)
         if basis:
@@ -306,9 +322,21 @@ class Problem:
         inside = not self.bounded or np.array_equal(self.clip(x), x)
         return x.astype(self.dtype) if inside else None
 
+    def _trivial_mean(self) -> Array:
+        """`trivial` without an operator, weights or bounds: the mean of each channel, or 0."""
+        x = np.zeros_like(self.y)
+        if self.full.costs_nothing("constants"):
+            for image, given in zip(x, self.y, strict=True):
+                image[...] = total(given) / given.size
+        return x
+
     @cached_property
     def trivial_fun(self) -> float:
         """F at the trivial image."""
+        if self.operator is None and self.m is None and not self.bounded:
+            if not self.full.costs_nothing("constants"):
+                return self.energy
+            return self.energy - math.fsum(total(image) ** 2 / (2 * image.size) for image in self.y)
         return math.inf if self.trivial is None else self.data.value(self.forward(self.trivial))
 
     @cached_property

@@ -1,11 +1,17 @@
 """The battery every penalty passes; a new penalty joins by one line in conftest.PENALTIES."""
 
+import math
+
 import naive
 import numpy as np
 import pytest
 from conftest import PENALTIES, image_of
 
 from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, solve
+from proxsparse._workers import SERIAL, Workers
+from proxsparse.penalties import strips
+from proxsparse.penalties.denoising import Denoising
+from proxsparse.solvers import chambolle_pock
 
 SHAPES = [(6, 7), (13,), (1, 9), (5, 4, 6), (1,)]
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
@@ -235,19 +241,58 @@ def test_value_equals_the_oracle(name):
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_the_sweep_equals_the_general_path(isotropic, shape, channels, dtype, rng):
     """The fused kernel against the same iteration from analysis, projection and adjoint."""
-    from proxsparse.penalties.denoising import Denoising
-    from proxsparse.solvers import chambolle_pock as cp
-
+    cp = chambolle_pock
     parts = [TotalVariation(0.3, isotropic=isotropic), L1(0.1)]
     y = draw((channels, *shape), dtype, rng)
     problem = Denoising(y, parts, lo=-0.8, hi=0.9)
     fused, plain = ([y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)] for _ in range(2))
     steps = cp._Schedule(problem, None, None).next(25, dtype)
-    assert problem.rest.parts[0]._sweep(*fused[:2], problem.rest.split(fused[2])[0], y, 0.1, -0.8, 0.9, steps)
+    dual = problem.rest.split(fused[2])[0]
+    assert problem.rest.parts[0]._sweep(*fused[:2], dual, y, problem.limits, steps, SERIAL)
     cp._plain(problem, *plain, steps)
     for a, b in zip(fused, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=200 * EPS[dtype], rtol=0)
     assert np.abs(fused[0] - y).max() > 0.1
+    # the certificate in one pass, where there is one, against the sums part by part
+    own = problem.measure(fused[0], fused[2])
+    problem.uniform = False
+    general = problem.measure(fused[0], fused[2])
+    assert own.gap == pytest.approx(general.gap, rel=1e-9, abs=1e-13)
+    assert (own.fun, own.data, *own.values) == pytest.approx((general.fun, general.data, *general.values), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("isotropic", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "iterations"), [((301, 37), 40), ((2, 5), 7), ((64, 1), 20), ((130, 70), 33), ((40, 300), 9)]
+)
+def test_the_sweep_does_not_depend_on_how_the_rows_are_cut(shape, iterations, isotropic, dtype, rng, monkeypatch):
+    """Bands, iterations taken together, calls cut short and strips for workers: the same bits."""
+    y = draw((1, *shape), dtype, rng)
+    penalty = TotalVariation(0.2, isotropic=isotropic)
+    steps = chambolle_pock._Schedule(Denoising(y, [penalty]), None, None).next(iterations, dtype)
+    limits = (0.02, -1.5, math.inf)
+
+    def iterate(workers=1):
+        x, p = y.copy(), np.zeros((2, *y.shape), dtype)
+        xbar = x.copy()
+        with Workers(workers) as pool:
+            penalty._sweep(x, xbar, p, y, limits, steps, pool)
+            sums = penalty._certificate(x, p, y, limits, pool)
+        return [a.tobytes() for a in (x, xbar, p)], sums
+
+    bits, sums = iterate()
+    for workers in (2, 3, 7):
+        assert iterate(workers) == (bits, sums)
+    monkeypatch.setattr(strips, "_BAND", 3 * shape[1])
+    assert iterate()[0] == bits
+    monkeypatch.setattr(strips, "_LARGE", 0)
+    for cache in (0, 5 * (3 + 6) * shape[1] * y.itemsize):
+        monkeypatch.setattr(strips, "_CACHE", cache)
+        for most in (1, 40 * y.size, 1 << 25):
+            monkeypatch.setattr(strips, "_PIXELS_PER_CALL", most)
+            for workers in (1, 2, 5):
+                assert iterate(workers)[0] == bits
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,9 +1,11 @@
-"""The one way kernels are compiled."""
+"""The one way kernels are compiled, and the two things Numba has no word for."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 Function = Callable[..., Any]
 
@@ -25,3 +27,40 @@ def _compile(function: Function, options: dict[str, Any]) -> Function:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no place for a cache can be written: compile in memory
         return numba.njit(**options)(function)  # type: ignore[no-any-return]
+
+
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+
+    def borrowed(array: Any) -> Any:
+        """The array itself."""
+        return array
+
+    def fma(a: Any, b: Any, c: Any) -> Any:
+        """A * b + c."""
+        return a * b + c
+
+else:
+
+    @intrinsic
+    def borrowed(typing: Any, array: Any) -> Any:
+        """The array without its reference count: slices of it cost nothing.
+
+        For arguments only: an array made in the kernel would be freed at once.
+        """
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            view = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+            view.meminfo = cgutils.get_null_value(view.meminfo.type)
+            view.parent = cgutils.get_null_value(view.parent.type)
+            return view._getvalue()
+
+        return array(array), generate
+
+    @intrinsic
+    def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+        """A * b + c rounded once: the same number in vectorised loops and in what is left over of them."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.fma(*arguments)
+
+        return a(a, a, a), generate

@@ -1,5 +1,7 @@
 """Kernels on each pixel by itself; all arrays are flat."""
 
+import numpy as np
+
 from ._jit import jit, jit_sum
 
 
@@ -39,9 +41,9 @@ def l1_gap(x, p, radius):
     gap = 0.0
     value = 0.0
     for j in range(x.size):
-        length = radius * abs(float(x[j]))
+        length = radius * abs(np.float64(x[j]))
         value += length
-        gap += length - float(x[j]) * p[j]
+        gap += length - np.float64(x[j]) * p[j]
     return gap, value
 
 
@@ -57,8 +59,8 @@ def data_gap(x, ktp, y, soft, lo, hi):
         loss = 0.0
         data = 0.0
         for j in range(first, min(first + 4096, x.size)):
-            t = float(x[j])
-            u = float(y[j]) - ktp[j]
+            t = np.float64(x[j])
+            u = np.float64(y[j]) - ktp[j]
             best = max(u - soft, 0.0) + min(u + soft, 0.0)
             best = min(max(best, lo), hi)
             loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))

@@ -287,12 +287,70 @@ def _root(label, i):
 
 
 @jit
-def _join(label, i, j):
-    i, j = _root(label, i), _root(label, j)
-    if i < j:
-        label[j] = i
-    else:
-        label[i] = j
+def _join(label, before, after, inside, offset, columns):
+    """Join the runs of two rows, label[before:] and label[after:], where `inside`."""
+    last_a = last_b = -1
+    for j in range(columns):
+        if inside[offset + j]:
+            # the first pixel of its run, or the root that this one came to
+            a, b = label[before + j], label[after + j]
+            if a != last_a or b != last_b:
+                last_a, last_b = a, b
+                a, b = _root(label, a), _root(label, b)
+                if a < b:
+                    label[b] = a
+                else:
+                    label[a] = b
+
+
+@jit
+def _mark_inside(inside, pz, py, px, c, d, h, isotropic, square):
+    """inside[axis] = whether the dual of that difference is shorter than the square root of `square`."""
+    channels, planes, rows, columns = px.shape
+    if not isotropic:
+        for j in range(columns):
+            inside[2, j] = np.float64(px[c, d, h, j]) ** 2 < square
+            inside[1, j] = np.float64(py[c, d, h, j]) ** 2 < square
+            inside[0, j] = np.float64(pz[c, d, h, j]) ** 2 < square
+        return
+    total = np.zeros(columns)
+    for k in range(channels):
+        for j in range(columns):
+            total[j] += np.float64(px[k, d, h, j]) ** 2
+        if rows > 1:
+            for j in range(columns):
+                total[j] += np.float64(py[k, d, h, j]) ** 2
+        if planes > 1:
+            for j in range(columns):
+                total[j] += np.float64(pz[k, d, h, j]) ** 2
+    for j in range(columns):
+        inside[0, j] = inside[1, j] = inside[2, j] = total[j] < square
+
+
+@jit
+def _label(label, pz, py, px, c, isotropic, square):
+    """label[i] = a pixel of the region of i, whose root is the first pixel of the region.
+
+    Pixels of a row stand in runs; only the first pixel of a run has a parent.
+    """
+    _, planes, rows, columns = px.shape
+    inside = np.empty((3, columns), np.bool_)
+    before = np.empty(columns if planes == 1 else rows * columns, np.bool_)
+    above = np.empty(columns, np.bool_)
+    for d in range(planes):
+        for h in range(rows):
+            _mark_inside(inside, pz, py, px, c, d, h, isotropic, square)
+            o = (d * rows + h) * columns
+            label[o] = o
+            for j in range(1, columns):
+                label[o + j] = label[o + j - 1] if inside[2, j - 1] else o + j
+            if h > 0:
+                _join(label, o - columns, o, above, 0, columns)
+            if d > 0:
+                _join(label, o - rows * columns, o, before, h * columns, columns)
+            above[:] = inside[1]
+            if planes > 1:
+                before[h * columns : (h + 1) * columns] = inside[0]
 
 
 @jit
@@ -301,42 +359,25 @@ def flatten(x, label, pz, py, px, isotropic, least):
 
     Isotropic: a pixel's vector (over all channels) speaks for all its differences; anisotropic: each number for its own.
     """
-    channels, planes, rows, columns = x.shape
-    size = planes * rows * columns
-    sums = np.empty(size)
-    counts = np.empty(size, np.int64)
+    channels = x.shape[0]
+    sums = np.empty(label.size)
+    counts = np.empty(label.size, label.dtype)
     for c in range(channels):
-        for i in range(size):
-            label[i] = i
-            sums[i] = 0.0
-            counts[i] = 0
-        for d in range(planes):
-            for h in range(rows):
-                for j in range(columns):
-                    i = (d * rows + h) * columns + j
-                    length = 0.0
-                    if isotropic:
-                        for k in range(channels):
-                            length += np.float64(px[k, d, h, j]) ** 2
-                            if rows > 1:
-                                length += np.float64(py[k, d, h, j]) ** 2
-                            if planes > 1:
-                                length += np.float64(pz[k, d, h, j]) ** 2
-                        length = np.sqrt(length)
-                    if j + 1 < columns and (length if isotropic else abs(px[c, d, h, j])) < least:
-                        _join(label, i, i + 1)
-                    if h + 1 < rows and (length if isotropic else abs(py[c, d, h, j])) < least:
-                        _join(label, i, i + columns)
-                    if d + 1 < planes and (length if isotropic else abs(pz[c, d, h, j])) < least:
-                        _join(label, i, i + rows * columns)
+        _label(label, pz, py, px, c, isotropic, least * least)
         flat = x[c].reshape(-1)
-        for i in range(size):
-            label[i] = _root(label, i)
+        sums[:] = 0.0
+        counts[:] = 0
+        run, root = -1, -1
+        for i in range(label.size):
+            if label[i] != run:
+                run = label[i]
+                root = _root(label, run)
+            label[i] = root
             # from the first value on: a region that is flat already keeps it exactly
-            sums[label[i]] += np.float64(flat[i]) - np.float64(flat[label[i]])
-            counts[label[i]] += 1
-        for i in range(size):
+            sums[root] += np.float64(flat[i]) - np.float64(flat[root])
+            counts[root] += 1
+        for i in range(label.size):
             if label[i] == i:
                 flat[i] += sums[i] / counts[i]
-        for i in range(size):
+        for i in range(label.size):
             flat[i] = flat[label[i]]

@@ -24,6 +24,7 @@ from .._arrays import (
     require_finite,
     to_canonical,
 )
+from .._workers import Workers
 from ..gram import Gram
 
 if TYPE_CHECKING:
@@ -132,9 +133,23 @@ class Penalty(abc.ABC):
         self._project(p)
         self._add_adjoint(out, p)
 
-    def _sweep(self, x: Array, xbar: Array, p: Array, y: Array, soft: float, lo: float, hi: float, steps: Array) -> bool:
-        """Several Chambolle-Pock iterations in place for 1/2 ||x - y||^2 + P(x) + soft |x|_1; False where no kernel does."""
+    def _sweep(
+        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
+    ) -> bool:
+        """Several Chambolle-Pock iterations in place for 1/2 ||x - y||^2 + P(x) + soft |x|_1; False where no kernel does.
+
+        limits = soft, lo, hi; steps[k] = tau, sigma, theta, 1 / (1 + tau).
+        """
         return False
+
+    def _certificate(
+        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
+    ) -> tuple[float, ...] | None:
+        """All that `Denoising.measure` adds up, in one pass: see there; None where no kernel does."""
+        return None
+
+    def _clear_unused(self, p: Array) -> None:  # noqa: B027
+        """Set to 0, in place, the numbers of p that K^T ignores."""
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""

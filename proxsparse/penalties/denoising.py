@@ -13,6 +13,7 @@ import numpy as np
 
 from .._arrays import Array, as_float, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
 from .._bounds import canonical_bounds
+from .._workers import SERIAL, Workers
 from ..kernels import pointwise
 from ..result import ConvergenceWarning, warn
 from .base import Penalty, check_weight
@@ -20,6 +21,15 @@ from .stack import Stack
 
 #: what a solver yields: the primal and the dual it vouches for; and is sent: how many iterations to go on
 Steps = Generator[tuple[Array, Array], int, None]
+
+
+class Measure(NamedTuple):
+    """F(x) and its duality gap, the data term, and the value of each part of the penalty in their order."""
+
+    gap: float
+    fun: float
+    data: float
+    values: list[float]
 
 
 class Denoising:
@@ -33,12 +43,14 @@ class Denoising:
         self.y, self.m, self.parts = y, m, tuple(parts)
         self.lo = -math.inf if lo is None else lo
         self.hi = math.inf if hi is None else hi
+        self.bounded = lo is not None or hi is not None
         thresholds = [q._threshold(y.shape) for q in parts]
         self._is_pointwise = [t is not None for t in thresholds]
         self.pointwise = tuple(q for q, own in zip(parts, self._is_pointwise, strict=True) if own)
         self.rest = Stack(self.of_rest(self.parts), y.shape)
         self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
         self.mu = 1.0 if m is None else float(m.min())
+        self.workers: Workers = SERIAL
         #: every number that the primal step needs is the same for all pixels
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
 
@@ -62,7 +74,15 @@ class Denoising:
     def _threshold_and_clip(self, x: Array, cut: Any) -> Array:
         if np.any(self.soft):
             x = np.maximum(x - cut, 0) + np.minimum(x + cut, 0)
-        return np.clip(x, self.lo, self.hi).astype(self.y.dtype, copy=False)
+        if self.bounded:
+            x = np.clip(x, self.lo, self.hi)
+        return x.astype(self.y.dtype, copy=False)
+
+    def start(self) -> Array:
+        """The primal that the dual 0 induces, of y's dtype; a fresh array."""
+        # in float64 where there is something to do: a threshold may be beyond float32
+        y = self.y.astype(np.float64) if np.any(self.soft) or self.bounded else self.y
+        return self._induced(y).astype(self.y.dtype)
 
     def induced(self, p: Array) -> Array:
         """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
@@ -77,23 +97,40 @@ class Denoising:
         if np.any(self.soft):
             cut = self._per_weight(self.soft)
             u = np.maximum(u - cut, 0) + np.minimum(u + cut, 0)
-        return np.clip(u, self.lo, self.hi)
+        return np.clip(u, self.lo, self.hi) if self.bounded else u
 
     def _per_weight(self, value: Any) -> Any:
         return value if self.m is None else value / self.m
 
-    def gap(self, x: Array, p: Array) -> tuple[float, float, list[float]]:
-        """Duality gap of x and p, the data term and the values of `rest`; every sum is of terms >= 0, in float64."""
-        parts = self.rest.gaps(x, p)
-        loss, data = self._data_gap(x, p)
-        gap = max(loss, 0.0) + sum(g for g, _ in parts)
-        return max(gap, 0.0), data, [value for _, value in parts]
+    @property
+    def limits(self) -> tuple[float, float, float]:
+        """Threshold and bounds, where they are the same for all pixels."""
+        return float(self.soft), float(self.lo), float(self.hi)
+
+    def measure(self, x: Array, p: Array) -> Measure:
+        """F(x), its terms and the duality gap of x and p; every sum of the gap is of terms >= 0, in float64."""
+        fused = None
+        if self.uniform and len(self.rest.parts) == 1:
+            fused = self.rest.parts[0]._certificate(x, self.rest.split(p)[0], self.y, self.limits, self.workers)
+        if fused is not None:
+            # w h(Kx) - <p, Kx>, w h(Kx), the loss of x against the induced primal, the data term, |x|_1
+            own, value, loss, data, size = fused
+            parts = [(own, value)]
+            pointwise = [float(q._threshold(x.shape)) * size for q in self.pointwise]
+        else:
+            parts = self.rest.gaps(x, p)
+            loss, data = self._data_gap(x, p)
+            zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
+            pointwise = [q._gap(x, zero)[1] for q in self.pointwise]
+        values = [value for _, value in parts]
+        gap = max(max(loss, 0.0) + sum(g for g, _ in parts), 0.0)
+        return Measure(gap, data + sum(values) + sum(pointwise), data, self.in_order(values, pointwise))
 
     def _data_gap(self, x: Array, p: Array) -> tuple[float, float]:
         """What x loses against the induced primal in data + <K^T p, x> + w|x|, and the data term."""
         if self.uniform:
             flat = (a.reshape(-1) for a in (x, self.rest.adjoint(p), self.y))
-            loss, data = pointwise.data_gap(*flat, float(self.soft), float(self.lo), float(self.hi))
+            loss, data = pointwise.data_gap(*flat, *self.limits)
             return float(loss), float(data)
         u = self._unconstrained(p)
         best = self._induced(u)
@@ -111,12 +148,6 @@ class Denoising:
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
         return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]
-
-    def objective(self, data: float, rest: list[float], x: Array) -> tuple[float, list[float]]:
-        """F(x), and the values of the w|x| parts, from the sums that `gap` returned."""
-        zero = np.zeros(x.shape, x.dtype)
-        values = [q._gap(x, zero)[1] for q in self.pointwise]
-        return data + sum(rest) + sum(values), values
 
 
 def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, restart: bool = True) -> Steps:
@@ -193,8 +224,7 @@ def prox(
     x, p = next(steps)
     nit = 0
     while True:
-        gap, data, rest = problem.gap(x, p)
-        fun, _ = problem.objective(data, rest, x)
+        gap, fun, _, _ = problem.measure(x, p)
         if relative(gap, fun) <= tol or nit >= maxiter:
             break
         n = min(maxiter - nit, max(10, nit // 10))

@@ -84,9 +84,13 @@ class Stack:
         """K^T K where it can be inverted exactly."""
         return _sum_of([q._gram(self.shape) for q in self.parts])
 
+    def costs_nothing(self, images: str) -> bool:
+        """Whether these images cost nothing under any part that has a weight; see `Penalty.null_space`."""
+        return all(q.null_space == images for q in self.parts if q._w() > 0)
+
     def null_basis(self) -> list[Array]:
         """A basis of the images that cost nothing (the null spaces of the parts are nested)."""
-        if any(q.null_space != "constants" for q in self.parts if q._w() > 0):
+        if not self.costs_nothing("constants"):
             return []
         return list(
             np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape)

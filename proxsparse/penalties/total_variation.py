@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array, to_4d
+from .._workers import Workers
 from ..gram import Gram
 from ..kernels import pointwise
 from ..kernels import total_variation as kernels
+from . import strips
 from .base import Penalty
 
 
@@ -96,15 +98,34 @@ class TotalVariation(Penalty):
             eigenvalues = eigenvalues + one.reshape([n if a == axis else 1 for a in range(len(shape) - 1)])
         return Gram("dct", eigenvalues)
 
-    def _sweep(self, x: Array, xbar: Array, p: Array, y: Array, soft: float, lo: float, hi: float, steps: Array) -> bool:
-        scalar = x.dtype.type
+    def _clear_unused(self, p: Array) -> None:
+        # Neumann edge: the dual of the last difference takes no part
+        for axis in range(p.shape[0]):
+            np.moveaxis(p[axis], 1 + axis, 0)[-1] = 0
+
+    def _sweep(
+        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
+    ) -> bool:
         size = p.shape[0] * p.shape[1] if self.isotropic else 1
-        kernels.sweep(
-            to_4d(x), to_4d(xbar), *self._planes(p), to_4d(y), self.isotropic, self._radius(p, size=size),
-            scalar(soft), scalar(lo), scalar(hi), steps,
-        )  # fmt: skip
+        radius = self._radius(p, size=size)
+        soft, lo, hi = (x.dtype.type(v) for v in limits)
+        if strips.fits(x.shape):
+            strips.Strips(x, p, y, self.isotropic).sweep(xbar, radius, (soft, lo, hi), steps, workers)
+        else:
+            arrays = (to_4d(x), to_4d(xbar), *self._planes(p), to_4d(y))
+            # so that a call stays short
+            together = max(1, (1 << 22) // x.size)
+            for k in range(0, len(steps), together):
+                kernels.sweep(*arrays, self.isotropic, radius, soft, lo, hi, steps[k : k + together])
         return True
 
+    def _certificate(
+        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
+    ) -> tuple[float, ...] | None:
+        if not strips.fits(x.shape) or x.dtype != p.dtype:
+            return None
+        return tuple(strips.Strips(x, p, y, self.isotropic).sums(self._w(), limits, workers))
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:
-        label = np.empty(x[0].size, np.int64)
+        label = np.empty(x[0].size, np.int32 if x[0].size < 2**31 else np.int64)
         kernels.flatten(to_4d(x), label, *self._planes(p), self.isotropic, (1.0 - margin) * self._w())

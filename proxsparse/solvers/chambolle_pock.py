@@ -12,9 +12,6 @@ from ..kernels import pointwise
 from ..penalties.denoising import Denoising, Steps
 from ..problem import Problem
 
-#: most pixels times iterations in one call of a sweep kernel, so that a call stays short
-_PIXELS_PER_CALL = 1 << 22
-
 
 def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None) -> Steps:
     """Algorithm 2 (accelerated) where the data term is strongly convex in x, algorithm 1 with the data dualised elsewhere.
@@ -29,8 +26,12 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
     return _dualised(problem, x, p, tau)
 
 
+#: tau sigma ||K||^2: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya & Giselsson 2023, theorem 1)
+_LENGTH = 1.3
+
+
 class _Schedule:
-    """Steps tau, sigma, theta, 1 / (1 + tau) of the iterations to come; tau * sigma * ||K||^2 = 1."""
+    """Steps tau, sigma, theta, 1 / (1 + tau) of the iterations to come."""
 
     def __init__(self, denoising: Denoising, tau: float | None, gamma: float | None) -> None:
         rest = denoising.rest
@@ -45,7 +46,7 @@ class _Schedule:
         steps = np.empty((n, 4))
         for k in range(n):
             theta = 1 / math.sqrt(1 + 2 * self.gamma * self.tau) if self.tau > self.least else 1.0
-            steps[k] = self.tau, 1 / (self.tau * self.norm_squared), theta, 1 / (1 + self.tau)
+            steps[k] = self.tau, _LENGTH / (self.tau * self.norm_squared), theta, 1 / (1 + self.tau)
             self.tau *= theta
         return steps.astype(dtype)
 
@@ -57,19 +58,18 @@ def _accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None, ga
     advance = _fused if denoising.uniform else _plain
     iterations = yield x, p
     while True:
-        while iterations > 0:
-            n = min(iterations, max(1, _PIXELS_PER_CALL // x.size))
-            advance(denoising, x, xbar, p, schedule.next(n, x.dtype))
-            iterations -= n
+        advance(denoising, x, xbar, p, schedule.next(iterations, x.dtype))
         iterations = yield x, p
 
 
 def _fused(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) -> None:
     """The iterations in place by kernels, where all pixels have the same data weight, threshold and bounds."""
     rest, y = denoising.rest, denoising.y
-    soft, lo, hi = (x.dtype.type(v) for v in (denoising.soft, denoising.lo, denoising.hi))
-    if len(rest.parts) == 1 and rest.parts[0]._sweep(x, xbar, rest.split(p)[0], y, soft, lo, hi, steps):
-        return
+    if len(rest.parts) == 1:
+        dual = rest.split(p)[0]
+        if rest.parts[0]._sweep(x, xbar, dual, y, denoising.limits, steps, denoising.workers):
+            return
+    soft, lo, hi = (x.dtype.type(v) for v in denoising.limits)
     ktp = np.empty_like(x)
     flat = [a.reshape(-1) for a in (x, xbar, ktp, y)]
     for step in steps:

@@ -43,7 +43,7 @@ def run(
     begin = time.perf_counter()
     history: list[tuple[int, float, float, float]] = []
     best: Certificate | None = None
-    stall = _Stall(problem)
+    stall, pace = _Stall(problem), _Pace(problem)
     nit = 0
     pair = next(steps)
     while True:
@@ -52,15 +52,13 @@ def run(
         if options.history:
             history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
         if best is None or _rank(found) <= _rank(best):
-            best = found.copy()
+            best = found.copy(best)
         stopped = report is not None and report(found, nit)
         elapsed = time.perf_counter() - begin
         status = _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
         if status is not None:
             return Run(best, status, nit, history)
-        # a check costs some iterations: the further, the rarer
-        target = nit + (options.check_every or max(10, nit // 8))
-        target = min(target, options.maxiter)
+        target = min(nit + (options.check_every or pace(nit, found.rel_gap, tol)), options.maxiter)
         while nit < target:
             n = 1 if math.isfinite(options.maxtime) else target - nit
             with _quiet():
@@ -100,6 +98,30 @@ def _status(
     if elapsed >= options.maxtime:
         return 2
     return 4 if stalled else None
+
+
+class _Pace:
+    """How many iterations until the next check: where the gap should meet the tolerance, if it goes on falling as it did.
+
+    A check costs some iterations, and too late a check too: no further than twice as far with A = I, where the gap falls
+    smoothly, and a quarter further elsewhere.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.share = 1.0 if problem.denoising is not None else 0.25
+        self.nit, self.gap = 0, math.inf
+
+    def __call__(self, nit: int, gap: float, tol: float) -> int:
+        furthest = max(10, int(self.share * nit))
+        before, self.nit = (self.nit, self.gap), nit
+        fallen, self.gap = math.log(before[1] / gap) if 0 < gap < before[1] < math.inf else 0.0, gap
+        if not fallen or before[0] == 0 or tol <= 0 or not math.isfinite(gap):
+            return furthest
+        left = math.log(gap / tol)
+        # as a power of the iterations, or exponentially: whichever comes first
+        power = nit * math.expm1(min(left * math.log(nit / before[0]) / fallen, 50.0))
+        exponential = (nit - before[0]) * left / fallen
+        return min(max(int(min(power, exponential)) + 1, nit // 16, 2), furthest)
 
 
 class _Stall:

@@ -89,8 +89,7 @@ class _InnerProx:
         x, p = next(dual)
         allowed = self._allowed(x)
         for _ in range(40):
-            gap, _, _ = denoising.gap(x, p)
-            if gap <= allowed:
+            if denoising.measure(x, p).gap <= allowed:
                 break
             x, p = dual.send(5)
         flat = problem.stack.join(denoising.duals(x, p), v.dtype)

@@ -1,0 +1,168 @@
+"""Total variation of gray images of at least two rows: Chambolle-Pock in place, and the certificate, in one pass each.
+
+Arrays are flat. Several rows at a time are worked as one long row: the difference across the end of a row is multiplied
+by 0, and the last element of each row of px, and the last row of py, are 0 and stay 0. Every operation is rounded by
+itself or in one `fma`, so that a number does not depend on how rows are cut into bands, strips and vectors.
+"""
+
+import numpy as np
+
+from ._jit import borrowed, fma, jit, jit_sum
+
+
+@jit
+def _mask(size, columns, like):
+    """1, and 0 at the end of each row."""
+    mask = np.ones(size, like.dtype)
+    mask[columns - 1 :: columns] = 0
+    return mask
+
+
+@jit
+def _dual_isotropic(py, px, pixel, below, right, mask, sigma, radius, floor):
+    for j in range(pixel.size):
+        a = fma(sigma, below[j] - pixel[j], py[j])
+        b = fma(sigma, right[j] - pixel[j], px[j]) * mask[j]
+        s = fma(a, a, b * b)
+        length = np.sqrt(s)
+        scale = radius / (length if length > floor else floor)
+        py[j] = scale * a
+        px[j] = scale * b
+
+
+@jit
+def _dual_anisotropic(py, px, pixel, below, right, mask, sigma, radius):
+    for j in range(pixel.size):
+        a = fma(sigma, below[j] - pixel[j], py[j])
+        b = fma(sigma, right[j] - pixel[j], px[j]) * mask[j]
+        a = a if a < radius else radius
+        b = b if b < radius else radius
+        py[j] = a if a > -radius else -radius
+        px[j] = b if b > -radius else -radius
+
+
+@jit
+def _primal(x, xbar, above, py, left, px, y, soft, lo, hi, steps):
+    """x and xbar after the proximal step: soft-thresholding, then the bounds. steps = tau, sigma, theta, 1 / (1 + tau)."""
+    tau, theta, inverse = steps[0], steps[2], steps[3]
+    zero = x.dtype.type(0)
+    cut = tau * soft * inverse
+    for j in range(x.size):
+        ktp = (above[j] - py[j]) + (left[j] - px[j])
+        v = fma(tau, y[j] - ktp, x[j]) * inverse
+        more, less = v - cut, v + cut
+        v = (more if more > zero else zero) + (less if less < zero else zero)
+        v = v if v > lo else lo
+        v = v if v < hi else hi
+        xbar[j] = fma(theta, v - x[j], v)
+        x[j] = v
+
+
+@jit
+def sweep(x, xbar, py, px, y, columns, isotropic, radius, soft, lo, hi, steps, cuts, depth, done, band, begin, end):
+    """Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
+
+    steps[k] = tau, sigma, theta, 1 / (1 + tau) of iteration k. `depth` iterations at a time go down the rows together, a
+    band of rows each, every one a row behind the one before it: the dual of a row needs the extrapolated primal of that row
+    and the next, the primal the dual of that row and the one before. Only the bands `begin` to `end` are worked.
+    `cuts` says whether the rows are a strip of an image, cut off above, below: there each iteration, `done` earlier ones
+    counted, is right on one row less.
+    """
+    # slices of arrays that count references cost as much as a short row
+    x, xbar, py, px, y = borrowed(x), borrowed(xbar), borrowed(py), borrowed(px), borrowed(y)
+    steps = borrowed(steps)
+    cut_first, cut_last = cuts
+    rows = x.size // columns
+    mask = _mask(min(band, rows) * columns, columns, x)
+    none = np.zeros(columns, x.dtype)
+    first_left = np.zeros(columns, x.dtype)
+    floor = radius if radius > 0 else x.dtype.type(1)
+    for chunk in range(0, steps.shape[0], depth):
+        for b in range(begin, end):
+            for k in range(chunk, min(chunk + depth, steps.shape[0])):
+                last = rows - (done + k + 1 if cut_last else 0)
+                first = max(b * band - (k - chunk), done + k if cut_first else 0)
+                stop = min((b + 1) * band - (k - chunk), last)
+                # the dual: rows that have one below, then the last row of the image but for its last pixel
+                row, upto = first, min(stop, rows - 1)
+                while row < stop:
+                    o, e, n = row * columns, upto * columns, columns
+                    if upto == rows:
+                        e, n = e - 1, 0
+                    pixel, below, right = xbar[o:e], xbar[o + n : e + n], xbar[o + 1 : e + 1]
+                    if isotropic:
+                        _dual_isotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius, floor)
+                    else:
+                        _dual_anisotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius)
+                    row, upto = upto, stop
+                # the primal: the first row of the image, then rows that have one above
+                row = max(first, done + k + 1 if cut_first else 0)
+                while row < stop:
+                    o, e = row * columns, (stop if row > 0 else 1) * columns
+                    above, left = none, first_left
+                    if row > 0:
+                        above, left = py[o - columns : e - columns], px[o - 1 : e - 1]
+                    else:
+                        first_left[1:] = px[: columns - 1]
+                    _primal(x[o:e], xbar[o:e], above, py[o:e], left, px[o:e], y[o:e], soft, lo, hi, steps[k])
+                    row = e // columns
+
+
+@jit_sum
+def _sums(pixel, below, right, mask, above, py, left, px, y, isotropic, radius, soft, lo, hi):
+    """Of one long row, in float64; see `certificate`."""
+    gap, value, loss, data, size = 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(pixel.size):
+        t, v = np.float64(pixel[j]), np.float64(y[j])
+        dy = np.float64(below[j]) - t
+        dx = (np.float64(right[j]) - t) * mask[j]
+        length = radius * (np.sqrt(dx * dx + dy * dy) if isotropic else abs(dx) + abs(dy))
+        value += length
+        gap += length - (dx * px[j] + dy * py[j])
+        u = v - ((np.float64(above[j]) - py[j]) + (np.float64(left[j]) - px[j]))
+        best = max(u - soft, 0.0) + min(u + soft, 0.0)
+        best = min(max(best, lo), hi)
+        loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
+        data += 0.5 * (t - v) * (t - v)
+        size += abs(t)
+    return gap, value, loss, data, size
+
+
+@jit
+def certificate(sums, x, py, px, y, columns, isotropic, radius, soft, lo, hi, band, begin, stop_band):
+    """For each band of rows from `begin` to `stop_band`, in float64, sums over its pixels in sums[band].
+
+    They are of w h(Kx) - <p, Kx>; w h(Kx); what x loses against the primal that p induces in
+    1/2 ||x - y||^2 + <K^T p, x> + soft |x| within [lo, hi]; 1/2 (x - y)^2; |x|. No term of the first and the third is
+    negative for a feasible p.
+    """
+    x, py, px, y = borrowed(x), borrowed(py), borrowed(px), borrowed(y)
+    rows = x.size // columns
+    mask = _mask(min(band, rows) * columns, columns, x)
+    none = np.zeros(columns, x.dtype)
+    row, end = np.zeros(columns, x.dtype), np.zeros(columns, x.dtype)
+    for b in range(begin, stop_band):
+        sums[b] = 0.0
+        first, stop = b * band, min((b + 1) * band, rows)
+        while first < stop:
+            # the first and the last row of the image by themselves
+            last = 1 if first == 0 else (rows if first == rows - 1 else min(stop, rows - 1))
+            o, e = first * columns, last * columns
+            above, left = none, row
+            if first > 0:
+                above, left = py[o - columns : e - columns], px[o - 1 : e - 1]
+            else:
+                row[1:] = px[: columns - 1]
+            below, right = x[o:e], end
+            if last < rows:
+                below, right = x[o + columns : e + columns], x[o + 1 : e + 1]
+            else:
+                # beside the last pixel stands itself
+                end[: columns - 1] = x[o + 1 : e]
+                end[columns - 1] = x[e - 1]
+            part = _sums(
+                x[o:e], below, right, mask, above, py[o:e], left, px[o:e], y[o:e], isotropic, radius, soft, lo, hi
+            )  # fmt: skip
+            for i in range(5):
+                sums[b, i] += part[i]
+            first = last
