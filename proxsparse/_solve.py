@@ -211,10 +211,10 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:
 
 def _fastest(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
-    exact = problem.gram is not None and problem.full.gram() is not None
     # weights of very different size leave little strong convexity for the acceleration
     hard = problem.denoising is None or problem.data.mu < 1e-2 * problem.data.lipschitz
-    return "admm" if hard and exact else "chambolle-pock"
+    exact = hard and problem.gram is not None and problem.full.gram() is not None
+    return "admm" if exact else "chambolle-pock"
 
 
 def _weights(penalty: Penalty) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
@@ -12,19 +13,28 @@ class Workers:
 
     def __init__(self, n: int = 1) -> None:
         self.n = n
-        # a pool at module level would hang after fork
-        self._pool = ThreadPoolExecutor(n) if n > 1 else None
+        # a pool at module level would hang after fork; the calling thread is one of the n
+        self._pool = ThreadPoolExecutor(n - 1) if n > 1 else None
 
     def run(self, calls: Sequence[Callable[[], object]]) -> None:
         """Run all calls; raises what one of them raised, when all have ended."""
-        if self._pool is None or len(calls) == 1:
-            for call in calls:
+        waiting = deque(calls)
+
+        def work() -> None:
+            while waiting:
+                try:
+                    call = waiting.popleft()
+                except IndexError:  # another thread was faster
+                    return
                 call()
-            return
-        futures = [self._pool.submit(call) for call in calls]
-        wait(futures)
-        for future in futures:
-            future.result()
+
+        helpers = [] if self._pool is None else [self._pool.submit(work) for _ in range(min(self.n, len(calls)) - 1)]
+        try:
+            work()
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
 
     def __enter__(self) -> Workers:
         return self

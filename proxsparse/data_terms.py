@@ -14,8 +14,7 @@ class LeastSquares:
         self.y = y
         self.m: Array | float = 1.0 if m is None else m
         #: modulus of strong convexity and Lipschitz constant of the gradient
-        self.mu = float(np.min(self.m))
-        self.lipschitz = float(np.max(self.m))
+        self.mu, self.lipschitz = (1.0, 1.0) if m is None else (float(np.min(m)), float(np.max(m)))
 
     def value(self, z: Array) -> float:
         """D(z) in float64."""

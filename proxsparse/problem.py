@@ -5,6 +5,7 @@ minimise over x:  F(x) = D(A x; y) + sum_i w_i P_i(x)   subject to  lo <= x <= h
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -47,10 +48,13 @@ class Certificate:
     def copy(self, into: Certificate | None = None) -> Certificate:
         """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""
         if into is None:
-            return dataclasses.replace(self, x=self.x.copy(), p=self.p.copy())
-        np.copyto(into.x, self.x)
-        np.copyto(into.p, self.p)
-        return dataclasses.replace(self, x=into.x, p=into.p)
+            x, p = self.x.copy(), self.p.copy()
+        else:
+            x, p = into.x, into.p
+            x[...], p[...] = self.x, self.p
+        kept = copy.copy(self)
+        kept.x, kept.p = x, p
+        return kept
 
 
 class Channelwise:
@@ -136,8 +140,8 @@ class Problem:
         self.denoising: Denoising | None = None
         if operator is None and self.data.mu > 0:
             self.denoising = Denoising(y, self.parts, m, lo, hi)
-        self.full = Stack(self.parts, shape)
-        self.stack = self.denoising.rest if self.denoising else self.full
+        self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.rest
+        self.stack = self.full if self.denoising is None else self.denoising.rest
 
     def use(self, workers: Workers) -> None:
         """Let these threads share the work from here on."""
@@ -354,15 +358,19 @@ class Problem:
     def snapped(self, found: Certificate, tol: float) -> Certificate:
         """The image made exact where the dual says so: zeros where the gap still meets `tol`, flat regions where it falls."""
         within = max(tol, found.rel_gap)
-        found = self._snapped(found, "zero", lambda snapped: snapped.rel_gap <= within)
-        return self._snapped(found, "constants", lambda snapped: snapped.gap <= found.gap)
+        kinds = {q.null_space for q in self.parts}
+        if "zero" in kinds:
+            found = self._snapped(found, "zero", lambda snapped: snapped.rel_gap <= within)
+        if "constants" in kinds:
+            found = self._snapped(found, "constants", lambda snapped: snapped.gap <= found.gap)
+        return found
 
     def _snapped(self, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
         """Snap by the parts with that null space, trusting ever fewer groups until the result is accepted."""
         duals = self.duals(found.x, found.p)
         parts = [(q, dual) for q, dual in zip(self.parts, duals, strict=True) if q.null_space == null_space]
         keeps_zeros = any(q.null_space == "zero" for q in self.parts)
-        for margin in (1e-4, 1e-2, 0.2) if parts else ():
+        for margin in (1e-4, 1e-2, 0.2):
             x = found.x.copy()
             for q, dual in parts:
                 q._snap(x, dual, margin)

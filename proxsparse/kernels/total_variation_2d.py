@@ -13,9 +13,20 @@ from ._jit import borrowed, fma, jit, jit_sum
 @jit
 def _mask(size, columns, like):
     """1, and 0 at the end of each row."""
-    mask = np.ones(size, like.dtype)
-    mask[columns - 1 :: columns] = 0
+    mask = np.empty(size, like.dtype)
+    for j in range(size):
+        mask[j] = 1
+    for j in range(columns - 1, size, columns):
+        mask[j] = 0
     return mask
+
+
+@jit
+def _shift(out, row):
+    """What stands to the left of each pixel of a row."""
+    out[0] = 0
+    for j in range(1, out.size):
+        out[j] = row[j - 1]
 
 
 @jit
@@ -74,8 +85,7 @@ def sweep(x, xbar, py, px, y, columns, isotropic, radius, soft, lo, hi, steps, c
     cut_first, cut_last = cuts
     rows = x.size // columns
     mask = _mask(min(band, rows) * columns, columns, x)
-    none = np.zeros(columns, x.dtype)
-    first_left = np.zeros(columns, x.dtype)
+    none, first_left = np.zeros(columns, x.dtype), np.empty(columns, x.dtype)
     floor = radius if radius > 0 else x.dtype.type(1)
     for chunk in range(0, steps.shape[0], depth):
         for b in range(begin, end):
@@ -103,7 +113,7 @@ def sweep(x, xbar, py, px, y, columns, isotropic, radius, soft, lo, hi, steps, c
                     if row > 0:
                         above, left = py[o - columns : e - columns], px[o - 1 : e - 1]
                     else:
-                        first_left[1:] = px[: columns - 1]
+                        _shift(first_left, px)
                     _primal(x[o:e], xbar[o:e], above, py[o:e], left, px[o:e], y[o:e], soft, lo, hi, steps[k])
                     row = e // columns
 
@@ -140,9 +150,10 @@ def certificate(sums, x, py, px, y, columns, isotropic, radius, soft, lo, hi, ba
     rows = x.size // columns
     mask = _mask(min(band, rows) * columns, columns, x)
     none = np.zeros(columns, x.dtype)
-    row, end = np.zeros(columns, x.dtype), np.zeros(columns, x.dtype)
+    row, end = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
     for b in range(begin, stop_band):
-        sums[b] = 0.0
+        for i in range(5):
+            sums[b, i] = 0.0
         first, stop = b * band, min((b + 1) * band, rows)
         while first < stop:
             # the first and the last row of the image by themselves
@@ -152,14 +163,14 @@ def certificate(sums, x, py, px, y, columns, isotropic, radius, soft, lo, hi, ba
             if first > 0:
                 above, left = py[o - columns : e - columns], px[o - 1 : e - 1]
             else:
-                row[1:] = px[: columns - 1]
+                _shift(row, px)
             below, right = x[o:e], end
             if last < rows:
                 below, right = x[o + columns : e + columns], x[o + 1 : e + 1]
             else:
                 # beside the last pixel stands itself
-                end[: columns - 1] = x[o + 1 : e]
-                end[columns - 1] = x[e - 1]
+                for j in range(columns):
+                    end[j] = x[min(o + 1 + j, e - 1)]
             part = _sums(
                 x[o:e], below, right, mask, above, py[o:e], left, px[o:e], y[o:e], isotropic, radius, soft, lo, hi
             )  # fmt: skip

@@ -49,6 +49,7 @@ class Denoising:
         self.pointwise = tuple(q for q, own in zip(parts, self._is_pointwise, strict=True) if own)
         self.rest = Stack(self.of_rest(self.parts), y.shape)
         self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
+        self._soft = bool(np.any(self.soft))
         self.mu = 1.0 if m is None else float(m.min())
         self.workers: Workers = SERIAL
         #: every number that the primal step needs is the same for all pixels
@@ -72,7 +73,7 @@ class Denoising:
         return self._threshold_and_clip(x, tau * self.soft * inverse)
 
     def _threshold_and_clip(self, x: Array, cut: Any) -> Array:
-        if np.any(self.soft):
+        if self._soft:
             x = np.maximum(x - cut, 0) + np.minimum(x + cut, 0)
         if self.bounded:
             x = np.clip(x, self.lo, self.hi)
@@ -81,7 +82,7 @@ class Denoising:
     def start(self) -> Array:
         """The primal that the dual 0 induces, of y's dtype; a fresh array."""
         # in float64 where there is something to do: a threshold may be beyond float32
-        y = self.y.astype(np.float64) if np.any(self.soft) or self.bounded else self.y
+        y = self.y.astype(np.float64) if self._soft or self.bounded else self.y
         return self._induced(y).astype(self.y.dtype)
 
     def induced(self, p: Array) -> Array:
@@ -94,7 +95,7 @@ class Denoising:
         return self.y - (ktp if self.m is None else ktp / self.m)
 
     def _induced(self, u: Array) -> Array:
-        if np.any(self.soft):
+        if self._soft:
             cut = self._per_weight(self.soft)
             u = np.maximum(u - cut, 0) + np.minimum(u + cut, 0)
         return np.clip(u, self.lo, self.hi) if self.bounded else u

@@ -40,7 +40,8 @@ class Strips:
         self.isotropic = isotropic
         self.band = max(1, _BAND // self.columns)
         self.x, self.y = x.reshape(-1), y.reshape(-1)
-        self.py, self.px = (q.reshape(-1) for q in p.reshape(-1, x.size)[-2:])
+        p = p.reshape(-1)
+        self.py, self.px = p[-2 * x.size : -x.size], p[-x.size :]
 
     # -- iterations ------------------------------------------------------------------------------------------------
 
@@ -90,15 +91,10 @@ class Strips:
         bands = -(-self.rows // self.band)
         sums = np.empty((bands, 5))
         arrays = (self.x, self.py, self.px, self.y)
+        scalars = (self.columns, self.isotropic, radius, *limits, self.band)
+        certify = functools.partial(kernels.certificate, sums, *arrays, *scalars)
         cuts = [bands * i // workers.n for i in range(workers.n + 1)]
-        workers.run(
-            [
-                functools.partial(
-                    kernels.certificate, sums, *arrays, self.columns, self.isotropic, radius, *limits, self.band, a, b
-                )
-                for a, b in itertools.pairwise(cuts)
-            ]
-        )
+        workers.run([functools.partial(certify, a, b) for a, b in itertools.pairwise(cuts)])
         return sums.sum(axis=0).tolist()  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .._arrays import Array, to_4d
 from .._workers import Workers
 from ..gram import Gram
-from ..kernels import pointwise
+from ..kernels import pointwise, regions
 from ..kernels import total_variation as kernels
 from . import strips
 from .base import Penalty
@@ -127,5 +128,16 @@ class TotalVariation(Penalty):
         return tuple(strips.Strips(x, p, y, self.isotropic).sums(self._w(), limits, workers))
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
+        axes, channels = p.shape[:2]
+        # a weight whose square the dtype cannot hold means the same as any other beyond reach
+        least = (1.0 - margin) * min(self._w(), math.sqrt(np.finfo(p.dtype).max) / 2)
         label = np.empty(x[0].size, np.int32 if x[0].size < 2**31 else np.int64)
-        kernels.flatten(to_4d(x), label, *self._planes(p), self.isotropic, (1.0 - margin) * self._w())
+        planes, rows, columns = to_4d(x).shape[1:]
+        if self.isotropic:
+            # a pixel's vector (over all channels) speaks for all its differences
+            joined = (np.square(p).sum(axis=(0, 1)) < least * least).reshape(1, -1)
+        for c in range(channels):
+            if not self.isotropic:
+                joined = np.zeros((3, label.size), bool)
+                np.less(np.abs(p[:, c]).reshape(axes, -1), least, out=joined[3 - axes :])
+            regions.flatten(x[c].reshape(-1), label, joined, self.isotropic, planes, rows, columns)

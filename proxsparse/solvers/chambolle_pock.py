@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -34,21 +35,32 @@ class _Schedule:
     """Steps tau, sigma, theta, 1 / (1 + tau) of the iterations to come."""
 
     def __init__(self, denoising: Denoising, tau: float | None, gamma: float | None) -> None:
-        rest = denoising.rest
-        self.norm_squared = rest.norm_squared or 1.0
+        rest, mu = denoising.rest, denoising.mu
         # less than the true constant 1 converges faster on images; a polyhedral norm converges linearly at a held step
-        self.gamma = ((0.2 if rest.polyhedral else 0.4) if gamma is None else gamma) * denoising.mu
-        self.tau = (0.5 if tau is None else tau) / denoising.mu
-        self.least = 0.01 / denoising.mu if rest.polyhedral and gamma is None else 0.0
+        rate = (0.2 if rest.polyhedral else 0.4) if gamma is None else gamma
+        least = 0.01 / mu if rest.polyhedral and gamma is None else 0.0
+        self._settings = ((0.5 if tau is None else tau) / mu, rate * mu, least, rest.norm_squared or 1.0)
+        self._nit = 0
 
     def next(self, n: int, dtype: Any) -> Array:
         """The next n rows of steps."""
-        steps = np.empty((n, 4))
-        for k in range(n):
-            theta = 1 / math.sqrt(1 + 2 * self.gamma * self.tau) if self.tau > self.least else 1.0
-            steps[k] = self.tau, _LENGTH / (self.tau * self.norm_squared), theta, 1 / (1 + self.tau)
-            self.tau *= theta
-        return steps.astype(dtype)
+        first, self._nit = self._nit, self._nit + n
+        # tables of 100, 200, 400, ... rows, so that many small images share one
+        size = 100 << max(0, (self._nit - 1) // 100).bit_length()
+        return _table(*self._settings, size, np.dtype(dtype))[first : self._nit]
+
+
+@functools.lru_cache(maxsize=64)
+def _table(tau: float, gamma: float, least: float, norm_squared: float, size: int, dtype: np.dtype[Any]) -> Array:
+    """The first `size` rows of steps; tau is held once it is at `least`."""
+    steps = np.empty((size, 4))
+    for k in range(size):
+        theta = 1 / math.sqrt(1 + 2 * gamma * tau) if tau > least else 1.0
+        steps[k] = tau, _LENGTH / (tau * norm_squared), theta, 1 / (1 + tau)
+        tau *= theta
+    steps = steps.astype(dtype)
+    steps.flags.writeable = False
+    return steps
 
 
 def _accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None, gamma: float | None) -> Steps:

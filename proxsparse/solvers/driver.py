@@ -48,7 +48,10 @@ def run(
     pair = next(steps)
     while True:
         with _quiet():
-            found = _better_of(problem, problem.certificate(*pair))
+            found = problem.certificate(*pair)
+            # at A = I the first image is the one given, and no answer yet
+            if nit > 0 or problem.denoising is None:
+                found = _better_of(problem, found)
         if options.history:
             history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
         if best is None or _rank(found) <= _rank(best):
@@ -109,10 +112,12 @@ class _Pace:
 
     def __init__(self, problem: Problem) -> None:
         self.share = 1.0 if problem.denoising is not None else 0.25
+        self.least = (1 << 15) // math.prod(problem.shape) if problem.denoising is not None else 0
         self.nit, self.gap = 0, math.inf
 
     def __call__(self, nit: int, gap: float, tol: float) -> int:
-        furthest = max(10, int(self.share * nit))
+        # on small images the Python around a check costs as much as this many iterations
+        furthest = max(10, int(self.share * nit), self.least)
         before, self.nit = (self.nit, self.gap), nit
         fallen, self.gap = math.log(before[1] / gap) if 0 < gap < before[1] < math.inf else 0.0, gap
         if not fallen or before[0] == 0 or tol <= 0 or not math.isfinite(gap):
@@ -121,7 +126,7 @@ class _Pace:
         # as a power of the iterations, or exponentially: whichever comes first
         power = nit * math.expm1(min(left * math.log(nit / before[0]) / fallen, 50.0))
         exponential = (nit - before[0]) * left / fallen
-        return min(max(int(min(power, exponential)) + 1, nit // 16, 2), furthest)
+        return min(max(int(min(power, exponential)) + 1, nit // 16, 2, self.least), furthest)
 
 
 class _Stall:

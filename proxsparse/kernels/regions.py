@@ -1,0 +1,68 @@
+"""Regions of an image joined by differences that are known to be 0: labels, and the mean over each."""
+
+import numpy as np
+
+from ._jit import jit
+
+
+@jit
+def _root(label, i):
+    while label[i] != i:
+        label[i] = label[label[i]]
+        i = label[i]
+    return i
+
+
+@jit
+def flatten(x, label, joined, shared, planes, rows, columns):
+    """Replace the flat image x by its mean over each region; label is scratch.
+
+    joined[axis, i] says that pixel i and the next one along the axis (planes, rows, columns) belong together; where `shared`,
+    joined[0] speaks for all axes. Pixels of a row stand in runs, and only the first pixel of a run has a parent.
+    """
+    for row in range(planes * rows):
+        first = row * columns
+        label[first] = run = first
+        for i in range(first + 1, first + columns):
+            if not joined[0 if shared else 2, i - 1]:
+                run = i
+            label[i] = run
+        # the row above, then the plane before
+        for axis in range(2):
+            step = columns if axis == 1 else rows * columns
+            if row % rows == 0 if axis == 1 else row < rows:
+                continue
+            last_a = last_b = -1
+            for i in range(first, first + columns):
+                if joined[0 if shared else axis, i - step]:
+                    a, b = label[i - step], label[i]
+                    if a != last_a or b != last_b:
+                        last_a, last_b = a, b
+                        a, b = _root(label, a), _root(label, b)
+                        if a < b:
+                            label[b] = a
+                        else:
+                            label[a] = b
+    sums = np.empty(x.size)
+    counts = np.empty(x.size, label.dtype)
+    for i in range(x.size):
+        sums[i] = 0.0
+        counts[i] = 0
+    i = 0
+    while i < x.size:
+        run = label[i]
+        root = _root(label, run)
+        # from the first value on: a region that is flat already keeps it exactly
+        value = np.float64(x[root])
+        first, part = i, 0.0
+        while i < x.size and label[i] == run:
+            part += np.float64(x[i]) - value
+            label[i] = root
+            i += 1
+        sums[root] += part
+        counts[root] += i - first
+    for i in range(x.size):
+        if label[i] == i:
+            x[i] += sums[i] / counts[i]
+    for i in range(x.size):
+        x[i] = x[label[i]]
