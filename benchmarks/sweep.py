@@ -26,7 +26,7 @@ def nanoseconds(penalty, y, iterations=50, repeats=7):
     best = float("inf")
     for _ in range(repeats + 1):  # the first compiles
         x, p = y.copy(), np.zeros(problem.rest.size, y.dtype)
-        steps = chambolle_pock._Schedule(problem, None, None).next(iterations, y.dtype)
+        steps = chambolle_pock.Schedule(problem, None, None).next(iterations, y.dtype)
         begin = time.perf_counter()
         chambolle_pock._fused(problem, x, x.copy(), p, steps)
         best = min(best, time.perf_counter() - begin)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ._batch import BatchResult, solve_batch
     from ._solve import denoise, solve
     from .operators import Blur, Operator, as_operator
     from .penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _HOME = {
     "solve": "_solve",
     "denoise": "_solve",
+    "solve_batch": "_batch",
+    "BatchResult": "_batch",
     "L1": "penalties",
     "TotalVariation": "penalties",
     "OverlappingGroupLasso": "penalties",
@@ -36,6 +39,7 @@ _HOME = {
 
 __all__ = [
     "L1",
+    "BatchResult",
     "Blur",
     "ConvergenceWarning",
     "Operator",
@@ -48,6 +52,7 @@ __all__ = [
     "metrics",
     "phantoms",
     "solve",
+    "solve_batch",
 ]
 
 

@@ -78,12 +78,12 @@ def pose(
     image: Any,
     parts: Sequence[Penalty],
     *,
-    operator: Any,
-    observed: Any,
-    bounds: Any,
-    pixel_weight: Any,
-    channel_axis: int | None,
-    nan_policy: str,
+    operator: Any = None,
+    observed: Any = None,
+    bounds: Any = None,
+    pixel_weight: Any = None,
+    channel_axis: int | None = None,
+    nan_policy: str = "raise",
 ) -> Posed:
     """Check everything a user gave about the problem, and pose it; raises TypeError or ValueError naming the value."""
     y, missing = _image(image, nan_policy)

@@ -74,9 +74,10 @@ def solve(
         do not.
     x0 : SolveResult or array_like, optional
         Where to start: an earlier result (its image and its dual), or an image.
-    method : {"auto", "fista", "admm", "chambolle-pock"}
-        Three algorithms for the same answer. "auto": ADMM where there is an operator (or pixels not measured) and its linear
-        systems are solved exactly by transforms, else Chambolle-Pock (benchmarks/methods.py).
+    method : {"auto", "fista", "admm", "chambolle-pock", "exact"}
+        Algorithms for the same answer. "exact" is there for signals under total variation (the taut string) and for L1 alone,
+        with A = I. "auto": the exact one where there is one; ADMM where there is an operator (or pixels not measured) and its
+        linear systems are solved exactly by transforms; else Chambolle-Pock (benchmarks/methods.py).
     tol : float
         The relative duality gap to reach.
     callback : callable, optional
@@ -118,44 +119,75 @@ def solve(
     >>> result.success
     True
     """
-    begin = time.perf_counter()
     chosen = resolve_penalty(penalty, weight)
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
-    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not tol >= 0:
-        raise ValueError(f"tol must be a number >= 0, got {tol!r}")
-    tol = float(tol)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be callable, got {callback!r}")
-    posed = pose(
+    result = attempt(
         image,
-        chosen.parts,
+        chosen,
         operator=operator,
         observed=observed,
         bounds=bounds,
         pixel_weight=pixel_weight,
         channel_axis=channel_axis,
         nan_policy=nan_policy,
+        x0=x0,
+        method=method,
+        tol=tol,
+        callback=callback,
+        options=options,
     )
+    warn_of_integers(image, chosen)
+    if not result.success:
+        warn(
+            f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "
+            f"{result.method}.",
+            ConvergenceWarning,
+        )
+    return result
+
+
+def attempt(
+    image: Any,
+    chosen: Penalty,
+    *,
+    x0: Any = None,
+    method: str = "auto",
+    tol: float = 1e-4,
+    callback: Callable[[Any], object] | None = None,
+    options: dict[str, Any] | None = None,
+    **about: Any,
+) -> SolveResult:
+    """`solve` without its warnings, for a penalty whose weights are settled."""
+    begin = time.perf_counter()
+    tol = check_call(method, tol, callback)
+    posed = pose(image, chosen.parts, **about)
     problem = posed.problem
     if method == "auto":
-        method = _fastest(problem)
+        method = fastest(problem)
     parsed = parse(method, options)
-    _warn_of_integers(image, chosen)
     steps = SOLVERS[method](problem, *posed.start(x0), **parsed.method)
     with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, posed)) as report:
         problem.use(workers)
         ended = run(problem, steps, tol, parsed, report)
         del steps
-        best = problem.snapped(ended.best, tol) if ended.status != 5 else ended.best
+        # what is exact, or not finite, gains nothing
+        best = ended.best if method == "exact" or ended.status == 5 else problem.snapped(ended.best, tol)
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
     result = _result(posed, best, status)
-    result.update(nit=ended.nit, method=method, weight=_weights(chosen), weight_rule="given", noise_std=None)
+    result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule="given", noise_std=None)
     result.history = _history(posed, ended.history)
     result.time = time.perf_counter() - begin
-    if not result.success:
-        warn(_not_converged(result, tol), ConvergenceWarning)
     return result
+
+
+def check_call(method: Any, tol: Any, callback: Any = None) -> float:
+    """Check the method's name, the tolerance and the callback; returns the tolerance."""
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not tol >= 0:
+        raise ValueError(f"tol must be a number >= 0, got {tol!r}")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}")
+    return float(tol)
 
 
 def denoise(image: Any, penalty: str | Penalty = "tv", weight: Any = None, **kwargs: Any) -> Array:
@@ -209,20 +241,24 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:
     return sum(parts[1:], parts[0])
 
 
-def _fastest(problem: Problem) -> str:
+def fastest(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
+    if problem.denoising is not None and problem.denoising.has_exact:
+        return "exact"
     # weights of very different size leave little strong convexity for the acceleration
     hard = problem.denoising is None or problem.data.mu < 1e-2 * problem.data.lipschitz
     exact = hard and problem.gram is not None and problem.full.gram() is not None
     return "admm" if exact else "chambolle-pock"
 
 
-def _weights(penalty: Penalty) -> Any:
+def weights_of(penalty: Penalty) -> Any:
+    """The weight of each part; a number where there is one part."""
     weights = tuple(part.weight for part in penalty.parts)
     return weights if len(weights) > 1 else weights[0]
 
 
-def _warn_of_integers(image: Any, penalty: Penalty) -> None:
+def warn_of_integers(image: Any, penalty: Penalty) -> None:
+    """Warn where integers meet a weight below 1, which is most likely meant for [0, 1]."""
     small = [part.weight for part in penalty.parts if part.weight is not None and 0 < part.weight < 1]
     if small and np.asarray(image).dtype.kind in "iu":
         warn(
@@ -267,12 +303,6 @@ def _term_names(problem: Problem) -> list[str]:
     """The class of each part, numbered where two parts share it."""
     names = [type(q).__name__ for q in problem.parts]
     return [n if names.count(n) == 1 else f"{n} {names[: i + 1].count(n)}" for i, n in enumerate(names)]
-
-
-def _not_converged(result: SolveResult, tol: float) -> str:
-    return (
-        f"{result.message} Relative gap {result.rel_gap:.2e}, tol {tol:.2e}, after {result.nit} iterations of {result.method}."
-    )
 
 
 class _Report:

@@ -73,6 +73,7 @@ _METHODS: dict[str, dict[str, _Check]] = {
     "fista": {"step": _positive, "backtracking": _flag, "restart": _flag},
     "admm": {"rho": _positive, "adapt": _flag, "relaxation": _relaxation},
     "chambolle-pock": {"tau": _positive, "gamma": lambda name, v: _positive(name, v, strict=False)},
+    "exact": {},
 }
 METHODS = ("auto", *_METHODS)
 

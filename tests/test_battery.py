@@ -246,7 +246,7 @@ def test_the_sweep_equals_the_general_path(isotropic, shape, channels, dtype, rn
     y = draw((channels, *shape), dtype, rng)
     problem = Denoising(y, parts, lo=-0.8, hi=0.9)
     fused, plain = ([y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)] for _ in range(2))
-    steps = cp._Schedule(problem, None, None).next(25, dtype)
+    steps = cp.Schedule(problem, None, None).next(25, dtype)
     dual = problem.rest.split(fused[2])[0]
     assert problem.rest.parts[0]._sweep(*fused[:2], dual, y, problem.limits, steps, SERIAL)
     cp._plain(problem, *plain, steps)
@@ -270,7 +270,7 @@ def test_the_sweep_does_not_depend_on_how_the_rows_are_cut(shape, iterations, is
     """Bands, iterations taken together, calls cut short and strips for workers: the same bits."""
     y = draw((1, *shape), dtype, rng)
     penalty = TotalVariation(0.2, isotropic=isotropic)
-    steps = chambolle_pock._Schedule(Denoising(y, [penalty]), None, None).next(iterations, dtype)
+    steps = chambolle_pock.Schedule(Denoising(y, [penalty]), None, None).next(iterations, dtype)
     limits = (0.02, -1.5, math.inf)
 
     def iterate(workers=1):

@@ -17,6 +17,7 @@ LEVELS = [
     {"problem"},
     {"solvers", "_pose"},
     {"_solve"},
+    {"_batch"},
     {"_demo", "_files"},
     {"cli", "__main__"},
 ]

@@ -177,3 +177,24 @@ def certificate(sums, x, py, px, y, columns, isotropic, radius, soft, lo, hi, ba
             for i in range(5):
                 sums[b, i] += part[i]
             first = last
+
+
+@jit
+def sweep_each(x, xbar, p, y, columns, isotropic, radius, soft, lo, hi, steps, done, count, band, chosen):
+    """`sweep` for each of the chosen images x[i], p[i] = (py, px): count[i] iterations after the done[i] of before."""
+    x, xbar, p, y, steps = borrowed(x), borrowed(xbar), borrowed(p), borrowed(y), borrowed(steps)
+    bands = (x.shape[1] // columns + band - 1) // band
+    for i in chosen:
+        some = steps[done[i] : done[i] + count[i]]
+        whole = (False, False)
+        sweep(
+            x[i], xbar[i], p[i, 0], p[i, 1], y[i], columns, isotropic, radius, soft, lo, hi, some, whole, 1, 0, band, 0, bands
+        )  # fmt: skip
+
+
+@jit
+def certificate_each(sums, x, p, y, columns, isotropic, radius, soft, lo, hi, band, chosen):
+    """`certificate` for each of the chosen images, in sums[i]."""
+    x, p, y = borrowed(x), borrowed(p), borrowed(y)
+    for i in chosen:
+        certificate(sums[i], x[i], p[i, 0], p[i, 1], y[i], columns, isotropic, radius, soft, lo, hi, band, 0, sums.shape[1])

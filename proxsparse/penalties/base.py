@@ -148,6 +148,14 @@ class Penalty(abc.ABC):
         """All that `Denoising.measure` adds up, in one pass: see there; None where no kernel does."""
         return None
 
+    def _has_exact(self, shape: tuple[int, ...]) -> bool:
+        """Whether `_exact` is there, and its x stays the minimiser under soft-thresholding and clipping, with its p."""
+        return False
+
+    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+        """Write the minimiser of 1/2 ||x - y||^2 + P(x) into x, and its dual into p, which comes as 0, if it is asked for."""
+        raise NotImplementedError
+
     def _clear_unused(self, p: Array) -> None:  # noqa: B027
         """Set to 0, in place, the numbers of p that K^T ignores."""
 

@@ -85,6 +85,23 @@ class Denoising:
         y = self.y.astype(np.float64) if self._soft or self.bounded else self.y
         return self._induced(y).astype(self.y.dtype)
 
+    def exact(self, dual: bool = True) -> tuple[Array, Array] | None:
+        """The minimiser and its dual (0 where that is not asked for), where an algorithm ends with them; None elsewhere."""
+        if not self.has_exact:
+            return None
+        p = np.zeros(self.rest.size if dual else 0, self.y.dtype)
+        if not self.rest.parts:
+            return self.start(), p
+        x = np.empty_like(self.y)
+        self.rest.parts[0]._exact(x, self.rest.split(p)[0] if dual else None, self.y)
+        return self._threshold_and_clip(x, self.soft), p
+
+    @property
+    def has_exact(self) -> bool:
+        """Whether there is such an algorithm."""
+        rest = self.rest
+        return not rest.parts or (self.uniform and len(rest.parts) == 1 and rest.parts[0]._has_exact(rest.shape))
+
     def induced(self, p: Array) -> Array:
         """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
         return self._induced(self._unconstrained(p))
@@ -221,28 +238,36 @@ def prox(
     step = check_weight(step)
     parts = [q.with_weight(step * q._w()) for q in penalty.parts]
     problem = Denoising(to_canonical(v, axis), parts, lo=lo, hi=hi)
-    steps = dual_fast_gradient(problem, np.zeros(problem.rest.size, v.dtype))
-    x, p = next(steps)
-    nit = 0
-    while True:
-        gap, fun, _, _ = problem.measure(x, p)
-        if relative(gap, fun) <= tol or nit >= maxiter:
-            break
-        n = min(maxiter - nit, max(10, nit // 10))
-        x, p = steps.send(n)
-        nit += n
-    if not relative(gap, fun) <= tol:
-        warn(
-            f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}",
-            ConvergenceWarning,
-        )
+    exact = problem.exact(dual=full_output)
+    x, p, nit = _iterated(problem, tol, maxiter) if exact is None else (*exact, 0)
     result = from_canonical(x, axis)
     # never a view of the input or of the solver's state
     result = result.copy() if result.base is not None else result
     if not full_output:
         return result
+    gap, fun, _, _ = problem.measure(x, p)
     dual = tuple(from_canonical(d, axis, q._lead).copy() for q, d in zip(parts, problem.duals(x, p), strict=True))
     return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
+
+
+def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Array, int]:
+    """The primal, the dual and the iterations of the fast dual gradient to a relative gap of `tol`."""
+    steps = dual_fast_gradient(problem, np.zeros(problem.rest.size, problem.y.dtype))
+    x, p = next(steps)
+    nit = 0
+    while True:
+        gap, fun, _, _ = problem.measure(x, p)
+        if relative(gap, fun) <= tol:
+            return x, p, nit
+        if nit >= maxiter:
+            warn(
+                f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}",
+                ConvergenceWarning,
+            )
+            return x, p, nit
+        n = min(maxiter - nit, max(10, nit // 10))
+        x, p = steps.send(n)
+        nit += n
 
 
 def max_weight(penalty: Penalty, y: Array) -> float:

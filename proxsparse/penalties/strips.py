@@ -13,6 +13,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._workers import Workers
+from ..kernels import regions
 from ..kernels import total_variation_2d as kernels
 
 #: pixels in a band of rows that is worked as one long row
@@ -96,6 +97,38 @@ class Strips:
         cuts = [bands * i // workers.n for i in range(workers.n + 1)]
         workers.run([functools.partial(certify, a, b) for a, b in itertools.pairwise(cuts)])
         return sums.sum(axis=0).tolist()  # type: ignore[no-any-return]
+
+
+class SmallImages:
+    """Gray images (N, rows, columns) under one penalty, each by itself, in one call of a kernel; workers share the images."""
+
+    def __init__(self, y: Array, isotropic: bool, workers: Workers) -> None:
+        self.shape, self.isotropic, self.workers = y.shape, isotropic, workers
+        self.band = max(1, _BAND // y.shape[2])
+        self.y = y.reshape(len(y), -1)
+
+    def _run(self, kernel: Any, *arguments: Any, chosen: Array) -> None:
+        parts = np.array_split(chosen, min(self.workers.n, max(len(chosen), 1)))
+        self.workers.run([functools.partial(kernel, *arguments, part) for part in parts])
+
+    def sweep(
+        self, x: Array, xbar: Array, p: Array, scalars: tuple[Any, ...], steps: Array, *range_of: Array, chosen: Array
+    ) -> None:
+        """Iterations in place on the flat images; range_of = how many were done before, and how many to go on, of each."""
+        common = (self.shape[2], self.isotropic, *scalars, steps, *range_of, self.band)
+        self._run(kernels.sweep_each, x, xbar, p, self.y, *common, chosen=chosen)
+
+    def sums(self, x: Array, p: Array, scalars: tuple[Any, ...], chosen: Array) -> Array:
+        """The five sums of `kernels.certificate` over each of the chosen images."""
+        sums = np.zeros((len(x), -(-self.shape[1] // self.band), 5))
+        self._run(
+            kernels.certificate_each, sums, x, p, self.y, self.shape[2], self.isotropic, *scalars, self.band, chosen=chosen
+        )
+        return np.asarray(sums[chosen].sum(axis=1))
+
+    def flatten(self, x: Array, joined: Array, chosen: Array) -> None:
+        """Replace the chosen images by their means over regions, joined as `TotalVariation` says."""
+        self._run(regions.flatten_each, x, joined, self.isotropic, *self.shape[1:], chosen=chosen)
 
 
 def _sweep_strip(

@@ -11,7 +11,7 @@ import numpy as np
 from .._arrays import Array, to_4d
 from .._workers import Workers
 from ..gram import Gram
-from ..kernels import pointwise, regions
+from ..kernels import pointwise, regions, taut_string
 from ..kernels import total_variation as kernels
 from . import strips
 from .base import Penalty
@@ -104,6 +104,25 @@ class TotalVariation(Penalty):
         for axis in range(p.shape[0]):
             np.moveaxis(p[axis], 1 + axis, 0)[-1] = 0
 
+    def _has_exact(self, shape: tuple[int, ...]) -> bool:
+        return self._polyhedral(shape) and sum(n > 1 for n in shape[1:]) <= 1
+
+    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+        long = [axis for axis, n in enumerate(y.shape[1:]) if n > 1]
+        if not long:
+            x[...] = y
+        for c in range(y.shape[0] if long else 0):
+            signal, out = y[c].reshape(-1), x[c].reshape(-1)
+            w = self._w()
+            if w > 16 * float(np.ptp(signal)):
+                # far beyond what matters rounding would be all that is left
+                w = min(w, 1.001 * taut_string.reach(signal))
+            dual = np.empty(0, y.dtype) if p is None else p[long[0], c].reshape(-1)
+            radius = float(self._radius(y))
+            start, height = taut_string.scan(out, dual, signal, w, radius, 8 * signal.size)
+            if start < signal.size:
+                taut_string.funnel(out, dual, signal, w, radius, start, height)
+
     def _sweep(
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
     ) -> bool:
@@ -123,21 +142,33 @@ class TotalVariation(Penalty):
     def _certificate(
         self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
     ) -> tuple[float, ...] | None:
-        if not strips.fits(x.shape) or x.dtype != p.dtype:
+        if x.dtype != p.dtype:
+            return None
+        if self._has_exact(x.shape) and x[0].size > 1:
+            axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
+            signals = x.reshape(len(x), -1), p[axis].reshape(len(x), -1), y.reshape(len(x), -1)
+            sums = np.zeros((len(x), -(-x[0].size // 4096), 5))
+            for one in zip(sums, *signals, strict=True):
+                taut_string.certificate(*one, self._w(), *limits)
+            return tuple(sums.sum(axis=(0, 1)).tolist())
+        if not strips.fits(x.shape):
             return None
         return tuple(strips.Strips(x, p, y, self.isotropic).sums(self._w(), limits, workers))
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
-        axes, channels = p.shape[:2]
-        # a weight whose square the dtype cannot hold means the same as any other beyond reach
-        least = (1.0 - margin) * min(self._w(), math.sqrt(np.finfo(p.dtype).max) / 2)
         label = np.empty(x[0].size, np.int32 if x[0].size < 2**31 else np.int64)
         planes, rows, columns = to_4d(x).shape[1:]
+        for c, image in enumerate(x):
+            # isotropic: a pixel's vector, over all channels, speaks for all its differences
+            dual = p.reshape(-1, label.size) if self.isotropic else p[:, c].reshape(-1, label.size)
+            regions.flatten(image.reshape(-1), label, self._joined(dual, margin), self.isotropic, planes, rows, columns)
+
+    def _joined(self, p: Array, margin: float) -> Array:
+        """Which differences the dual says are 0, as `regions.flatten` takes them; p has one row a number of a pixel."""
+        # a weight whose square the dtype cannot hold means the same as any other beyond reach
+        least = (1.0 - margin) * min(self._w(), math.sqrt(np.finfo(p.dtype).max) / 2)
         if self.isotropic:
-            # a pixel's vector (over all channels) speaks for all its differences
-            joined = (np.square(p).sum(axis=(0, 1)) < least * least).reshape(1, -1)
-        for c in range(channels):
-            if not self.isotropic:
-                joined = np.zeros((3, label.size), bool)
-                np.less(np.abs(p[:, c]).reshape(axes, -1), least, out=joined[3 - axes :])
-            regions.flatten(x[c].reshape(-1), label, joined, self.isotropic, planes, rows, columns)
+            return np.asarray(np.square(p).sum(axis=0, keepdims=True) < least * least)
+        joined = np.zeros((3, *p.shape[1:]), bool)
+        np.less(np.abs(p), least, out=joined[3 - len(p) :])
+        return joined

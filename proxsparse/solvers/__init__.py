@@ -1,15 +1,20 @@
 """The algorithms, each a generator over plain arrays, and the driver that runs them.
 
 A solver is ``steps(problem, x, p, **options)``: it yields the primal and the dual it vouches for, and is sent how many
-iterations to go on. The dual is a flat vector over `problem.stack`, inside its ball.
+iterations to go on; it ends where there is nothing more to do. The dual is a flat vector over `problem.stack`, inside its ball.
 """
 
 from collections.abc import Callable
 
 from ..penalties.denoising import Steps
-from . import admm, chambolle_pock, fista
+from . import admm, chambolle_pock, exact, fista
 from .driver import run
 
-SOLVERS: dict[str, Callable[..., Steps]] = {"fista": fista.steps, "admm": admm.steps, "chambolle-pock": chambolle_pock.steps}
+SOLVERS: dict[str, Callable[..., Steps]] = {
+    "fista": fista.steps,
+    "admm": admm.steps,
+    "chambolle-pock": chambolle_pock.steps,
+    "exact": exact.steps,
+}
 
 __all__ = ["SOLVERS", "run"]

@@ -31,7 +31,7 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
 _LENGTH = 1.3
 
 
-class _Schedule:
+class Schedule:
     """Steps tau, sigma, theta, 1 / (1 + tau) of the iterations to come."""
 
     def __init__(self, denoising: Denoising, tau: float | None, gamma: float | None) -> None:
@@ -45,9 +45,12 @@ class _Schedule:
     def next(self, n: int, dtype: Any) -> Array:
         """The next n rows of steps."""
         first, self._nit = self._nit, self._nit + n
+        return self.table(self._nit, dtype)[first : self._nit]
+
+    def table(self, n: int, dtype: Any) -> Array:
+        """The first n rows of steps, and more."""
         # tables of 100, 200, 400, ... rows, so that many small images share one
-        size = 100 << max(0, (self._nit - 1) // 100).bit_length()
-        return _table(*self._settings, size, np.dtype(dtype))[first : self._nit]
+        return _table(*self._settings, 100 << max(0, (n - 1) // 100).bit_length(), np.dtype(dtype))
 
 
 @functools.lru_cache(maxsize=64)
@@ -64,7 +67,7 @@ def _table(tau: float, gamma: float, least: float, norm_squared: float, size: in
 
 
 def _accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None, gamma: float | None) -> Steps:
-    schedule = _Schedule(denoising, tau, gamma)
+    schedule = Schedule(denoising, tau, gamma)
     x, p = x.copy(), p.copy()
     xbar = x.copy()
     advance = _fused if denoising.uniform else _plain

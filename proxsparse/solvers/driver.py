@@ -43,7 +43,7 @@ def run(
     begin = time.perf_counter()
     history: list[tuple[int, float, float, float]] = []
     best: Certificate | None = None
-    stall, pace = _Stall(problem), _Pace(problem)
+    stall, pace = _Stall(problem), Pace(problem)
     nit = 0
     pair = next(steps)
     while True:
@@ -54,9 +54,11 @@ def run(
                 found = _better_of(problem, found)
         if options.history:
             history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
+        stopped = report is not None and report(found, nit)
+        if found.certified and found.rel_gap <= tol:
+            return Run(found, 0, nit, history)
         if best is None or _rank(found) <= _rank(best):
             best = found.copy(best)
-        stopped = report is not None and report(found, nit)
         elapsed = time.perf_counter() - begin
         status = _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
         if status is not None:
@@ -64,8 +66,12 @@ def run(
         target = min(nit + (options.check_every or pace(nit, found.rel_gap, tol)), options.maxiter)
         while nit < target:
             n = 1 if math.isfinite(options.maxtime) else target - nit
-            with _quiet():
-                pair = steps.send(n)
+            try:
+                with _quiet():
+                    pair = steps.send(n)
+            except StopIteration:
+                # an exact algorithm: what is left is rounding
+                return Run(best, 4, nit, history)
             nit += n
             if time.perf_counter() - begin >= options.maxtime:
                 break
@@ -88,8 +94,6 @@ def _better_of(problem: Problem, found: Certificate) -> Certificate:
 def _status(
     found: Certificate, tol: float, nit: int, elapsed: float, stopped: bool, stalled: bool, options: Options
 ) -> int | None:
-    if found.certified and found.rel_gap <= tol:
-        return 0
     if not math.isfinite(found.fun) or math.isnan(found.gap):
         return 5
     if not found.certified and found.residual <= tol:
@@ -103,7 +107,7 @@ def _status(
     return 4 if stalled else None
 
 
-class _Pace:
+class Pace:
     """How many iterations until the next check: where the gap should meet the tolerance, if it goes on falling as it did.
 
     A check costs some iterations, and too late a check too: no further than twice as far with A = I, where the gap falls
@@ -116,17 +120,19 @@ class _Pace:
         self.nit, self.gap = 0, math.inf
 
     def __call__(self, nit: int, gap: float, tol: float) -> int:
+        """After a check at `nit` that found this relative gap."""
         # on small images the Python around a check costs as much as this many iterations
         furthest = max(10, int(self.share * nit), self.least)
         before, self.nit = (self.nit, self.gap), nit
         fallen, self.gap = math.log(before[1] / gap) if 0 < gap < before[1] < math.inf else 0.0, gap
-        if not fallen or before[0] == 0 or tol <= 0 or not math.isfinite(gap):
+        if not fallen or nit == 0 or tol <= 0 or not math.isfinite(gap):
             return furthest
         left = math.log(gap / tol)
-        # as a power of the iterations, or exponentially: whichever comes first
-        power = nit * math.expm1(min(left * math.log(nit / before[0]) / fallen, 50.0))
-        exponential = (nit - before[0]) * left / fallen
-        return min(max(int(min(power, exponential)) + 1, nit // 16, 2, self.least), furthest)
+        # as a power of the iterations, or exponentially: whichever comes first; of the first fall, as 1 / nit^2
+        rate = math.log(nit / before[0]) / fallen if before[0] > 0 else 0.5
+        exponential = (nit - before[0]) * left / fallen if before[0] > 0 else math.inf
+        further = min(nit * math.expm1(min(left * rate, 50.0)), exponential)
+        return min(max(int(further) + 1, nit // 16, 2, self.least // 4), furthest)
 
 
 class _Stall:

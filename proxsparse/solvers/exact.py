@@ -1,0 +1,18 @@
+"""Algorithms that end with the minimiser: the taut string for signals, a formula for single pixels."""
+
+from __future__ import annotations
+
+from .._arrays import Array
+from ..penalties.denoising import Steps
+from ..problem import Problem
+
+
+def steps(problem: Problem, x: Array, p: Array) -> Steps:
+    """Yield the minimiser and its dual, and end; where to start is not used."""
+    found = problem.denoising.exact() if problem.denoising is not None else None
+    if found is None:
+        raise ValueError(
+            "no exact algorithm is known for this problem: there is one for signals under total variation, also added to "
+            "soft-thresholding, and for single pixels, without operator or pixel weights; with channels for anisotropic ones"
+        )
+    yield found
