@@ -6,7 +6,7 @@ o = (od kh + oh) kw + ow. Copies outside the image are zero and stay zero.
 
 import numpy as np
 
-from ._jit import jit, jit_sum
+from ._jit import borrowed, fma, jit, jit_sum
 
 
 @jit
@@ -58,7 +58,8 @@ def add_adjoint(out, p, window, stride):
 @jit
 def _add_squares(s, row):
     for i in range(s.size):
-        s[i] += row[i] * row[i]
+        v = s.dtype.type(row[i])
+        s[i] += v * v
 
 
 @jit
@@ -156,6 +157,8 @@ def _scale_and_scatter(row, out, s):
 @jit
 def dual_step(out, p, xbar, window, stride, sigma, radius):
     """p = project(p + sigma K xbar) in l2 and out += K^T p, one pass over the windows."""
+    # slices of arrays that count references cost as much as a short row
+    out, p, xbar = borrowed(out), borrowed(p), borrowed(xbar)
     channels, planes, rows, columns = xbar.shape
     kd, kh, kw = window
     sd, sh, sw = stride
@@ -198,6 +201,7 @@ def dual_step(out, p, xbar, window, stride, sigma, radius):
 @jit_sum
 def gap(x, p, window, stride, l2, radius):
     """Sums (radius h(Kx) - <p, Kx>, radius h(Kx)) in float64; h adds up group lengths (l2) or group maxima."""
+    x, p = borrowed(x), borrowed(p)
     channels, planes, rows, columns = x.shape
     kd, kh, kw = window
     sd, sh, sw = stride
@@ -230,3 +234,140 @@ def gap(x, p, window, stride, l2, radius):
             value_total += row_value
             gap_total += row_gap
     return gap_total, value_total
+
+
+@jit
+def _primal(x, xbar, ktp, y, soft, lo, hi, steps):
+    """x and xbar after the proximal step, and ktp = 0 for what comes next. steps = tau, sigma, theta, 1 / (1 + tau)."""
+    tau, theta, inverse = steps[0], steps[2], steps[3]
+    zero = x.dtype.type(0)
+    cut = tau * soft * inverse
+    for j in range(x.size):
+        v = fma(tau, y[j] - ktp[j], x[j]) * inverse
+        more, less = v - cut, v + cut
+        v = (more if more > zero else zero) + (less if less < zero else zero)
+        v = v if v > lo else lo
+        v = v if v < hi else hi
+        xbar[j] = fma(theta, v - x[j], v)
+        x[j] = v
+    for j in range(x.size):
+        ktp[j] = zero
+
+
+@jit
+def sweep(x, xbar, p, y, height, width, radius, soft, lo, hi, steps, depth):
+    """Chambolle-Pock iterations in place for gray images (rows, columns) under l2 windows at stride 1, p (offset, row, column).
+
+    The windows of a row need the extrapolated primal of `height` rows, and complete the sum over windows of the first of
+    them, kept in a ring of rows. `depth` iterations at a time go down the rows together, each height - 1 rows behind the one
+    before it.
+    """
+    x, xbar, p, y, steps = borrowed(x), borrowed(xbar), borrowed(p), borrowed(y), borrowed(steps)
+    rows, columns = x.shape
+    s = np.empty(p.shape[2], x.dtype)
+    ring = np.zeros((depth, height, columns), x.dtype)
+    n = p.shape[2]
+    for chunk in range(0, steps.shape[0], depth):
+        stop = min(chunk + depth, steps.shape[0])
+        for row in range(rows + (stop - chunk - 1) * (height - 1)):
+            for k in range(chunk, stop):
+                a = row - (k - chunk) * (height - 1)
+                if a < 0 or a >= rows:
+                    continue
+                sums = ring[k - chunk]
+                if a < p.shape[1]:
+                    s[:] = 0
+                    for oh in range(height):
+                        for ow in range(width):
+                            _step_and_add_squares(p[oh * width + ow, a], s, xbar[a + oh, ow : ow + n], steps[k, 1])
+                    _lengths_to_scales(s, radius)
+                    for oh in range(height):
+                        for ow in range(width):
+                            _scale_and_scatter(p[oh * width + ow, a], sums[(a + oh) % height, ow : ow + n], s)
+                _primal(x[a], xbar[a], sums[a % height], y[a], soft, lo, hi, steps[k])
+
+
+@jit_sum
+def _add_products(length, dot, pixels, copies):
+    for i in range(copies.size):
+        v, q = np.float64(pixels[i]), np.float64(copies[i])
+        dot[i] += v * q
+        length[i] += v * v
+
+
+@jit
+def _add(out, row):
+    for i in range(row.size):
+        out[i] += np.float64(row[i])
+
+
+@jit_sum
+def _group_sums(length, dot, radius):
+    gap, value = 0.0, 0.0
+    for i in range(length.size):
+        part = radius * np.sqrt(length[i])
+        value += part
+        gap += part - dot[i]
+    return gap, value
+
+
+@jit_sum
+def _pixel_sums(x, ktp, y, soft, lo, hi):
+    loss, data, size = 0.0, 0.0, 0.0
+    for j in range(x.size):
+        t, v = np.float64(x[j]), np.float64(y[j])
+        u = v - ktp[j]
+        best = max(u - soft, 0.0) + min(u + soft, 0.0)
+        best = min(max(best, lo), hi)
+        loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
+        data += 0.5 * (t - v) * (t - v)
+        size += abs(t)
+    return loss, data, size
+
+
+@jit
+def certificate(sums, x, p, y, height, width, radius, soft, lo, hi):
+    """Of each row, in float64 in sums[row], as `total_variation_2d.certificate`; images and p as in `sweep`."""
+    x, p, y = borrowed(x), borrowed(p), borrowed(y)
+    rows, columns = x.shape
+    n = p.shape[2]
+    length, dot = np.empty(n), np.empty(n)
+    ring = np.zeros((height, columns))
+    for a in range(rows):
+        sums[a] = 0.0
+        if a < p.shape[1]:
+            length[:] = 0.0
+            dot[:] = 0.0
+            for oh in range(height):
+                for ow in range(width):
+                    copies = p[oh * width + ow, a]
+                    _add_products(length, dot, x[a + oh, ow : ow + n], copies)
+                    _add(ring[(a + oh) % height, ow : ow + n], copies)
+            sums[a, 0], sums[a, 1] = _group_sums(length, dot, radius)
+        ktp = ring[a % height]
+        sums[a, 2], sums[a, 3], sums[a, 4] = _pixel_sums(x[a], ktp, y[a], soft, lo, hi)
+        ktp[:] = 0.0
+
+
+@jit
+def zero_inside(x, p, window, stride, least):
+    """x = 0 on every window whose l2 dual is shorter than least."""
+    x, p = borrowed(x), borrowed(p)
+    channels, planes, rows, columns = x.shape
+    kd, kh, kw = window
+    sd, sh, sw = stride
+    s = np.empty(p.shape[4])
+    for a in range(p.shape[2]):
+        for b in range(p.shape[3]):
+            s[:] = 0.0
+            for o in range(p.shape[0]):
+                for c in range(channels):
+                    _add_squares(s, p[o, c, a, b])
+            for c in range(channels):
+                for od in range(min(kd, planes - a * sd)):
+                    for oh in range(min(kh, rows - b * sh)):
+                        row = x[c, a * sd + od, b * sh + oh]
+                        for i in range(s.size):
+                            if s[i] < least * least:
+                                for ow in range(min(kw, columns - i * sw)):
+                                    row[i * sw + ow] = 0

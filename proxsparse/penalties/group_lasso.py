@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from typing import Any
 
 import numpy as np
 
 from .._arrays import Array, to_4d
+from .._workers import Workers
 from ..gram import Gram
 from ..kernels import windows as kernels
 from .base import Penalty
 
 Triple = tuple[int, int, int]
+
+#: bytes of the rows at work where several iterations go down an image together
+_CACHE = 4 << 20
+#: most numbers of the dual times iterations in one call of the kernel, some 20 ms
+_NUMBERS_PER_CALL = 1 << 25
 
 
 def _sizes(value: Any, name: str) -> tuple[int, ...]:
@@ -119,6 +127,34 @@ class OverlappingGroupLasso(Penalty):
         geometry = self._geometry(x.ndim - 1)
         kernels.dual_step(to_4d(out), to_4d(p, lead=1), to_4d(x), *geometry, p.dtype.type(sigma), self._group_radius(p))
 
+    def _is_plain(self, shape: tuple[int, ...]) -> bool:
+        """Whether the kernels for gray images under l2 windows at stride 1 fit."""
+        gray = len(shape) == 3 and shape[0] == 1
+        return self.norm == "l2" and gray and bool(np.all(np.atleast_1d(self.stride) == 1))
+
+    def _sweep(
+        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
+    ) -> bool:
+        if not self._is_plain(x.shape):
+            return False
+        scalars = (*self._geometry(2)[0][1:], self._group_radius(p), *(x.dtype.type(v) for v in limits))
+        # so many iterations together that the rows at work stay in a cache, and calls that stay short
+        rows = (len(p) + 4) * max(1, self._geometry(2)[0][1] - 1) * x.shape[2] * x.itemsize
+        depth = max(1, min(8, len(steps), _CACHE // rows))
+        together = depth * max(1, _NUMBERS_PER_CALL // (p.size * depth))
+        for k in range(0, len(steps), together):
+            kernels.sweep(x[0], xbar[0], p[:, 0], y[0], *scalars, steps[k : k + together], depth)
+        return True
+
+    def _certificate(
+        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
+    ) -> tuple[float, ...] | None:
+        if not self._is_plain(x.shape) or x.dtype != p.dtype:
+            return None
+        sums = np.empty((x.shape[1], 5))
+        kernels.certificate(sums, x[0], p[:, 0], y[0], *self._geometry(2)[0][1:], self._w(), *limits)
+        return tuple(sums.sum(axis=0).tolist())
+
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         geometry = self._geometry(x.ndim - 1)
         gap, value = kernels.gap(to_4d(x), to_4d(p, lead=1), *geometry, self.norm == "l2", self._w())
@@ -132,24 +168,27 @@ class OverlappingGroupLasso(Penalty):
     def _dual_norm(self, p: Array) -> float:
         return float(self._group_norms(p).max())
 
-    def _cover(self, shape: tuple[int, ...]) -> Array:
-        """The number of windows over each pixel."""
-        cover: Any = 1.0
-        counts = self._counts(shape)[4 - len(shape) :]
-        for axis, (n, k, s, m) in enumerate(counts):
+    def _covers(self, shape: tuple[int, ...]) -> list[Array]:
+        """The number of windows over each sample, along each axis."""
+        covers = []
+        for n, k, s, m in self._counts(shape)[4 - len(shape) :]:
             over = np.zeros(n)
             for i in range(m):
                 over[i * s : i * s + k] += 1
-            cover = cover * over.reshape([n if a == axis else 1 for a in range(len(counts))])
-        return np.asarray(cover)
+            covers.append(over)
+        return covers
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return float(self._cover(shape).max())
+        return math.prod(float(over.max()) for over in self._covers(shape))
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("pixel", self._cover(shape))
+        return Gram("pixel", functools.reduce(np.multiply.outer, self._covers(shape)))
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
+        if self.norm == "l2":
+            geometry = self._geometry(x.ndim - 1)
+            kernels.zero_inside(to_4d(x), to_4d(p, lead=1), *geometry, (1.0 - margin) * self._w())
+            return
         inside = self._group_norms(p) < (1.0 - margin) * self._w()
         copies = np.zeros(self._dual_shape((1, *x.shape[1:])))
         copies[:] = inside
