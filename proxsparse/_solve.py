@@ -166,7 +166,7 @@ def attempt(
     parsed = parse(method, options)
     steps = SOLVERS[method](problem, *posed.start(x0), **parsed.method)
     with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, posed)) as report:
-        problem.use(workers)
+        problem.use(workers, tol)
         ended = run(problem, steps, tol, parsed, report)
         del steps
         # what is exact, or not finite, gains nothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ class Gram:
 
     domain: Domain
     eigenvalues: Any
+    _inverses: dict[np.dtype[Any], Array] = field(default_factory=dict, repr=False)
 
     def __add__(self, other: Gram) -> Gram | None:
         """The sum where both are diagonal in one domain, else None."""
@@ -36,22 +37,26 @@ class Gram:
     def solve(self, rhs: Array) -> Array:
         """The least-norm u with (this) u = rhs; components in the null space of this map are dropped."""
         axes = tuple(range(1, rhs.ndim))
+        inverse = self._inverse(rhs.dtype)
         if self.domain in ("uniform", "pixel"):
-            return _divide(rhs, self.eigenvalues)
+            return np.asarray(rhs * inverse)
         import scipy.fft
 
         spectrum: Array
         if self.domain == "dct":
             spectrum = scipy.fft.dctn(rhs, axes=axes, norm="ortho")
-            return np.asarray(scipy.fft.idctn(_divide(spectrum, self.eigenvalues), axes=axes, norm="ortho"))
+            spectrum *= inverse
+            return np.asarray(scipy.fft.idctn(spectrum, axes=axes, norm="ortho", overwrite_x=True))
         spectrum = scipy.fft.rfftn(rhs, axes=axes)
-        return np.asarray(scipy.fft.irfftn(_divide(spectrum, self.eigenvalues), s=rhs.shape[1:], axes=axes))
+        spectrum *= inverse
+        return np.asarray(scipy.fft.irfftn(spectrum, s=rhs.shape[1:], axes=axes, overwrite_x=True))
 
-
-def _divide(values: Array, eigenvalues: Any) -> Array:
-    eigenvalues = np.asarray(eigenvalues)
-    # Neumann Laplacians have an eigenvalue that is 0 up to rounding: the constants.
-    null = eigenvalues <= 1e-14 * np.max(eigenvalues, initial=0.0)
-    safe = np.where(null, 1.0, eigenvalues).astype(values.real.dtype)
-    quotient: Array = values / safe
-    return np.where(null, values.dtype.type(0), quotient) if null.any() else quotient
+    def _inverse(self, dtype: np.dtype[Any]) -> Array:
+        """1 / eigenvalues, 0 in the null space; kept, for a map that is inverted many times."""
+        if dtype not in self._inverses:
+            eigenvalues = np.asarray(self.eigenvalues, np.float64)
+            # Neumann Laplacians have an eigenvalue that is 0 up to rounding: the constants.
+            null = eigenvalues <= 1e-14 * np.max(eigenvalues, initial=0.0)
+            inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=~null)
+            self._inverses[dtype] = inverse.astype(dtype)
+        return self._inverses[dtype]

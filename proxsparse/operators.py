@@ -66,6 +66,7 @@ class Blur(Operator):
 
     kernel: Any
     boundary: str = "symmetric"
+    _last: dict[str, Any] = dataclasses.field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         kernel = as_float(self.kernel, "kernel").astype(np.float64)
@@ -104,10 +105,16 @@ class Blur(Operator):
         """Real FFT of the kernel with its centre at index 0 of an image of that shape."""
         import scipy.fft
 
+        # kept for the shape last used: a solver asks for it at every product
+        last = self._last.get("spectrum")
+        if last is not None and last[0] == shape:
+            return np.asarray(last[1])
         padded = np.zeros(shape)
         padded[tuple(slice(k) for k in self.kernel.shape)] = self.kernel
         padded = np.roll(padded, [-(k // 2) for k in self.kernel.shape], tuple(range(len(shape))))
-        return np.asarray(scipy.fft.rfftn(padded))
+        spectrum = np.asarray(scipy.fft.rfftn(padded))
+        self._last["spectrum"] = (shape, spectrum)
+        return spectrum
 
     def _convolve(self, x: Array, adjoint: bool = False) -> Array:
         """Periodic convolution, or correlation, in the dtype of x."""

@@ -62,13 +62,23 @@ class _Splitting:
         joint = None if data is None or penalty is None else data + penalty
         self.split = joint is None and data is not None and penalty is not None
         self.exact = self.split or joint is not None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """The maps to invert, for the rho of now."""
+        one = Gram("uniform", 1.0)
+        data, penalty, self.system_x = self.gram_data, self.gram_penalty, one
+        if self.split:
+            self.system_v, self.system_x = one + penalty, data + one * self.rho  # type: ignore[operator, assignment]
+        elif self.exact:
+            self.system_v = data + penalty * self.rho  # type: ignore[operator, assignment]
 
     def _solve_v(self, rhs: Array) -> Array:
+        if not self.exact:
+            return self._conjugate_gradients(rhs)
         if self.split:
-            return (Gram("uniform", 1.0) + self.gram_penalty).solve(rhs / rhs.dtype.type(self.rho))  # type: ignore[union-attr, operator]
-        if self.exact:
-            return (self.gram_data + self.gram_penalty * self.rho).solve(rhs)  # type: ignore[union-attr, operator]
-        return self._conjugate_gradients(rhs)
+            rhs /= rhs.dtype.type(self.rho)
+        return self.system_v.solve(rhs)  # type: ignore[union-attr]
 
     def _system(self, v: Array) -> Array:
         """(A^T M A + rho (K^T K + bounds)) v."""
@@ -125,53 +135,62 @@ class _Splitting:
         iterations = yield self._yielded()
         while True:
             for _ in range(iterations):
-                primal, dual = self._iterate(relaxation)
                 nit += 1
-                if adapt and nit >= next_adapt:
+                due = adapt and nit >= next_adapt
+                residuals = self._iterate(relaxation, due)
+                if residuals is not None:
                     # rarer and rarer, so that rho settles
                     next_adapt = nit + max(5, nit // 4)
-                    self._balance(primal, dual)
+                    self._balance(*residuals)
             iterations = yield self._yielded()
 
-    def _iterate(self, relaxation: float) -> tuple[float, float]:
-        """One iteration; returns the sizes of the primal and the dual residual, each relative to what it compares."""
-        problem, v = self.problem, self.v
+    def _iterate(self, relaxation: float, measure: bool) -> tuple[float, float] | None:
+        """One iteration; returns if asked the sizes of the primal and the dual residual, each relative to what it compares."""
+        problem, v, kv = self.problem, self.v, self.kv
         scalar = v.dtype.type
         rho, keep = scalar(self.rho), scalar(relaxation)
-        w = self.kv - self.u
-        self.p = self.stack.project(rho * w)
-        z = w - self.p / rho
-        mixed = keep * z + (1 - keep) * self.kv
-        image = rho * self.stack.add_adjoint(np.zeros_like(v), mixed + self.u)
+        z = kv - self.u
+        np.multiply(z, rho, out=self.p)
+        self.stack.project(self.p)
+        z -= self.p / rho
+        # the multiplier takes up the mixed copies now, and gives off the new image below
+        self.u += keep * z
+        self.u += (1 - keep) * kv
+        image = self.stack.add_adjoint(np.zeros_like(v), self.u)
         if self.bounded:
             self.c = problem.clip(v - self.t)
-            mixed_c = keep * self.c + (1 - keep) * v
-            image += rho * (mixed_c + self.t)
+            self.t += keep * self.c + (1 - keep) * v
+            image += self.t
         if self.split:
-            x = (self.gram_data + Gram("uniform", self.rho)).solve(self.aty + rho * (v - self.s))  # type: ignore[operator, union-attr]
-            mixed_x = keep * x + (1 - keep) * v
-            image += rho * (mixed_x + self.s)
-        else:
+            x = self.system_x.solve(self.aty + rho * (v - self.s))
+            self.s += keep * x + (1 - keep) * v
+            image += self.s
+        image *= rho
+        if not self.split:
             image += self.aty
         self.v = new = self._solve_v(image).astype(v.dtype, copy=False)
-        kv, self.kv = self.kv, self.stack.analysis(new)
-        self.u += mixed - self.kv
+        self.kv = self.stack.analysis(new)
+        self.u -= self.kv
+        copies = []
+        if self.bounded:
+            self.t -= new
+            copies.append((self.c, self.t))
+        if self.split:
+            self.s -= new
+            copies.append((x, self.s))
+        return self._residuals(z, kv, v, copies) if measure else None
+
+    def _residuals(self, z: Array, kv: Array, v: Array, copies: list[tuple[Array, Array]]) -> tuple[float, float]:
+        """Of z = K v and the copies of v, each with its multiplier; kv and v are those of the iteration before."""
         primal = total(np.square(z - self.kv))
         size = max(total(np.square(z)), total(np.square(self.kv)))
         change = total(np.square(self.kv - kv))
         multiplier = total(np.square(self.u))
-        if self.bounded:
-            self.t += mixed_c - new
-            primal += total(np.square(self.c - new))
-            change += total(np.square(new - v))
-            multiplier += total(np.square(self.t))
-            size += total(np.square(new - np.mean(new)))
-        if self.split:
-            self.s += mixed_x - new
-            primal += total(np.square(x - new))
-            change += total(np.square(new - v))
-            multiplier += total(np.square(self.s))
-            size += total(np.square(new - np.mean(new)))
+        for copy, scaled in copies:
+            primal += total(np.square(copy - self.v))
+            change += total(np.square(self.v - v))
+            multiplier += total(np.square(scaled))
+            size += total(np.square(self.v - np.mean(self.v)))
         tiny = float(np.finfo(np.float64).tiny)
         return math.sqrt(primal / max(size, tiny)), math.sqrt(change / max(multiplier, tiny))
 
@@ -184,5 +203,6 @@ class _Splitting:
             return
         factor = min(max(ratio, 0.2), 5.0)
         self.rho *= factor
+        self._prepare()
         for multiplier in (self.u, self.t, self.s):
             multiplier /= multiplier.dtype.type(factor)

@@ -111,18 +111,19 @@ class Pace:
     """How many iterations until the next check: where the gap should meet the tolerance, if it goes on falling as it did.
 
     A check costs some iterations, and too late a check too: no further than twice as far with A = I, where the gap falls
-    smoothly, and a quarter further elsewhere.
+    smoothly; elsewhere half as far again, near the tolerance a quarter.
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.share = 1.0 if problem.denoising is not None else 0.25
+        self.smooth = problem.denoising is not None
         self.least = (1 << 15) // math.prod(problem.shape) if problem.denoising is not None else 0
         self.nit, self.gap = 0, math.inf
 
     def __call__(self, nit: int, gap: float, tol: float) -> int:
         """After a check at `nit` that found this relative gap."""
         # on small images the Python around a check costs as much as this many iterations
-        furthest = max(10, int(self.share * nit), self.least)
+        share = 1.0 if self.smooth else 0.5 if gap > 100 * tol else 0.25
+        furthest = max(10, int(share * nit), self.least)
         before, self.nit = (self.nit, self.gap), nit
         fallen, self.gap = math.log(before[1] / gap) if 0 < gap < before[1] < math.inf else 0.0, gap
         if not fallen or nit == 0 or tol <= 0 or not math.isfinite(gap):

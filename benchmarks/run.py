@@ -1,0 +1,197 @@
+"""Time to accuracy, ours beside the peers: ``python -m benchmarks.run [--quick] [--only NAME ...] [--repeats N]``.
+
+Accuracy is the relative suboptimality of the returned image by *our* objective, in NumPy, against a certified optimum
+(`problems.Task`). A peer's effort (its iterations) is doubled until the accuracy is met, then halved back as far as it
+holds; ours is the largest tolerance that meets it, and beside it the tolerance that certifies it. All that met it are then
+timed in turn, the first call, which compiles, left out: minimum and median. One thread each where the name does not say
+otherwise. Peak memory is of what NumPy allocated beside the input, in one more call.
+
+Written to benchmarks/results/*.json; tasks that a file there already holds are replaced by new runs.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import proxsparse
+
+from .competitors import COMPETITORS
+from .problems import Task, tasks
+
+RESULTS = Path(__file__).parent / "results"
+#: seconds after which a contender's single call is given up
+LIMIT = 30.0
+
+
+class Ours:
+    """proxsparse; the effort is the tolerance."""
+
+    def __init__(self, task, target, workers=1):
+        self.task, self.target, self.workers = task, target, workers
+
+    def __call__(self, tol):
+        task = self.task
+        if task.kind == "small":
+            return proxsparse.solve_batch(task.y, task.penalty, tol=tol, workers=self.workers).x
+        options = {"maxiter": 100000, "workers": self.workers}
+        return proxsparse.solve(task.y, task.penalty, tol=tol, options=options, **task.arguments).x
+
+
+def over_images(prepare, task):
+    """A peer that takes one image, over the images of a stack."""
+    solves = [prepare(Task("small", y, task.weight, task.targets)) for y in task.y]
+    return lambda effort: np.stack([solve(effort) for solve in solves])
+
+
+def suboptimality(task, x):
+    """Of a stack the largest."""
+    if task.kind != "small":
+        return task.suboptimality(x)
+    return max(Task("small", y, task.weight, task.targets).suboptimality(one) for y, one in zip(task.y, x, strict=True))
+
+
+def clocked(solve, effort):
+    begin = time.perf_counter()
+    x = solve(effort)
+    return time.perf_counter() - begin, x
+
+
+def least_effort(task, solve, target, curve):
+    """The least effort, to a tenth, that meets the target; None where it takes too long or the error stops falling."""
+    effort, failed = 4, 0
+    while True:
+        seconds, x = clocked(solve, effort)
+        error = suboptimality(task, x)
+        curve.append((effort, seconds, error))
+        if error <= target:
+            break
+        if seconds > LIMIT or (len(curve) > 3 and effort > 4 and error > 0.98 * curve[-2][2]):
+            return None
+        failed, effort = effort, 2 * effort
+    while effort - failed > max(1, effort // 10):
+        middle = (effort + failed) // 2
+        seconds, x = clocked(solve, middle)
+        error = suboptimality(task, x)
+        curve.append((middle, seconds, error))
+        failed, effort = (failed, middle) if error <= target else (middle, effort)
+    return effort
+
+
+def contenders(task, target, curves):
+    """Yield name, call, its effort and the suboptimality it reaches."""
+    ours = Ours(task, target)
+    ours(target)
+    tol = next(t for k in range(5) if suboptimality(task, ours(t := 2.0 ** (4 - k) * target)) <= target)
+    yield "proxsparse", ours, tol
+    yield "proxsparse, certified", ours, target
+    if task.kind in ("rof-iso", "rof-aniso", "small"):
+        yield "proxsparse, 2 workers", Ours(task, target, workers=2), tol
+    for peer in COMPETITORS:
+        if task.kind not in peer.kinds or not peer.installed:
+            continue
+        solve = over_images(peer.prepare, task) if task.kind == "small" else peer.prepare(task)
+        solve(2)
+        if task.kind == "tv1d" and peer.note:
+            effort = 1 if suboptimality(task, solve(1)) <= target else None
+        else:
+            effort = least_effort(task, solve, target, curves.setdefault(peer.name, []))
+        if effort is not None:
+            yield peer.name, solve, effort
+        else:
+            print(f"    {peer.name}: not reached", flush=True)
+
+
+def peak(solve, effort):
+    tracemalloc.start()
+    solve(effort)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
+
+
+def measure(task, target, repeats, curves):
+    """Min and median seconds, effort, suboptimality and peak memory of all who meet the target, timed in turn."""
+    ready = list(contenders(task, target, curves))
+    times = {name: [] for name, _, _ in ready}
+    for _ in range(repeats):
+        for name, solve, effort in ready:
+            if len(times[name]) == 0 or sum(times[name]) < LIMIT:
+                times[name].append(clocked(solve, effort)[0])
+    return {
+        name: {
+            "seconds_min": min(times[name]),
+            "seconds_median": statistics.median(times[name]),
+            "runs": len(times[name]),
+            "effort": effort,
+            "suboptimality": suboptimality(task, solve(effort)),
+            "peak_images": peak(solve, effort) / task.y.nbytes,
+        }
+        for name, solve, effort in ready
+    }
+
+
+def machine():
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+    names = ["proxsparse", "numpy", "scipy", "numba", *sorted({c.distribution for c in COMPETITORS if c.installed})]
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = proxsparse.__version__ if name == "proxsparse" else "unknown"
+    missing = sorted({c.name for c in COMPETITORS if not c.installed})
+    return {
+        "cpu": cpu or platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "versions": versions,
+        "threads": "one each, two where the name says so",
+        "not installed": missing,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a dozen tasks instead of all")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="tasks whose name starts so")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=RESULTS / "peers.json")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {"tasks": {}}
+    results["machine"] = machine()
+    for missing in results["machine"]["not installed"]:
+        print(f"{missing}: not installed, left out")
+    for name, make, quick in tasks():
+        if (arguments.quick and not quick) or (arguments.only and not name.startswith(tuple(arguments.only))):
+            continue
+        task = make()
+        curves = {}
+        entry = {"kind": task.kind, "shape": task.y.shape, "dtype": task.y.dtype.name, "weight": task.weight}
+        entry["targets"] = {}
+        for target in task.targets:
+            print(f"{name} to {target:.0e}", flush=True)
+            found = measure(task, target, arguments.repeats, curves)
+            entry["targets"][f"{target:.0e}"] = found
+            for contender, figures in found.items():
+                print(f"    {contender}: {figures['seconds_min']:.4g} s, {figures['suboptimality']:.1e}", flush=True)
+        entry["curves"] = curves
+        results["tasks"][name] = entry
+        arguments.output.parent.mkdir(exist_ok=True)
+        arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
