@@ -29,7 +29,7 @@ from .problems import Task, tasks
 
 RESULTS = Path(__file__).parent / "results"
 #: seconds after which a contender's single call is given up
-LIMIT = 30.0
+LIMIT = 10.0
 
 
 class Ours:

@@ -17,7 +17,7 @@ from .options import Options, parse
 from .penalties import Penalty, TotalVariation
 from .penalties.denoising import Denoising
 from .penalties.strips import SmallImages, fits
-from .problem import Problem
+from .problem import MARGINS, Problem
 from .result import MESSAGES, ConvergenceWarning, warn
 from .solvers.chambolle_pock import Schedule
 from .solvers.driver import Pace
@@ -288,7 +288,7 @@ class _Together:
 
     def _snap(self, x: Array, p: Array, fun: Array, gap: Array, left: Array) -> None:
         """As `Problem.snapped`: flat regions made exact where the gap falls."""
-        for margin in (1e-4, 1e-2, 0.2):
+        for margin in MARGINS["constants"]:
             if not left.size:
                 return
             snapped = x.copy()

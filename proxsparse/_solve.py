@@ -170,7 +170,8 @@ def attempt(
         ended = run(problem, steps, tol, parsed, report)
         del steps
         # what is exact, or not finite, gains nothing
-        best = ended.best if method == "exact" or ended.status == 5 else problem.snapped(ended.best, tol)
+        done = method == "exact" or ended.status == 5 or ended.snapped
+        best = ended.best if done else problem.snapped(ended.best, tol)
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
     result = _result(posed, best, status)
     result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule="given", noise_std=None)

@@ -110,6 +110,8 @@ class Whole(Channelwise):
         return None
 
 
+#: how much shorter than its ball a dual must be for its group to be snapped; regions that one margin joins wrongly, all do
+MARGINS = {"zero": (1e-4, 1e-2, 0.2), "constants": (1e-4,)}
 #: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20
 
@@ -428,7 +430,7 @@ class Problem:
         duals = self.duals(found.x, found.p)
         parts = [(q, dual) for q, dual in zip(self.parts, duals, strict=True) if q.null_space == null_space]
         keeps_zeros = any(q.null_space == "zero" for q in self.parts)
-        for margin in (1e-4, 1e-2, 0.2):
+        for margin in MARGINS[null_space]:
             x = found.x.copy()
             for q, dual in parts:
                 q._snap(x, dual, margin)

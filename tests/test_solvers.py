@@ -9,6 +9,7 @@ from conftest import PENALTIES, image_of
 import proxsparse
 from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, as_operator, solve
 from proxsparse.result import MESSAGES
+from proxsparse.solvers import chambolle_pock
 
 METHODS = ["fista", "admm", "chambolle-pock"]
 KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16
@@ -341,3 +342,57 @@ def test_one_penalty_object_may_stand_twice_in_a_sum(operator):
     assert twice.success
     assert twice.fun == pytest.approx(once.fun, rel=2e-5)
     assert (windows + windows + tv).max_weight(y) <= (windows + tv).max_weight(y) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("penalty", [TotalVariation(1.0), L1(0.1) + TotalVariation(1.0), TotalVariation(1.0, isotropic=False)])
+def test_large_weights_start_from_half_the_size(penalty, dtype, monkeypatch):
+    """Fewer iterations to the same certified answer, on sides that are odd; a start that is given is kept."""
+    y = image_of((301, 263), dtype=dtype)
+    arguments = {"tol": 1e-4, "bounds": (-0.3, None)}
+    halved = solve(y, penalty, **arguments)
+    assert halved.success
+    assert halved.x.tobytes() == solve(y, penalty, options={"workers": 2}, **arguments).x.tobytes()
+    again = solve(y, penalty, x0=halved, **arguments)
+    assert again.nit == 0
+    from_image = solve(y, penalty, x0=halved.x, **arguments)
+    monkeypatch.setattr(chambolle_pock, "_LARGE", y.size)
+    plain = solve(y, penalty, **arguments)
+    assert halved.nit < 0.8 * plain.nit
+    assert abs(halved.fun - plain.fun) <= halved.gap + plain.gap
+    assert np.linalg.norm(halved.x - plain.x) <= halved.x_error_bound + plain.x_error_bound
+    assert from_image.nit == solve(y, penalty, x0=halved.x, **arguments).nit
+
+
+def test_small_weights_start_at_the_image(monkeypatch):
+    y = image_of((301, 263))
+    found = solve(y, "tv", 0.1)
+    monkeypatch.setattr(chambolle_pock, "_LARGE", y.size)
+    assert found.x.tobytes() == solve(y, "tv", 0.1).x.tobytes()
+
+
+def test_flat_regions_end_a_long_run_under_a_piecewise_linear_penalty():
+    y = image_of((300, 300))
+    found = solve(y, "tv-aniso", 0.1, tol=1e-8)
+    regions = np.unique(found.x).size
+    assert found.success
+    assert found.rel_gap < 1e-8
+    assert found.history["gap"][-1] == found.gap
+    assert regions < 0.5 * y.size
+
+
+@pytest.mark.parametrize("boundary", ["symmetric", "periodic", "zero"])
+@pytest.mark.parametrize("bounds", [None, (0.0, None)])
+def test_duals_drawn_together_bound_the_same_optimum(boundary, bounds, monkeypatch):
+    """What is drawn together certifies sooner, and no more than is true."""
+    from proxsparse import problem
+
+    blur = Blur(np.outer([1, 2, 1], [1, 2, 1]) / 16, boundary=boundary)
+    y = image_of((24, 25)) * 0.5
+    drawn = solve(y, "tv", 0.02, operator=blur, bounds=bounds, tol=1e-5, options={"maxiter": 20000})
+    assert drawn.success
+    monkeypatch.setattr(problem, "_WITHIN_REACH", 0.0)
+    plain = solve(y, "tv", 0.02, operator=blur, bounds=bounds, tol=1e-7, method="chambolle-pock", options={"maxiter": 200000})
+    assert plain.fun - plain.gap <= drawn.fun <= plain.fun + drawn.gap
+    usual = solve(y, "tv", 0.02, operator=blur, bounds=bounds, tol=1e-5, options={"maxiter": 20000})
+    assert drawn.nit < usual.nit

@@ -14,6 +14,19 @@ def clip(p, radius):
         p[j] = v if v > -radius else -radius
 
 
+@jit_sum
+def soft_threshold(out, v, cut):
+    """Out = sign(v) max(|v| - cut, 0); returns 0 where all of v is finite, else NaN."""
+    zero = v.dtype.type(0)
+    bad = zero
+    for j in range(v.size):
+        # of NaN and infinity NaN, else 0
+        bad += v[j] - v[j]
+        more, less = v[j] - cut, v[j] + cut
+        out[j] = (more if more > zero else zero) + (less if less < zero else zero)
+    return bad
+
+
 @jit
 def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
     """Chambolle-Pock's primal step for 1/2 ||x - y||^2 + soft |x|_1 within [lo, hi].

@@ -43,29 +43,34 @@ def flatten(x, label, joined, shared, planes, rows, columns):
                             label[b] = a
                         else:
                             label[a] = b
-    sums = np.empty(x.size)
-    counts = np.empty(x.size, label.dtype)
-    for i in range(x.size):
-        sums[i] = 0.0
-        counts[i] = 0
-    i = 0
-    while i < x.size:
-        run = label[i]
-        root = _root(label, run)
-        # from the first value on: a region that is flat already keeps it exactly
-        value = np.float64(x[root])
-        first, part = i, 0.0
-        while i < x.size and label[i] == run:
-            part += np.float64(x[i]) - value
-            label[i] = root
-            i += 1
-        sums[root] += part
-        counts[root] += i - first
+    # a label points back, so that what it points to is numbered already: numbers are below 0
+    regions = 0
     for i in range(x.size):
         if label[i] == i:
-            x[i] += sums[i] / counts[i]
+            regions += 1
+            label[i] = -regions
+        else:
+            label[i] = label[label[i]]
+    value, sums, counts = np.empty(regions), np.empty(regions), np.empty(regions)
+    for r in range(regions):
+        counts[r] = 0.0
+        sums[r] = 0.0
+    i = 0
+    while i < x.size:
+        r = -1 - label[i]
+        if counts[r] == 0:
+            # from the first value on: a region that is flat already keeps it exactly
+            value[r] = x[i]
+        first, part = i, 0.0
+        while i < x.size and label[i] == -1 - r:
+            part += np.float64(x[i]) - value[r]
+            i += 1
+        sums[r] += part
+        counts[r] += i - first
+    for r in range(regions):
+        value[r] += sums[r] / counts[r]
     for i in range(x.size):
-        x[i] = x[label[i]]
+        x[i] = value[-1 - label[i]]
 
 
 @jit

@@ -156,6 +156,14 @@ class Penalty(abc.ABC):
         """Write the minimiser of 1/2 ||x - y||^2 + P(x) into x, and its dual into p, which comes as 0, if it is asked for."""
         raise NotImplementedError
 
+    def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
+        """The penalty and the image of the same problem at half the size, where its dual is a good start; else None."""
+        return None
+
+    def _finer(self, p: Array, shape: tuple[int, ...]) -> Array:
+        """A dual for images of that shape from the dual p of the problem that `_coarser` made of one."""
+        raise NotImplementedError
+
     def _clear_unused(self, p: Array) -> None:  # noqa: B027
         """Set to 0, in place, the numbers of p that K^T ignores."""
 

@@ -102,6 +102,23 @@ class Denoising:
         rest = self.rest
         return not rest.parts or (self.uniform and len(rest.parts) == 1 and rest.parts[0]._has_exact(rest.shape))
 
+    def coarser(self) -> Denoising | None:
+        """The same problem at half the size, where its dual is a good start; None elsewhere."""
+        if not self.uniform or len(self.rest.parts) != 1:
+            return None
+        coarse = self.rest.parts[0]._coarser(self.y)
+        if coarse is None:
+            return None
+        half = Denoising(coarse[1], self.in_order([coarse[0]], self.pointwise), lo=self.lo, hi=self.hi)
+        half.workers = self.workers
+        return half
+
+    def finer(self, p: Array) -> Array:
+        """A dual of this problem from that of the coarser one."""
+        part = self.rest.parts[0]
+        coarse = part._dual_shape((*self.y.shape[:-2], *(-(-n // 2) for n in self.y.shape[-2:])))
+        return self.rest.project(part._finer(p.reshape(coarse), self.y.shape).reshape(-1))
+
     def induced(self, p: Array) -> Array:
         """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
         return self._induced(self._unconstrained(p))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._arrays import Array, as_float, require_finite, total
 from ..gram import Gram
 from ..kernels import pointwise
-from .base import Penalty
+from .base import Penalty, check_weight
+
+if TYPE_CHECKING:
+    from .denoising import ProxResult
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -90,3 +93,20 @@ class L1(Penalty):
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         x[np.abs(p) < (1.0 - margin) * np.asarray(self._threshold(x.shape))] = 0
+
+    def prox(self, v: Any, step: float = 1.0, **kwargs: Any) -> Array | ProxResult:
+        """Return the soft-thresholded image, as `Penalty.prox`."""
+        if self.pixel_weight is not None or kwargs:
+            return super().prox(v, step, **kwargs)
+        v = as_float(v, "v")
+        # a threshold that the dtype cannot hold means the same as any other beyond reach
+        cut = min(check_weight(step) * self._w(), float(np.finfo(v.dtype).max) / 4)
+        out = np.empty_like(v)
+        if (
+            not 1 <= v.ndim <= 3
+            or not v.size
+            or pointwise.soft_threshold(out.reshape(-1), v.reshape(-1), v.dtype.type(cut)) != 0
+        ):
+            # says what is wrong
+            return super().prox(v, step)
+        return np.asarray(out)
