@@ -2,9 +2,9 @@
 
 Accuracy is the relative suboptimality of the returned image by *our* objective, in NumPy, against a certified optimum
 (`problems.Task`). A peer's effort (its iterations) is doubled until the accuracy is met, then halved back as far as it
-holds; ours is the largest tolerance that meets it, and beside it the tolerance that certifies it. All that met it are then
-timed in turn, the first call, which compiles, left out: minimum and median. One thread each where the name does not say
-otherwise. Peak memory is of what NumPy allocated beside the input, in one more call.
+holds, to a fifth; ours is the largest tolerance that meets it, and beside it the tolerance that certifies it. All that met
+it are then timed in turn, the first call, which compiles, left out: minimum and median. One thread each where the name does
+not say otherwise. Peak memory is of what NumPy allocated beside the input, in one more call.
 
 Written to benchmarks/results/*.json; tasks that a file there already holds are replaced by new runs.
 """
@@ -28,8 +28,6 @@ from .competitors import COMPETITORS
 from .problems import Task, tasks
 
 RESULTS = Path(__file__).parent / "results"
-#: seconds after which a contender's single call is given up
-LIMIT = 10.0
 
 
 class Ours:
@@ -65,19 +63,20 @@ def clocked(solve, effort):
     return time.perf_counter() - begin, x
 
 
-def least_effort(task, solve, target, curve):
-    """The least effort, to a tenth, that meets the target; None where it takes too long or the error stops falling."""
-    effort, failed = 4, 0
-    while True:
+def least_effort(task, solve, target, curve, limit):
+    """The least effort, to a fifth, that meets the target; None where a call takes too long or the error stops falling."""
+    tried = {effort: error for effort, _, error in curve}
+    failed = max((effort for effort, error in tried.items() if error > target), default=0)
+    effort = min((effort for effort, error in tried.items() if error <= target), default=2 * failed or 4)
+    while effort not in tried or tried[effort] > target:
         seconds, x = clocked(solve, effort)
-        error = suboptimality(task, x)
-        curve.append((effort, seconds, error))
-        if error <= target:
-            break
-        if seconds > LIMIT or (len(curve) > 3 and effort > 4 and error > 0.98 * curve[-2][2]):
-            return None
-        failed, effort = effort, 2 * effort
-    while effort - failed > max(1, effort // 10):
+        tried[effort] = suboptimality(task, x)
+        curve.append((effort, seconds, tried[effort]))
+        if tried[effort] > target:
+            if seconds > limit or (failed > 4 and tried[effort] > 0.98 * tried[failed]):
+                return None
+            failed, effort = effort, 2 * effort
+    while effort - failed > max(1, effort // 5):
         middle = (effort + failed) // 2
         seconds, x = clocked(solve, middle)
         error = suboptimality(task, x)
@@ -86,7 +85,7 @@ def least_effort(task, solve, target, curve):
     return effort
 
 
-def contenders(task, target, curves):
+def contenders(task, target, curves, limit):
     """Yield name, call, its effort and the suboptimality it reaches."""
     ours = Ours(task, target)
     ours(target)
@@ -103,7 +102,7 @@ def contenders(task, target, curves):
         if task.kind == "tv1d" and peer.note:
             effort = 1 if suboptimality(task, solve(1)) <= target else None
         else:
-            effort = least_effort(task, solve, target, curves.setdefault(peer.name, []))
+            effort = least_effort(task, solve, target, curves.setdefault(peer.name, []), limit)
         if effort is not None:
             yield peer.name, solve, effort
         else:
@@ -118,13 +117,13 @@ def peak(solve, effort):
     return most
 
 
-def measure(task, target, repeats, curves):
+def measure(task, target, curves, repeats, limit):
     """Min and median seconds, effort, suboptimality and peak memory of all who meet the target, timed in turn."""
-    ready = list(contenders(task, target, curves))
+    ready = list(contenders(task, target, curves, limit))
     times = {name: [] for name, _, _ in ready}
     for _ in range(repeats):
         for name, solve, effort in ready:
-            if len(times[name]) == 0 or sum(times[name]) < LIMIT:
+            if len(times[name]) == 0 or sum(times[name]) < limit:
                 times[name].append(clocked(solve, effort)[0])
     return {
         name: {
@@ -167,6 +166,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="a dozen tasks instead of all")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="tasks whose name starts so")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=30.0, help="seconds of one call after which a peer is given up")
     parser.add_argument("--output", type=Path, default=RESULTS / "peers.json")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -180,10 +180,10 @@ def main():
         task = make()
         curves = {}
         entry = {"kind": task.kind, "shape": task.y.shape, "dtype": task.y.dtype.name, "weight": task.weight}
-        entry["targets"] = {}
+        entry |= {"repeats": arguments.repeats, "limit": arguments.limit, "targets": {}}
         for target in task.targets:
             print(f"{name} to {target:.0e}", flush=True)
-            found = measure(task, target, arguments.repeats, curves)
+            found = measure(task, target, curves, arguments.repeats, arguments.limit)
             entry["targets"][f"{target:.0e}"] = found
             for contender, figures in found.items():
                 print(f"    {contender}: {figures['seconds_min']:.4g} s, {figures['suboptimality']:.1e}", flush=True)

@@ -1,4 +1,4 @@
-"""The README's table from benchmarks/results/peers.json, between its markers: ``python -m benchmarks.table``."""
+"""The README's table from benchmarks/results/peers.json, between its markers: ``python -m benchmarks.table [--check]``."""
 
 import json
 import sys
@@ -38,11 +38,17 @@ def with_table(text, results):
     return f"{head}{BEGIN}\n{table(results)}\n\n{about}.\n{END}{rest.split(END)[1]}"
 
 
-def main():
+def main(*flags):
     results = json.loads((RESULTS / "peers.json").read_text())
-    README.write_text(with_table(README.read_text(), results))
+    text = README.read_text()
+    generated = with_table(text, results)
+    if "--check" in flags:
+        sys.exit(
+            0 if generated == text else "README.md does not hold the table that the results give: python -m benchmarks.table"
+        )
+    README.write_text(generated)
     sys.stdout.write(table(results) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

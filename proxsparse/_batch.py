@@ -22,8 +22,8 @@ from .result import MESSAGES, ConvergenceWarning, warn
 from .solvers.chambolle_pock import Schedule
 from .solvers.driver import Pace
 
-#: more pixels, and images gain nothing from being worked together
-_SMALL = 1 << 16
+#: more pixels, and images gain nothing from being worked together; pixels of all images that are
+_SMALL, _AT_ONCE = 1 << 16, 1 << 22
 
 
 class BatchResult(OptimizeResult):
@@ -112,23 +112,26 @@ def solve_batch(
     >>> result.x.shape, bool(result.success.all())
     ((100, 28, 28), True)
     """
-    begin = time.perf_counter()
-    for name in ("x0", "callback"):
-        if name in kwargs:
-            raise TypeError(f"solve_batch takes no {name}: the arguments are the same for all images")
+    kwargs = {name: value for name, value in kwargs.items() if value is not None}
+    for name in kwargs.keys() - _ARGUMENTS:
+        raise TypeError(f"solve_batch takes no {name!r}; beside the images, penalty, weight and workers it takes {_ARGUMENTS}")
     workers = parse("exact", {"workers": workers}).workers
     chosen = resolve_penalty(penalty, weight)
     given = np.asarray(images) if not isinstance(images, np.ma.MaskedArray) else images
     if given.ndim < 2 or len(given) == 0:
         raise ValueError(f"images must be at least one image along the first axis, got shape {given.shape}")
     result = BatchResult(weight=weights_of(chosen), x=None)
-    left = np.arange(len(given))
+    at_once = max(1, _AT_ONCE // max(given[0].size, 1))
     with Workers(workers) as pool:
-        together = _Together.of(given, chosen, pool, **kwargs)
-        if together is not None:
-            left = together.run(result)
-            result.time[:] = (time.perf_counter() - begin) / len(given)
-        _one_by_one(given, chosen, left, result, pool, kwargs)
+        for first in range(0, len(given), at_once):
+            begin = time.perf_counter()
+            part = given[first : first + at_once]
+            left = np.arange(len(part))
+            together = _Together.of(part, chosen, pool, **kwargs)
+            if together is not None:
+                left = together.run(result, first, len(given))
+                result.time[first : first + len(part)] = (time.perf_counter() - begin) / len(part)
+            _one_by_one(part, first, len(given), chosen, left, result, pool, kwargs)
     result.message = [MESSAGES[status] for status in result.status.tolist()]
     warn_of_integers(given, chosen)
     failed = np.flatnonzero(~result.success)
@@ -142,24 +145,30 @@ def solve_batch(
     return result
 
 
-def _one_by_one(given: Array, chosen: Penalty, left: Array, result: BatchResult, pool: Workers, kwargs: Any) -> None:
-    """Solve the images of these indices by themselves, and put the answers in their places."""
+#: what `solve` takes and a batch takes too
+_ARGUMENTS = {"method", "tol", "options", "operator", "observed", "bounds", "pixel_weight", "channel_axis", "nan_policy"}
 
-    def solve(indices: Array) -> None:
-        for i in indices.tolist():
-            try:
-                one = attempt(given[i], chosen, **kwargs)
-            except (ValueError, TypeError) as error:
-                raise type(error)(f"image {i}: {error}") from error
-            found[i] = one
 
-    found: dict[int, Any] = {}
-    pool.run([functools.partial(solve, part) for part in np.array_split(left, min(pool.n, max(len(left), 1)))])
-    if result.x is None:
-        _allocate(result, len(given), next(iter(found.values())).x)
-    for i, one in found.items():
+def _one_by_one(
+    part: Array, first: int, n: int, chosen: Penalty, left: Array, result: BatchResult, pool: Workers, kwargs: Any
+) -> None:
+    """Solve the images of these indices by themselves, and put the answers in their places, from `first` on among n."""
+
+    def solve(i: int) -> None:
+        try:
+            one = attempt(part[i], chosen, **kwargs)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"image {first + i}: {error}") from error
+        if result.x is None:
+            _allocate(result, n, one.x)
         for name in ("x", *_NUMBERS, "method", "time"):
-            result[name][i] = one[name]
+            result[name][first + i] = one[name]
+
+    calls = [functools.partial(solve, i) for i in left.tolist()]
+    if calls and result.x is None:
+        # the first says how large answers are
+        calls.pop(0)()
+    pool.run(calls)
 
 
 _NUMBERS = {
@@ -197,9 +206,9 @@ class _Together:
         self.in_sums = (penalty._w(), *limits)
         # images that cost nothing: F at the mean of each
         flat = y.reshape(len(y), -1)
-        square = np.square(flat).sum(axis=1, dtype=np.float64)
-        self.trivial_fun = 0.5 * square - flat.sum(axis=1, dtype=np.float64) ** 2 / (2 * flat.shape[1])
-        self.floor = (8 * float(np.finfo(y.dtype).eps)) ** 2 * 0.5 * square
+        means = flat.mean(axis=1, dtype=np.float64, keepdims=True)
+        self.trivial_fun = 0.5 * np.square(flat - means).sum(axis=1)
+        self.floor = (8 * float(np.finfo(y.dtype).eps)) ** 2 * 0.5 * np.square(flat, dtype=np.float64).sum(axis=1)
 
     @classmethod
     def of(
@@ -215,7 +224,8 @@ class _Together:
     ) -> _Together | None:
         """The images, if there is nothing about them or the call that the compiled loop does not know."""
         tol = check_call(method, tol)
-        if about or method not in ("auto", "chambolle-pock") or not isinstance(chosen, TotalVariation):
+        about = {name: value for name, value in about.items() if (name, value) != ("nan_policy", "raise")}
+        if about or method not in ("auto", "chambolle-pock") or type(chosen) is not TotalVariation:
             return None
         shape = (1, *given.shape[1:])
         if given.ndim != 3 or not 0 < given[0].size <= _SMALL or not fits(shape) or chosen._has_exact(shape):
@@ -231,8 +241,8 @@ class _Together:
             return None
         return cls(y, chosen, tol, parsed, pool)
 
-    def run(self, result: BatchResult) -> Array:
-        """Solve, and put the answers in their places; returns the indices of the images that are left."""
+    def run(self, result: BatchResult, first: int, many: int) -> Array:
+        """Solve, and put the answers in their places, from `first` on among `many`; returns the indices of the images left."""
         n, dtype, options = len(self.y), self.y.dtype, self.options
         x = self.images.y.copy()
         xbar, p = x.copy(), np.zeros((n, 2, x.shape[1]), dtype)
@@ -258,12 +268,15 @@ class _Together:
                 nit[active] += count[active]
         done = np.flatnonzero(status >= 0)
         self._snap(x, p, fun, gap, done)
-        _allocate(result, n, self.y[0])
-        result.x[...] = x.reshape(self.y.shape)
+        if result.x is None:
+            _allocate(result, many, self.y[0])
         rel_gap = self._relative(gap, fun)
         met = rel_gap <= self.tol
-        result.update(fun=fun, gap=gap, rel_gap=rel_gap, x_error_bound=np.sqrt(2 * gap), success=met, nit=nit)
-        result.update(status=np.where(met, 0, status), certified=np.ones(n, bool), method=["chambolle-pock"] * n)
+        answers = {"fun": fun, "gap": gap, "rel_gap": rel_gap, "x_error_bound": np.sqrt(2 * gap), "success": met, "nit": nit}
+        answers |= {"x": x.reshape(self.y.shape), "status": np.where(met, 0, status), "certified": True}
+        for name, values in answers.items():
+            result[name][first : first + n] = values
+        result.method[first : first + n] = ["chambolle-pock"] * n
         return np.flatnonzero(status < 0)
 
     def _measure(self, x: Array, p: Array, chosen: Array) -> tuple[Array, Array]:

@@ -37,7 +37,7 @@ class Posed:
     def restored(self, array: Array, lead: int = 0) -> Array:
         """A fresh array in the user's layout and units."""
         array = from_canonical(array, self.channel_axis, lead)
-        return np.array(array * array.dtype.type(1 / self.scale), order="C")
+        return np.array(array if self.scale == 1 else array * array.dtype.type(1 / self.scale), order="C")
 
     def unscaled(self, value: float) -> float:
         """An objective, or a gap, in the user's units; these are quadratic in the image."""

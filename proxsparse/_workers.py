@@ -20,13 +20,20 @@ class Workers:
         """Run all calls; raises what one of them raised, when all have ended."""
         waiting = deque(calls)
 
+        def following() -> Callable[[], object] | None:
+            try:
+                return waiting.popleft()
+            except IndexError:
+                return None
+
         def work() -> None:
-            while waiting:
-                try:
-                    call = waiting.popleft()
-                except IndexError:  # another thread was faster
-                    return
-                call()
+            try:
+                while (call := following()) is not None:
+                    call()
+            except BaseException:
+                # an error or Ctrl-C: what has not begun is not begun any more
+                waiting.clear()
+                raise
 
         helpers = [] if self._pool is None else [self._pool.submit(work) for _ in range(min(self.n, len(calls)) - 1)]
         try:

@@ -78,6 +78,9 @@ class Blur(Operator):
         kernel.flags.writeable = False
         object.__setattr__(self, "kernel", kernel)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": {}}
+
     def __repr__(self) -> str:
         return f"Blur(np.array({self.kernel.tolist()!r}), boundary={self.boundary!r})"
 
@@ -120,7 +123,7 @@ class Blur(Operator):
         """Periodic convolution, or correlation, in the dtype of x."""
         import scipy.fft
 
-        spectrum = self._spectrum(x.shape).astype(np.result_type(x.dtype, np.complex64))
+        spectrum = self._spectrum(x.shape).astype(np.result_type(x.dtype, np.complex64), copy=False)
         if adjoint:
             spectrum = spectrum.conj()
         return np.asarray(scipy.fft.irfftn(scipy.fft.rfftn(x) * spectrum, s=x.shape))

@@ -116,6 +116,12 @@ MARGINS = {"zero": (1e-4, 1e-2, 0.2), "constants": (1e-4,)}
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20
 
 
+def _squared_distance(image: Array, value: Any) -> float:
+    """Sum of (image - value)^2 in float64, a piece at a time so that no image of float64 is made."""
+    flat, piece = image.reshape(-1), 1 << 18
+    return sum(total(np.square(np.subtract(flat[i : i + piece], value, dtype=np.float64))) for i in range(0, flat.size, piece))
+
+
 class Problem:
     """The problem on arrays (channels, *spatial) of one dtype.
 
@@ -242,7 +248,8 @@ class Problem:
         lower = max(
             (v for v in (self._dual_with_bounds(q, r), self._repaired_dual(x64, p, q, r)) if v is not None), default=None
         )
-        if lower is not None and 1 < (fun - lower) / max(self.tol * fun, self.floor) < _WITHIN_REACH:
+        allowed = max(self.tol * fun, self.floor)
+        if lower is not None and allowed < fun - lower < _WITHIN_REACH * allowed:
             drawn = self._drawn_together(x, p, q, r - ktp)
             repaired = self._repaired_dual(x64, *drawn, self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0]))
             lower = max(lower, -math.inf if repaired is None else repaired)
@@ -377,7 +384,8 @@ class Problem:
     def trivial(self) -> Array | None:
         """The best image that costs nothing under the penalty; None where the bounds forbid it."""
         if self.operator is None and self.m is None and not self.bounded:
-            return self._trivial_mean()
+            shape = (-1, *(1,) * (len(self.shape) - 1))
+            return np.array(np.broadcast_to(np.array(self._means, self.dtype).reshape(shape), self.shape))
         basis, images, matrix = self._null
         x = np.zeros(self.shape)
         if basis:
@@ -386,21 +394,18 @@ class Problem:
         inside = not self.bounded or np.array_equal(self.clip(x), x)
         return x.astype(self.dtype) if inside else None
 
-    def _trivial_mean(self) -> Array:
-        """`trivial` without an operator, weights or bounds: the mean of each channel, or 0."""
-        x = np.zeros_like(self.y)
-        if self.full.costs_nothing("constants"):
-            for image, given in zip(x, self.y, strict=True):
-                image[...] = total(given) / given.size
-        return x
+    @cached_property
+    def _means(self) -> list[float]:
+        """The value of each channel of `trivial` without an operator, weights or bounds: its mean, or 0."""
+        free = self.full.costs_nothing("constants")
+        # as the image holds it
+        return [float(self.dtype.type(total(image) / image.size)) if free else 0.0 for image in self.y]
 
     @cached_property
     def trivial_fun(self) -> float:
         """F at the trivial image."""
         if self.operator is None and self.m is None and not self.bounded:
-            if not self.full.costs_nothing("constants"):
-                return self.energy
-            return self.energy - math.fsum(total(image) ** 2 / (2 * image.size) for image in self.y)
+            return 0.5 * sum(_squared_distance(image, mean) for image, mean in zip(self.y, self._means, strict=True))
         return math.inf if self.trivial is None else self.data.value(self.forward(self.trivial))
 
     @cached_property

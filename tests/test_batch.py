@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import image_of
 
-from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, solve, solve_batch
+from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, _batch, solve, solve_batch
 
 FIELDS = ["fun", "gap", "rel_gap", "x_error_bound", "certified", "success", "status", "nit", "message", "method"]
 
@@ -83,6 +83,15 @@ def test_whatever_solve_takes_a_batch_takes(penalty, kwargs):
     check(images(shape, n=4), penalty, **kwargs)
 
 
+def test_parts_of_a_batch_and_arguments_that_say_nothing_change_nothing(monkeypatch):
+    y = images((12, 13))
+    whole = solve_batch(y, "tv", 0.2, bounds=None, channel_axis=None, nan_policy="raise")
+    monkeypatch.setattr(_batch, "_AT_ONCE", 3 * 12 * 13)
+    y[4] = 0.5
+    parts = check(y, "tv", 0.2)
+    assert np.array_equal(np.delete(parts.x, 4, 0), np.delete(whole.x, 4, 0))
+
+
 def test_signals_and_volumes_come_in_batches_too():
     assert check(images((50,)), "tv", 0.3).method == ["exact"] * 7
     check(images((5, 6, 7), n=3), "tv", 0.1)
@@ -105,12 +114,12 @@ def test_one_warning_counts_the_images_that_failed():
         (np.zeros((0, 4, 4)), {}, "at least one image"),
         (np.zeros(4), {}, "at least one image"),
         (np.zeros((2, 4, 4)), {"workers": 0}, "workers"),
-        (np.zeros((2, 4, 4)), {"x0": np.zeros((4, 4))}, "no x0"),
-        (np.zeros((2, 4, 4)), {"callback": print}, "no callback"),
+        (np.zeros((2, 4, 4)), {"x0": np.zeros((4, 4))}, "no 'x0'"),
+        (np.zeros((2, 4, 4)), {"callback": print}, "no 'callback'"),
         (np.zeros((2, 4, 4)), {"options": {"tua": 1}}, "did you mean 'tau'"),
         (np.zeros((2, 4, 4)), {"method": "none"}, "unknown method"),
         (np.zeros((2, 4, 4)), {"tol": -1}, "tol"),
-        (np.zeros((2, 4, 4)), {"mask": None}, "mask"),
+        (np.zeros((2, 4, 4)), {"mask": True}, "no 'mask'"),
         (np.array([np.zeros((4, 4)), np.full((4, 4), np.nan)]), {}, "image 1: image has 16 NaN"),
         (np.ma.masked_array(np.zeros((2, 4, 4))), {}, "masked"),
     ],

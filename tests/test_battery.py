@@ -9,7 +9,7 @@ from conftest import PENALTIES, image_of
 
 from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, solve
 from proxsparse._workers import SERIAL, Workers
-from proxsparse.penalties import strips
+from proxsparse.penalties import group_lasso, strips
 from proxsparse.penalties.denoising import Denoising
 from proxsparse.solvers import chambolle_pock
 
@@ -284,6 +284,10 @@ def test_the_sweep_does_not_depend_on_how_the_rows_are_cut(shape, iterations, is
     bits, sums = iterate()
     for workers in (2, 3, 7):
         assert iterate(workers) == (bits, sums)
+    for most in (1, 3 * y.size, 40 * y.size):
+        with monkeypatch.context() as patch:
+            patch.setattr(strips, "_PIXELS_PER_CALL", most)
+            assert iterate() == (bits, sums)
     monkeypatch.setattr(strips, "_BAND", 3 * shape[1])
     assert iterate()[0] == bits
     monkeypatch.setattr(strips, "_LARGE", 0)
@@ -293,6 +297,66 @@ def test_the_sweep_does_not_depend_on_how_the_rows_are_cut(shape, iterations, is
             monkeypatch.setattr(strips, "_PIXELS_PER_CALL", most)
             for workers in (1, 2, 5):
                 assert iterate(workers)[0] == bits
+
+
+def test_long_runs_on_images_that_fit_no_power_of_two_are_cut_right(rng):
+    """More iterations than one call of the kernel takes, bands that do not divide the rows."""
+    y = draw((1, 500, 500), np.float32, rng)
+    penalty = TotalVariation(0.2)
+    steps = chambolle_pock.Schedule(Denoising(y, [penalty]), None, None).next(150, np.float32)
+    limits = (0.0, -math.inf, math.inf)
+    found = []
+    for workers in (1, 2):
+        x, p = y.copy(), np.zeros((2, *y.shape), np.float32)
+        with Workers(workers) as pool:
+            penalty._sweep(x, x.copy(), p, y, limits, steps, pool)
+        found.append((x.tobytes(), p.tobytes()))
+    assert found[0] == found[1]
+    x, xbar, p = y.copy(), y.copy(), np.zeros((2, *y.shape), np.float32)
+    for k in range(150):
+        penalty._sweep(x, xbar, p, y, limits, steps[k : k + 1], SERIAL)
+    assert (x.tobytes(), p.tobytes()) == found[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "window"), [((30, 20), 3), ((6, 9), (6, 2)), ((5, 40), (4, 7)), ((9, 9), (1, 3)), ((12, 5), 5)]
+)
+def test_windows_do_not_depend_on_how_many_iterations_go_together(shape, window, dtype, rng, monkeypatch):
+    y = draw((1, *shape), dtype, rng)
+    penalty = OverlappingGroupLasso(0.3, window=window)
+    problem = Denoising(y, [penalty, L1(0.05)], lo=-0.7)
+    steps = chambolle_pock.Schedule(problem, None, None).next(21, dtype)
+    bits = set()
+    for depth in (1, 2, 8, 21):
+        for most in (1, 1 << 25):
+            monkeypatch.setattr(group_lasso, "_DEPTH", depth)
+            monkeypatch.setattr(group_lasso, "_NUMBERS_PER_CALL", most)
+            x, xbar, p = y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)
+            dual = problem.rest.split(p)[0]
+            assert penalty._sweep(x, xbar, dual, y, problem.limits, steps, SERIAL)
+            sums = penalty._certificate(x, dual, y, problem.limits, SERIAL)
+            bits.add((x.tobytes(), xbar.tobytes(), p.tobytes(), sums))
+    assert len(bits) == 1
+    plain = [y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)]
+    chambolle_pock._plain(problem, *plain, steps)
+    np.testing.assert_allclose(x, plain[0], atol=200 * EPS[dtype], rtol=0)
+    own = problem.measure(x, p)
+    problem.uniform = False
+    general = problem.measure(x, p)
+    assert own.gap == pytest.approx(general.gap, rel=1e-9, abs=1e-13)
+    assert (own.fun, own.data, *own.values) == pytest.approx((general.fun, general.data, *general.values), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 17, 98])
+def test_soft_thresholding_names_what_is_not_finite(place, value, dtype, rng):
+    v = draw((9, 11), dtype, rng)
+    assert np.array_equal(L1(0.3).prox(v), np.sign(v) * np.maximum(np.abs(v) - dtype(0.3), 0))
+    v.flat[place] = value
+    with pytest.raises(ValueError, match="v has 1 NaN or infinite"):
+        L1(0.3).prox(v)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -4,6 +4,8 @@ import doctest
 import importlib
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,8 @@ def test_the_readme_names_the_two_commands():
     assert 'python -m pip install ".[plot]" && python -m proxsparse demo' in text
     assert 'python -m pip install ".[test]" && python -m pytest' in text
     assert len(text.splitlines()) < 150
+
+
+def test_the_table_in_the_readme_is_what_the_results_give():
+    done = subprocess.run([sys.executable, "-m", "benchmarks.table", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

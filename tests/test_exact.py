@@ -110,3 +110,12 @@ def test_l1_alone_is_exact(rng):
     assert (result.method, result.nit, result.success) == ("exact", 0, True)
     cut = np.sign(y) * np.maximum(np.abs(y) - 0.3 / weights, 0)
     np.testing.assert_allclose(result.x, np.maximum(cut, -0.5), atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 2, 17, 1000, 4097])
+def test_a_constant_signal_comes_back_as_it_is(n, dtype):
+    y = np.full(n, 0.1, dtype)
+    result = solve(y, "tv", 0.7)
+    assert (result.x.tobytes(), result.gap, result.fun) == (y.tobytes(), 0.0, 0.0)
+    assert TotalVariation(0.7).prox(y).tobytes() == y.tobytes()

@@ -396,3 +396,21 @@ def test_duals_drawn_together_bound_the_same_optimum(boundary, bounds, monkeypat
     assert plain.fun - plain.gap <= drawn.fun <= plain.fun + drawn.gap
     usual = solve(y, "tv", 0.02, operator=blur, bounds=bounds, tol=1e-5, options={"maxiter": 20000})
     assert drawn.nit < usual.nit
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"operator": Blur(np.ones((3, 3)) / 9)}, {"observed": np.arange(81).reshape(9, 9) % 2 == 0}]
+)
+def test_a_black_image_is_its_own_answer(kwargs):
+    result = solve(np.zeros((9, 9)), "tv", 0.1, **kwargs)
+    assert result.success
+    assert not result.x.any()
+
+
+def test_an_offset_does_not_hide_the_trivial_answer():
+    """Far from 0 the data term of the mean is a small difference of large squares."""
+    y = (1000 + 1e-2 * np.random.default_rng(0).standard_normal((64, 64))).astype(np.float32)
+    for stack in (y, np.stack([y, y])):
+        result = solve(stack, "tv", 10.0) if stack is y else proxsparse.solve_batch(stack, "tv", 10.0)
+        assert np.all(result.success)
+        assert np.ptp(result.x) == 0

@@ -14,14 +14,13 @@ def clip(p, radius):
         p[j] = v if v > -radius else -radius
 
 
-@jit_sum
-def soft_threshold(out, v, cut):
-    """Out = sign(v) max(|v| - cut, 0); returns 0 where all of v is finite, else NaN."""
+@jit
+def soft_threshold(out, v, cut, largest):
+    """Write sign(v) max(|v| - cut, 0) into out; returns how many numbers of v are NaN or beyond the largest."""
     zero = v.dtype.type(0)
-    bad = zero
+    bad = 0
     for j in range(v.size):
-        # of NaN and infinity NaN, else 0
-        bad += v[j] - v[j]
+        bad += 0 if abs(v[j]) <= largest else 1
         more, less = v[j] - cut, v[j] + cut
         out[j] = (more if more > zero else zero) + (less if less < zero else zero)
     return bad
@@ -33,7 +32,7 @@ def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
 
     steps = tau, sigma, theta, 1 / (1 + tau).
     """
-    # total_variation._primal_row over again: Numba does not recompile a kernel when a helper in another module changes
+    # as in the sweeps of other files: Numba does not recompile a kernel when a helper in another module changes
     tau, theta, inverse = steps[0], steps[2], steps[3]
     zero = x.dtype.type(0)
     cut = tau * soft * inverse

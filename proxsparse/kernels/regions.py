@@ -51,26 +51,28 @@ def flatten(x, label, joined, shared, planes, rows, columns):
             label[i] = -regions
         else:
             label[i] = label[label[i]]
-    value, sums, counts = np.empty(regions), np.empty(regions), np.empty(regions)
+    sums = np.empty(regions)
+    origin, counts = np.empty(regions, label.dtype), np.empty(regions, label.dtype)
     for r in range(regions):
-        counts[r] = 0.0
         sums[r] = 0.0
+        counts[r] = 0
     i = 0
     while i < x.size:
         r = -1 - label[i]
         if counts[r] == 0:
-            # from the first value on: a region that is flat already keeps it exactly
-            value[r] = x[i]
+            origin[r] = i
+        # from the first value on: a region that is flat already keeps it exactly
+        value = np.float64(x[origin[r]])
         first, part = i, 0.0
         while i < x.size and label[i] == -1 - r:
-            part += np.float64(x[i]) - value[r]
+            part += np.float64(x[i]) - value
             i += 1
         sums[r] += part
         counts[r] += i - first
     for r in range(regions):
-        value[r] += sums[r] / counts[r]
+        x[origin[r]] += sums[r] / counts[r]
     for i in range(x.size):
-        x[i] = value[-1 - label[i]]
+        x[i] = x[origin[-1 - label[i]]]
 
 
 @jit

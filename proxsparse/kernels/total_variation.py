@@ -6,7 +6,7 @@ differences are zero and its dual is never touched.
 
 import numpy as np
 
-from ._jit import jit, jit_sum
+from ._jit import borrowed, jit, jit_sum
 
 
 @jit
@@ -163,36 +163,6 @@ def _step_rows_clipped(pz, py, px, xbar, d, h, sigma, radius):
 
 
 @jit
-def _dual_row(py, px, row, below, sigma, radius):
-    """The isotropic dual step of one row of a gray image that has a row below it."""
-    last = row.size - 1
-    floor = radius if radius > 0 else row.dtype.type(1)
-    for j in range(last):
-        a = py[j] + sigma * (below[j] - row[j])
-        b = px[j] + sigma * (row[j + 1] - row[j])
-        length = np.sqrt(a * a + b * b)
-        scale = radius / (length if length > floor else floor)
-        py[j] = scale * a
-        px[j] = scale * b
-    v = py[last] + sigma * (below[last] - row[last])
-    v = v if v < radius else radius
-    py[last] = v if v > -radius else -radius
-
-
-@jit
-def _adjoint_row(s, above, py, px):
-    """s = (K^T p) of one row of a gray image that has rows above and below it."""
-    last = s.size - 1
-    if last == 0:
-        s[0] = above[0] - py[0]
-        return
-    s[0] = above[0] - py[0] - px[0]
-    for j in range(1, last):
-        s[j] = (above[j] - py[j]) + (px[j - 1] - px[j])
-    s[last] = above[last] - py[last] + px[last - 1]
-
-
-@jit
 def _primal_row(x, xbar, s, y, soft, lo, hi, steps):
     """x and xbar after the proximal step; s = K^T p. steps = tau, sigma, theta, 1 / (1 + tau)."""
     tau, theta, inverse = steps[0], steps[2], steps[3]
@@ -217,26 +187,22 @@ def sweep(x, xbar, pz, py, px, y, isotropic, radius, soft, lo, hi, steps):
     steps[k] = tau, sigma, theta, 1 / (1 + tau) of iteration k. Row by row: the dual row needs the old extrapolation
     of its own and of later rows, the primal row the new dual of its own and of earlier rows.
     """
+    # slices of arrays that count references cost as much as a short row
+    x, xbar, pz, py, px, y = borrowed(x), borrowed(xbar), borrowed(pz), borrowed(py), borrowed(px), borrowed(y)
     channels, planes, rows, columns = x.shape
-    gray = channels == 1 and planes == 1
     s = np.empty(columns, x.dtype)
     for k in range(steps.shape[0]):
         sigma = steps[k, 1]
         for d in range(planes):
             for h in range(rows):
-                if isotropic and gray and h + 1 < rows:
-                    _dual_row(py[0, 0, h], px[0, 0, h], xbar[0, 0, h], xbar[0, 0, h + 1], sigma, radius)
-                elif isotropic:
+                if isotropic:
                     _step_rows(pz, py, px, xbar, d, h, sigma)
                     _shrink_row(s, pz, py, px, d, h, radius)
                 else:
                     _step_rows_clipped(pz, py, px, xbar, d, h, sigma, radius)
                 for c in range(channels):
-                    if gray and 0 < h < rows - 1:
-                        _adjoint_row(s, py[0, 0, h - 1], py[0, 0, h], px[0, 0, h])
-                    else:
-                        s[:] = 0
-                        _add_adjoint_row(s, pz, py, px, c, d, h)
+                    s[:] = 0
+                    _add_adjoint_row(s, pz, py, px, c, d, h)
                     _primal_row(x[c, d, h], xbar[c, d, h], s, y[c, d, h], soft, lo, hi, steps[k])
 
 

@@ -255,36 +255,34 @@ def _primal(x, xbar, ktp, y, soft, lo, hi, steps):
 
 
 @jit
-def sweep(x, xbar, p, y, height, width, radius, soft, lo, hi, steps, depth):
+def sweep(x, xbar, p, y, ring, width, radius, soft, lo, hi, steps, begin, end):
     """Chambolle-Pock iterations in place for gray images (rows, columns) under l2 windows at stride 1, p (offset, row, column).
 
     The windows of a row need the extrapolated primal of `height` rows, and complete the sum over windows of the first of
-    them, kept in a ring of rows. `depth` iterations at a time go down the rows together, each height - 1 rows behind the one
-    before it.
+    them, kept in ring (iterations, height, columns), 0 at the start. The iterations go down the rows together, each
+    height - 1 rows behind the one before it; only the rows `begin` to `end` of the first are worked.
     """
-    x, xbar, p, y, steps = borrowed(x), borrowed(xbar), borrowed(p), borrowed(y), borrowed(steps)
-    rows, columns = x.shape
+    x, xbar, p, y, ring, steps = borrowed(x), borrowed(xbar), borrowed(p), borrowed(y), borrowed(ring), borrowed(steps)
+    rows, height = x.shape[0], ring.shape[1]
     s = np.empty(p.shape[2], x.dtype)
-    ring = np.zeros((depth, height, columns), x.dtype)
     n = p.shape[2]
-    for chunk in range(0, steps.shape[0], depth):
-        stop = min(chunk + depth, steps.shape[0])
-        for row in range(rows + (stop - chunk - 1) * (height - 1)):
-            for k in range(chunk, stop):
-                a = row - (k - chunk) * (height - 1)
-                if a < 0 or a >= rows:
-                    continue
-                sums = ring[k - chunk]
-                if a < p.shape[1]:
-                    s[:] = 0
-                    for oh in range(height):
-                        for ow in range(width):
-                            _step_and_add_squares(p[oh * width + ow, a], s, xbar[a + oh, ow : ow + n], steps[k, 1])
-                    _lengths_to_scales(s, radius)
-                    for oh in range(height):
-                        for ow in range(width):
-                            _scale_and_scatter(p[oh * width + ow, a], sums[(a + oh) % height, ow : ow + n], s)
-                _primal(x[a], xbar[a], sums[a % height], y[a], soft, lo, hi, steps[k])
+    for row in range(begin, end):
+        for k in range(steps.shape[0]):
+            a = row - k * (height - 1)
+            if a < 0 or a >= rows:
+                continue
+            sums = ring[k]
+            if a < p.shape[1]:
+                for i in range(n):
+                    s[i] = 0
+                for oh in range(height):
+                    for ow in range(width):
+                        _step_and_add_squares(p[oh * width + ow, a], s, xbar[a + oh, ow : ow + n], steps[k, 1])
+                _lengths_to_scales(s, radius)
+                for oh in range(height):
+                    for ow in range(width):
+                        _scale_and_scatter(p[oh * width + ow, a], sums[(a + oh) % height, ow : ow + n], s)
+            _primal(x[a], xbar[a], sums[a % height], y[a], soft, lo, hi, steps[k])
 
 
 @jit_sum
@@ -326,18 +324,17 @@ def _pixel_sums(x, ktp, y, soft, lo, hi):
 
 
 @jit
-def certificate(sums, x, p, y, height, width, radius, soft, lo, hi):
-    """Of each row, in float64 in sums[row], as `total_variation_2d.certificate`; images and p as in `sweep`."""
-    x, p, y = borrowed(x), borrowed(p), borrowed(y)
-    rows, columns = x.shape
-    n = p.shape[2]
+def certificate(sums, x, p, y, ring, width, radius, soft, lo, hi, begin, end):
+    """Of the rows `begin` to `end`, in float64 in sums[row], as `total_variation_2d.certificate`; arrays as in `sweep`."""
+    x, p, y, ring = borrowed(x), borrowed(p), borrowed(y), borrowed(ring)
+    n, height = p.shape[2], ring.shape[0]
     length, dot = np.empty(n), np.empty(n)
-    ring = np.zeros((height, columns))
-    for a in range(rows):
-        sums[a] = 0.0
+    for a in range(begin, end):
+        for i in range(5):
+            sums[a, i] = 0.0
         if a < p.shape[1]:
-            length[:] = 0.0
-            dot[:] = 0.0
+            for i in range(n):
+                length[i] = dot[i] = 0.0
             for oh in range(height):
                 for ow in range(width):
                     copies = p[oh * width + ow, a]
@@ -346,7 +343,8 @@ def certificate(sums, x, p, y, height, width, radius, soft, lo, hi):
             sums[a, 0], sums[a, 1] = _group_sums(length, dot, radius)
         ktp = ring[a % height]
         sums[a, 2], sums[a, 3], sums[a, 4] = _pixel_sums(x[a], ktp, y[a], soft, lo, hi)
-        ktp[:] = 0.0
+        for j in range(ktp.size):
+            ktp[j] = 0.0
 
 
 @jit

@@ -69,6 +69,8 @@ class Penalty(abc.ABC):
     degree: ClassVar[int] = 1
     #: the images that cost nothing: "zero", "constants" (of each channel), or "unknown"
     null_space: ClassVar[str] = "zero"
+    #: the first step tau of accelerated Chambolle-Pock, in units of the data term's curvature
+    _first_step: ClassVar[float] = 0.5
     #: axes of the dual before (channels, *spatial)
     _lead: ClassVar[int] = 0
 
@@ -348,8 +350,8 @@ class Penalty(abc.ABC):
     ) -> Array | ProxResult:
         """Return argmin over x of 1/2 ||x - v||^2 + step P(x), within bounds where given.
 
-        Closed where a formula exists (L1), otherwise the fast gradient projection on the dual (Beck & Teboulle,
-        IEEE TIP 2009, sections 4 and 5) until the relative duality gap is at most `tol`.
+        Exact where an algorithm ends with it (L1; total variation of signals), otherwise the fast gradient projection on the
+        dual (Beck & Teboulle, IEEE TIP 2009, sections 4 and 5) until the relative duality gap is at most `tol`.
 
         Parameters
         ----------

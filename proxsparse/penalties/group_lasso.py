@@ -17,9 +17,9 @@ from .base import Penalty
 
 Triple = tuple[int, int, int]
 
-#: bytes of the rows at work where several iterations go down an image together
-_CACHE = 4 << 20
-#: most numbers of the dual times iterations in one call of the kernel, some 20 ms
+#: most iterations that go down an image together, and bytes of the rows at work
+_DEPTH, _CACHE = 8, 4 << 20
+#: most numbers of the dual times iterations in one call of a kernel, some 20 ms
 _NUMBERS_PER_CALL = 1 << 25
 
 
@@ -61,6 +61,8 @@ class OverlappingGroupLasso(Penalty):
     norm: str = "l2"
 
     _lead = 1
+    # K^T K is all but a multiple of the identity: nothing has far to travel
+    _first_step = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -137,13 +139,19 @@ class OverlappingGroupLasso(Penalty):
     ) -> bool:
         if not self._is_plain(x.shape):
             return False
-        scalars = (*self._geometry(2)[0][1:], self._group_radius(p), *(x.dtype.type(v) for v in limits))
+        _, height, width = self._geometry(2)[0]
+        scalars = (width, self._group_radius(p), *(x.dtype.type(v) for v in limits))
+        rows, columns = x.shape[1:]
         # so many iterations together that the rows at work stay in a cache, and calls that stay short
-        rows = (len(p) + 4) * max(1, self._geometry(2)[0][1] - 1) * x.shape[2] * x.itemsize
-        depth = max(1, min(8, len(steps), _CACHE // rows))
-        together = depth * max(1, _NUMBERS_PER_CALL // (p.size * depth))
-        for k in range(0, len(steps), together):
-            kernels.sweep(x[0], xbar[0], p[:, 0], y[0], *scalars, steps[k : k + together], depth)
+        depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
+        for k in range(0, len(steps), depth):
+            some = steps[k : k + depth]
+            ring = np.zeros((len(some), height, columns), x.dtype)
+            end = rows + (len(some) - 1) * (height - 1)
+            at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns * len(some)))
+            for begin in range(0, end, at_once):
+                stop = min(begin + at_once, end)
+                kernels.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
         return True
 
     def _certificate(
@@ -151,8 +159,13 @@ class OverlappingGroupLasso(Penalty):
     ) -> tuple[float, ...] | None:
         if not self._is_plain(x.shape) or x.dtype != p.dtype:
             return None
-        sums = np.empty((x.shape[1], 5))
-        kernels.certificate(sums, x[0], p[:, 0], y[0], *self._geometry(2)[0][1:], self._w(), *limits)
+        _, height, width = self._geometry(2)[0]
+        rows, columns = x.shape[1:]
+        sums, ring = np.empty((rows, 5)), np.zeros((height, columns))
+        at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns))
+        for begin in range(0, rows, at_once):
+            stop = min(begin + at_once, rows)
+            kernels.certificate(sums, x[0], p[:, 0], y[0], ring, width, self._w(), *limits, begin, stop)
         return tuple(sums.sum(axis=0).tolist())
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:

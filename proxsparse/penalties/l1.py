@@ -99,14 +99,12 @@ class L1(Penalty):
         if self.pixel_weight is not None or kwargs:
             return super().prox(v, step, **kwargs)
         v = as_float(v, "v")
+        largest = v.dtype.type(np.finfo(v.dtype).max)
         # a threshold that the dtype cannot hold means the same as any other beyond reach
-        cut = min(check_weight(step) * self._w(), float(np.finfo(v.dtype).max) / 4)
+        cut = v.dtype.type(min(check_weight(step) * self._w(), float(largest) / 4))
         out = np.empty_like(v)
-        if (
-            not 1 <= v.ndim <= 3
-            or not v.size
-            or pointwise.soft_threshold(out.reshape(-1), v.reshape(-1), v.dtype.type(cut)) != 0
-        ):
+        plain = 1 <= v.ndim <= 3 and v.size > 0
+        if not plain or pointwise.soft_threshold(out.reshape(-1), v.reshape(-1), cut, largest) > 0:
             # says what is wrong
             return super().prox(v, step)
         return np.asarray(out)

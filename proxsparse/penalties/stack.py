@@ -27,6 +27,7 @@ class Stack:
         self.offsets = np.cumsum([0, *(math.prod(s) for s in self.dual_shapes)]).tolist()
         self.size: int = self.offsets[-1]
         self.norm_squared = sum(q._norm_squared(shape) for q in self.parts)
+        self.first_step = min((q._first_step for q in self.parts), default=0.5)
         self.polyhedral = all(q._polyhedral(shape) for q in self.parts)
 
     def split(self, p: Array) -> list[Array]:

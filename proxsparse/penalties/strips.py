@@ -94,7 +94,9 @@ class Strips:
         arrays = (self.x, self.py, self.px, self.y)
         scalars = (self.columns, self.isotropic, radius, *limits, self.band)
         certify = functools.partial(kernels.certificate, sums, *arrays, *scalars)
-        cuts = [bands * i // workers.n for i in range(workers.n + 1)]
+        # calls that stay short, and some for every worker
+        parts = max(workers.n, -(-2 * self.x.size // _PIXELS_PER_CALL))
+        cuts = [bands * i // parts for i in range(parts + 1)]
         workers.run([functools.partial(certify, a, b) for a, b in itertools.pairwise(cuts)])
         return sums.sum(axis=0).tolist()  # type: ignore[no-any-return]
 
@@ -107,8 +109,11 @@ class SmallImages:
         self.band = max(1, _BAND // y.shape[2])
         self.y = y.reshape(len(y), -1)
 
-    def _run(self, kernel: Any, *arguments: Any, chosen: Array) -> None:
-        parts = np.array_split(chosen, min(self.workers.n, max(len(chosen), 1)))
+    def _run(self, kernel: Any, *arguments: Any, chosen: Array, iterations: int = 1) -> None:
+        """Call the kernel on the chosen images, so many at a time that calls stay short and every worker has some."""
+        pixels = self.y.shape[1] * max(iterations, 1)
+        at_once = max(1, min(_PIXELS_PER_CALL // pixels, -(-len(chosen) // self.workers.n)))
+        parts = [chosen[i : i + at_once] for i in range(0, len(chosen), at_once)]
         self.workers.run([functools.partial(kernel, *arguments, part) for part in parts])
 
     def sweep(
@@ -116,7 +121,7 @@ class SmallImages:
     ) -> None:
         """Iterations in place on the flat images; range_of = how many were done before, and how many to go on, of each."""
         common = (self.shape[2], self.isotropic, *scalars, steps, *range_of, self.band)
-        self._run(kernels.sweep_each, x, xbar, p, self.y, *common, chosen=chosen)
+        self._run(kernels.sweep_each, x, xbar, p, self.y, *common, chosen=chosen, iterations=int(range_of[1][chosen].max()))
 
     def sums(self, x: Array, p: Array, scalars: tuple[Any, ...], chosen: Array) -> Array:
         """The five sums of `kernels.certificate` over each of the chosen images."""
@@ -144,7 +149,8 @@ def _sweep_strip(
     for done in range(0, len(steps), together):
         some = steps[done : done + together]
         bands = -(-(rows + min(depth, len(some)) - 1) // band)
-        at_once = max(1, _PIXELS_PER_CALL // (band * columns * len(some)))
+        # only iterations that go down the rows together can stop half way
+        at_once = bands if len(some) > depth else max(1, _PIXELS_PER_CALL // (band * columns * len(some)))
         for begin in range(0, bands, at_once):
             end = min(begin + at_once, bands)
             kernels.sweep(*arrays, *scalars, some, cuts, depth, done, band, begin, end)

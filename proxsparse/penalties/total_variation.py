@@ -113,8 +113,12 @@ class TotalVariation(Penalty):
             x[...] = y
         for c in range(y.shape[0] if long else 0):
             signal, out = y[c].reshape(-1), x[c].reshape(-1)
-            w = self._w()
-            if w > 16 * float(np.ptp(signal)):
+            w, extent = self._w(), float(np.ptp(signal))
+            if extent == 0:
+                # no rounding: the dual is 0
+                out[...] = signal
+                continue
+            if w > 16 * extent:
                 # far beyond what matters rounding would be all that is left
                 w = min(w, 1.001 * taut_string.reach(signal))
             dual = np.empty(0, y.dtype) if p is None else p[long[0], c].reshape(-1)
@@ -126,8 +130,9 @@ class TotalVariation(Penalty):
     def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
         if not strips.fits(y.shape) or min(y.shape[-2:]) < 64:
             return None
-        # where the weight is beyond the differences of neighbours, on every fourth row, the dual has far to travel
-        if self._w() < 1.5 * float(np.abs(np.diff(y[..., ::4, :])).mean(dtype=np.float64)):
+        # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
+        differences = np.abs(np.diff(y[..., ::4, :])), np.abs(np.diff(y[..., ::4], axis=-2))
+        if self._w() < 0.75 * sum(float(d.mean(dtype=np.float64)) for d in differences):
             return None
         even = np.pad(y, [(0, 0)] * (y.ndim - 2) + [(0, n % 2) for n in y.shape[-2:]], mode="edge")
         half = even[..., ::2, :] + even[..., 1::2, :]

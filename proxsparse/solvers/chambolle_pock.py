@@ -30,7 +30,8 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
 #: pixels from which on a start from half the size is tried
 _LARGE = 1 << 16
 
-#: tau sigma ||K||^2: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya & Giselsson 2023, theorem 1)
+#: tau sigma ||K||^2: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya & Giselsson 2023); found to hold
+#: under acceleration too, where the certificate watches over it
 _LENGTH = 1.3
 
 
@@ -42,7 +43,7 @@ class Schedule:
         # less than the true constant 1 converges faster on images; a polyhedral norm converges linearly at a held step
         rate = (0.2 if rest.polyhedral else 0.4) if gamma is None else gamma
         least = 0.01 / mu if rest.polyhedral and gamma is None else 0.0
-        self._settings = ((0.5 if tau is None else tau) / mu, rate * mu, least, rest.norm_squared or 1.0)
+        self._settings = ((rest.first_step if tau is None else tau) / mu, rate * mu, least, rest.norm_squared or 1.0)
         self._nit = 0
 
     def next(self, n: int, dtype: Any) -> Array:
@@ -53,7 +54,9 @@ class Schedule:
     def table(self, n: int, dtype: Any) -> Array:
         """The first n rows of steps, and more."""
         # tables of 100, 200, 400, ... rows, so that many small images share one
-        return _table(*self._settings, 100 << max(0, (n - 1) // 100).bit_length(), np.dtype(dtype))
+        size = 100 << max(0, (n - 1) // 100).bit_length()
+        # long ones are not kept
+        return (_table if size < 10000 else _table.__wrapped__)(*self._settings, size, np.dtype(dtype))
 
 
 @functools.lru_cache(maxsize=64)
@@ -74,7 +77,7 @@ def _accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None, ga
     x, p = x.copy(), p.copy()
     iterations = yield x, p
     if tau is None and x.size > _LARGE and not p.any() and np.array_equal(x, denoising.start()):
-        tau = _start_coarse(denoising, x, p)
+        tau = _start_coarse(denoising, x, p, gamma)
     schedule = Schedule(denoising, tau, gamma)
     xbar = x.copy()
     advance = _fused if denoising.uniform else _plain
@@ -83,17 +86,17 @@ def _accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None, ga
         iterations = yield x, p
 
 
-def _start_coarse(denoising: Denoising, x: Array, p: Array) -> float | None:
+def _start_coarse(denoising: Denoising, x: Array, p: Array, gamma: float | None) -> float | None:
     """Start from the problem at half the size, and that from its half, where weights are large; returns the step to go on with.
 
-    What has to travel far does so at a quarter of the cost for each halving.
+    What has to travel far does so at a quarter of the cost for each halving. At most 200 iterations a size, not counted.
     """
     half = denoising.coarser()
     if half is None:
         return None
     q = np.zeros(half.rest.size, p.dtype)
     z = half.start()
-    steps = _accelerated(half, z, q, _start_coarse(half, z, q), None)
+    steps = _accelerated(half, z, q, _start_coarse(half, z, q, gamma), gamma)
     next(steps)
     for _ in range(10):
         z, q = steps.send(20)

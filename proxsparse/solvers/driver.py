@@ -139,7 +139,7 @@ class Pace:
 
     def __init__(self, problem: Problem) -> None:
         self.smooth = problem.denoising is not None
-        self.least = (1 << 15) // math.prod(problem.shape) if problem.denoising is not None else 0
+        self.least = min(64, (1 << 15) // math.prod(problem.shape)) if problem.denoising is not None else 0
         self.nit, self.gap = 0, math.inf
 
     def __call__(self, nit: int, gap: float, tol: float) -> int:

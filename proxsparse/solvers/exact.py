@@ -13,6 +13,7 @@ def steps(problem: Problem, x: Array, p: Array) -> Steps:
     if found is None:
         raise ValueError(
             "no exact algorithm is known for this problem: there is one for signals under total variation, also added to "
-            "soft-thresholding, and for single pixels, without operator or pixel weights; with channels for anisotropic ones"
+            "soft-thresholding, and for single pixels, without operator, pixel weights or bounds of each pixel; with channels "
+            "where they are separate"
         )
     yield found
