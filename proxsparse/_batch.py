@@ -154,7 +154,7 @@ def _one_by_one(
 ) -> None:
     """Solve the images of these indices by themselves, and put the answers in their places, from `first` on among n."""
 
-    def solve(i: int) -> None:
+    def _solve(i: int) -> None:
         try:
             one = attempt(part[i], chosen, **kwargs)
         except (ValueError, TypeError) as error:
@@ -164,7 +164,7 @@ def _one_by_one(
         for name in ("x", *_NUMBERS, "method", "time"):
             result[name][first + i] = one[name]
 
-    calls = [functools.partial(solve, i) for i in left.tolist()]
+    calls = [functools.partial(_solve, i) for i in left.tolist()]
     if calls and result.x is None:
         # the first says how large answers are
         calls.pop(0)()

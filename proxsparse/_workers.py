@@ -20,24 +20,24 @@ class Workers:
         """Run all calls; raises what one of them raised, when all have ended."""
         waiting = deque(calls)
 
-        def following() -> Callable[[], object] | None:
+        def _next() -> Callable[[], object] | None:
             try:
                 return waiting.popleft()
             except IndexError:
                 return None
 
-        def work() -> None:
+        def _work() -> None:
             try:
-                while (call := following()) is not None:
+                while (call := _next()) is not None:
                     call()
             except BaseException:
                 # an error or Ctrl-C: what has not begun is not begun any more
                 waiting.clear()
                 raise
 
-        helpers = [] if self._pool is None else [self._pool.submit(work) for _ in range(min(self.n, len(calls)) - 1)]
+        helpers = [] if self._pool is None else [self._pool.submit(_work) for _ in range(min(self.n, len(calls)) - 1)]
         try:
-            work()
+            _work()
         finally:
             wait(helpers)
         for helper in helpers:
