@@ -18,6 +18,10 @@ class Workers:
 
     def run(self, calls: Sequence[Callable[[], object]]) -> None:
         """Run all calls; raises what one of them raised, when all have ended."""
+        if self._pool is None or len(calls) == 1:
+            for call in calls:
+                call()
+            return
         waiting = deque(calls)
 
         def _next() -> Callable[[], object] | None:
@@ -35,7 +39,7 @@ class Workers:
                 waiting.clear()
                 raise
 
-        helpers = [] if self._pool is None else [self._pool.submit(_work) for _ in range(min(self.n, len(calls)) - 1)]
+        helpers = [self._pool.submit(_work) for _ in range(min(self.n, len(calls)) - 1)]
         try:
             _work()
         finally:

@@ -140,13 +140,15 @@ class Pace:
     def __init__(self, problem: Problem) -> None:
         self.smooth = problem.denoising is not None
         self.least = min(64, (1 << 15) // math.prod(problem.shape)) if problem.denoising is not None else 0
+        # where nothing has far to travel a few iterations may do
+        self.first = 5 if problem.stack.first_step > 1 else 10
         self.nit, self.gap = 0, math.inf
 
     def __call__(self, nit: int, gap: float, tol: float) -> int:
         """After a check at `nit` that found this relative gap."""
         # on small images the Python around a check costs as much as this many iterations
         share = 1.0 if self.smooth else 0.5 if gap > 100 * tol else 0.25
-        furthest = max(10, int(share * nit), self.least)
+        furthest = max(10 if nit > 0 else self.first, int(share * nit), self.least)
         before, self.nit = (self.nit, self.gap), nit
         fallen, self.gap = math.log(before[1] / gap) if 0 < gap < before[1] < math.inf else 0.0, gap
         if not fallen or nit == 0 or tol <= 0 or not math.isfinite(gap):
