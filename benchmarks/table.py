@@ -18,7 +18,8 @@ def table(results):
             own, certified = (found[k]["seconds_min"] for k in ("proxsparse", "proxsparse, certified"))
             peers = {k: v["seconds_min"] for k, v in found.items() if not k.startswith("proxsparse")}
             fastest = min(peers, key=peers.get, default=None)
-            theirs = "none reached it" if fastest is None else f"{fastest} {_seconds(peers[fastest])}"
+            limit = entry.get("limit", 30)
+            theirs = f"none in {limit:g} s a call" if fastest is None else f"{fastest} {_seconds(peers[fastest])}"
             ratio = "" if fastest is None else f"{peers[fastest] / own:.2g}"
             lines.append(f"| {name} | {target} | {_seconds(own)} | {_seconds(certified)} | {theirs} | {ratio} |")
     return "\n".join(lines)
