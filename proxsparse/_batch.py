@@ -17,13 +17,13 @@ from .options import Options, parse
 from .penalties import Penalty, TotalVariation
 from .penalties.denoising import Denoising
 from .penalties.strips import SmallImages, fits
-from .problem import MARGINS, Problem
+from .problem import LARGE, MARGINS, Problem
 from .result import MESSAGES, ConvergenceWarning, warn
 from .solvers.chambolle_pock import Schedule
 from .solvers.driver import Pace
 
-#: more pixels, and images gain nothing from being worked together; pixels of all images that are
-_SMALL, _AT_ONCE = 1 << 16, 1 << 22
+#: pixels of all images that are worked together
+_AT_ONCE = 1 << 22
 
 
 class BatchResult(OptimizeResult):
@@ -202,7 +202,7 @@ class _Together:
         self.images = SmallImages(y, penalty.isotropic, pool)
         scalar = y.dtype.type
         limits = (0.0, -math.inf, math.inf)
-        self.in_sweep = (penalty._radius(y, size=2 if penalty.isotropic else 1), *map(scalar, limits))
+        self.in_sweep = (penalty._ball_radius(y, 2), *map(scalar, limits))
         self.in_sums = (penalty._w(), *limits)
         # images that cost nothing: F at the mean of each
         flat = y.reshape(len(y), -1)
@@ -228,7 +228,7 @@ class _Together:
         if about or method not in ("auto", "chambolle-pock") or type(chosen) is not TotalVariation:
             return None
         shape = (1, *given.shape[1:])
-        if given.ndim != 3 or not 0 < given[0].size <= _SMALL or not fits(shape) or chosen._has_exact(shape):
+        if given.ndim != 3 or not 0 < given[0].size <= LARGE or not fits(shape) or chosen._has_exact(shape):
             return None
         parsed = parse("chambolle-pock", options)
         if parsed.disp or math.isfinite(parsed.maxtime):

@@ -110,6 +110,9 @@ class Whole(Channelwise):
         return None
 
 
+#: pixels beyond which a solve starts from half the size or ends with flat regions where that pays; a batch, whose answers are
+#: those of single solves, works images together only up to here
+LARGE = 1 << 16
 #: how much shorter than its ball a dual must be for its group to be snapped; regions that one margin joins wrongly, all do
 MARGINS = {"zero": (1e-4, 1e-2, 0.2), "constants": (1e-4,)}
 #: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations

@@ -356,7 +356,7 @@ def test_large_weights_start_from_half_the_size(penalty, dtype, monkeypatch):
     again = solve(y, penalty, x0=halved, **arguments)
     assert again.nit == 0
     from_image = solve(y, penalty, x0=halved.x, **arguments)
-    monkeypatch.setattr(chambolle_pock, "_LARGE", y.size)
+    monkeypatch.setattr(chambolle_pock, "LARGE", y.size)
     plain = solve(y, penalty, **arguments)
     assert halved.nit < 0.8 * plain.nit
     assert abs(halved.fun - plain.fun) <= halved.gap + plain.gap
@@ -367,7 +367,7 @@ def test_large_weights_start_from_half_the_size(penalty, dtype, monkeypatch):
 def test_small_weights_start_at_the_image(monkeypatch):
     y = image_of((301, 263))
     found = solve(y, "tv", 0.1)
-    monkeypatch.setattr(chambolle_pock, "_LARGE", y.size)
+    monkeypatch.setattr(chambolle_pock, "LARGE", y.size)
     assert found.x.tobytes() == solve(y, "tv", 0.1).x.tobytes()
 
 

@@ -50,10 +50,11 @@ class Strips:
         """Chambolle-Pock iterations in place, one a row of `steps`; limits = soft, lo, hi."""
         arrays = [self.x, xbar.reshape(-1), self.py, self.px, self.y]
         scalars = (self.columns, self.isotropic, radius, *limits)
-        for k in range(0, len(steps), _APART) if workers.n > 1 else ():
-            self._in_parallel(arrays, scalars, steps[k : k + _APART], workers)
         if workers.n == 1:
             _sweep_strip(arrays, scalars, steps, self.band)
+            return
+        for k in range(0, len(steps), _APART):
+            self._in_parallel(arrays, scalars, steps[k : k + _APART], workers)
 
     def _in_parallel(self, arrays: list[Array], scalars: tuple[Any, ...], steps: Array, workers: Workers) -> None:
         """Each worker iterates on a strip of its own; what its edges lack is found again on copies around each cut."""

@@ -69,16 +69,19 @@ class TotalVariation(Penalty):
         kernels.add_adjoint(to_4d(out), *self._planes(p))
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
+        radius = self._ball_radius(p, p.shape[0] * p.shape[1], factor)
         if not self.isotropic:
-            pointwise.clip(p.reshape(-1), self._radius(p, factor))
-            return
-        radius = self._radius(p, factor, size=p.shape[0] * p.shape[1])
-        if 1 in p.shape[2:]:
+            pointwise.clip(p.reshape(-1), radius)
+        elif 1 in p.shape[2:]:
             # the kernel passes over axes of one sample, whose dual may still hold numbers
             lengths = np.sqrt(np.square(p).sum(axis=(0, 1)))
             p *= np.divide(radius, lengths, out=np.ones_like(lengths), where=lengths > radius)
         else:
             kernels.project(*self._planes(p), radius)
+
+    def _ball_radius(self, p: Array, numbers: int, factor: float = 1.0) -> Any:
+        """The radius in p's dtype: of a pixel's vector of so many numbers, or of each number by itself."""
+        return self._radius(p, factor, size=numbers if self.isotropic else 1)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         gap, value = kernels.gap(to_4d(x), *self._planes(p), self.isotropic, self._w())
@@ -148,8 +151,7 @@ class TotalVariation(Penalty):
     def _sweep(
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
     ) -> bool:
-        size = p.shape[0] * p.shape[1] if self.isotropic else 1
-        radius = self._radius(p, size=size)
+        radius = self._ball_radius(p, p.shape[0] * p.shape[1])
         soft, lo, hi = (x.dtype.type(v) for v in limits)
         if strips.fits(x.shape):
             strips.Strips(x, p, y, self.isotropic).sweep(xbar, radius, (soft, lo, hi), steps, workers)

@@ -11,7 +11,7 @@ import numpy as np
 from .._arrays import Array, total
 from ..kernels import pointwise
 from ..penalties.denoising import Denoising, Steps
-from ..problem import Problem
+from ..problem import LARGE, Problem
 
 
 def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None) -> Steps:
@@ -26,9 +26,6 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
         raise ValueError(f"option gamma={gamma} needs a data term that is strongly convex; this problem's is not")
     return _dualised(problem, x, p, tau)
 
-
-#: pixels from which on a start from half the size is tried
-_LARGE = 1 << 16
 
 #: tau sigma ||K||^2: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya & Giselsson 2023); found to hold
 #: under acceleration too, where the certificate watches over it
@@ -76,7 +73,7 @@ def _accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None, ga
     """Algorithm 2, from the problem at half the size where there is no start but the image itself."""
     x, p = x.copy(), p.copy()
     iterations = yield x, p
-    if tau is None and x.size > _LARGE and not p.any() and np.array_equal(x, denoising.start()):
+    if tau is None and x.size > LARGE and not p.any() and np.array_equal(x, denoising.start()):
         tau = _start_coarse(denoising, x, p, gamma)
     schedule = Schedule(denoising, tau, gamma)
     xbar = x.copy()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..options import Options
 from ..penalties.denoising import Steps
-from ..problem import Certificate, Problem
+from ..problem import LARGE, Certificate, Problem
 
 
 def _quiet() -> np.errstate:
@@ -113,11 +113,11 @@ class _Shortcut:
     """Under a piecewise linear penalty an image made flat where the dual says so is far better than the iterate."""
 
     #: as much as its gap is found to fall; a flattening costs some 30 iterations, on small images the Python around it more
-    _REACH, _LATE, _LARGE = 30.0, 200, 1 << 16
+    _REACH, _LATE = 30.0, 200
 
     def __init__(self, problem: Problem, tol: float) -> None:
         self.problem, self.tol, self.taken = problem, tol, False
-        large = problem.denoising is not None and math.prod(problem.shape) > self._LARGE
+        large = problem.denoising is not None and math.prod(problem.shape) > LARGE
         self.below = self._REACH * tol if large and problem.stack.polyhedral else 0.0
 
     def __call__(self, found: Certificate, nit: int) -> Certificate:
