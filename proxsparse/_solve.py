@@ -76,8 +76,8 @@ def solve(
         Where to start: an earlier result (its image and its dual), or an image.
     method : {"auto", "fista", "admm", "chambolle-pock", "exact"}
         Algorithms for the same answer. "exact" is there for signals under total variation (the taut string) and for L1 alone,
-        with A = I. "auto": the exact one where there is one; ADMM where there is an operator (or pixels not measured) and its
-        linear systems are solved exactly by transforms; else Chambolle-Pock (benchmarks/methods.py).
+        with A = I. "auto": the exact one where there is one; ADMM where there is an operator (or few pixels are measured)
+        and its linear systems are solved exactly by transforms; else Chambolle-Pock (benchmarks/methods.py).
     tol : float
         The relative duality gap to reach.
     callback : callable, optional
@@ -246,8 +246,14 @@ def fastest(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
     if problem.denoising is not None and problem.denoising.has_exact:
         return "exact"
-    # weights of very different size leave little strong convexity for the acceleration
-    hard = problem.denoising is None or problem.data.mu < 1e-2 * problem.data.lipschitz
+    if problem.operator is not None:
+        hard: Any = True
+    elif problem.denoising is not None:
+        # weights of very different size leave little strong convexity for the acceleration
+        hard = problem.data.mu < 1e-2 * problem.data.lipschitz
+    else:
+        # what few pixels tell has far to travel
+        hard = problem.full.costs_nothing("constants") and np.mean(np.greater(problem.data.m, 0)) < 0.25
     exact = hard and problem.gram is not None and problem.full.gram() is not None
     return "admm" if exact else "chambolle-pock"
 

@@ -211,7 +211,9 @@ class Problem:
         if self.denoising is not None:
             return self.denoising.start()
         if self.operator is None:
-            return self.clip(self.y).copy()
+            # what was not measured may hold anything: the best image that costs nothing stands there
+            blank = 0.0 if self.trivial is None else self.trivial
+            return self.clip(np.where(np.greater(self.data.m, 0), self.y, blank).astype(self.dtype))
         # one gradient step from 0
         x = self.adjoint(self.data.m * self.y) / self.lipschitz
         return self.clip(x.astype(self.dtype))
@@ -248,11 +250,14 @@ class Problem:
         q = np.broadcast_to(self.data.gradient(z), z.shape)
         ktp = self.stack.adjoint(p)
         r = self.adjoint(q) + ktp
-        lower = max(
-            (v for v in (self._dual_with_bounds(q, r), self._repaired_dual(x64, p, q, r)) if v is not None), default=None
-        )
         allowed = max(self.tol * fun, self.floor)
-        if lower is not None and allowed < fun - lower < _WITHIN_REACH * allowed:
+        # the range bounds what the data do not see; elsewhere the dual is drawn to feasibility
+        filled_in = self.operator is None and self._range is not None
+        lower = self._dual_with_bounds(q, r)
+        if lower is None or fun - lower > allowed:
+            repaired = self._repaired_dual(x64, p, q, r)
+            lower = max((v for v in (lower, repaired) if v is not None), default=None)
+        if lower is not None and not filled_in and allowed < fun - lower < _WITHIN_REACH * allowed:
             drawn = self._drawn_together(x, p, q, r - ktp)
             repaired = self._repaired_dual(x64, *drawn, self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0]))
             lower = max(lower, -math.inf if repaired is None else repaired)
@@ -268,12 +273,30 @@ class Problem:
         )
         return Certificate(x, p, fun, math.inf, data, values, certified=False, residual=residual)
 
-    def _dual_with_bounds(self, q: Array, r: Array) -> float | None:
-        """-D*(q) + sum min(lo r, hi r); None unless both bounds are given everywhere."""
-        if self.lo is None or self.hi is None or np.isinf(self.lo).any() or np.isinf(self.hi).any():
+    @cached_property
+    def _range(self) -> tuple[Any, Any] | None:
+        """(lo, hi) of each channel that hold a minimiser: the bounds given on both sides, or those that clipping implies."""
+        if self.lo is not None and self.hi is not None and not (np.isinf(self.lo).any() or np.isinf(self.hi).any()):
+            return self.lo, self.hi
+        if self.bounded or self.operator is not None or not all(q._shrinks for q in self.parts):
             return None
+        seen = np.ones(self.shape, bool) if self.m is None else np.broadcast_to(self.m > 0, self.shape)
+        axes = tuple(range(1, len(self.shape)))
+        # unmeasured channels are free, and 0 is an answer for them
+        lo = np.where(seen, self.y, math.inf).min(axis=axes, keepdims=True, initial=math.inf)
+        hi = np.where(seen, self.y, -math.inf).max(axis=axes, keepdims=True, initial=-math.inf)
+        lo, hi = np.where(np.isfinite(lo), lo, 0.0), np.where(np.isfinite(hi), hi, 0.0)
+        if not self.full.costs_nothing("constants"):
+            lo, hi = np.minimum(lo, 0.0), np.maximum(hi, 0.0)
+        return lo, hi
+
+    def _dual_with_bounds(self, q: Array, r: Array) -> float | None:
+        """-D*(q) + sum min(lo r, hi r) where a minimiser is known to be within lo and hi; None elsewhere."""
+        if self._range is None:
+            return None
+        lo, hi = self._range
         square, linear = self.data.conjugate_terms(q)
-        return total(np.minimum(self.lo * r, self.hi * r)) - square - linear
+        return total(np.minimum(lo * r, hi * r)) - square - linear
 
     def _admissible(self, x: Array, r: Array) -> Array:
         """The part of r that the bounds touched by x can balance: r >= 0 at lo, r <= 0 at hi, 0 elsewhere."""

@@ -8,6 +8,7 @@ from conftest import PENALTIES, image_of
 
 import proxsparse
 from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, as_operator, solve
+from proxsparse.problem import Problem
 from proxsparse.result import MESSAGES
 from proxsparse.solvers import chambolle_pock
 
@@ -252,7 +253,9 @@ def test_auto_is_a_fixed_rule():
     y = image_of((20, 21))
     assert solve(y, "tv", 0.2).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL)).method == "admm"
-    assert solve(y, "tv", 0.2, observed=y < 1).method == "admm"
+    few = np.arange(y.size).reshape(y.shape) % 5 == 0
+    assert solve(y, "tv", 0.2, observed=few).method == "admm"
+    assert solve(y, "tv", 0.2, observed=~few).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL, "zero")).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL), pixel_weight=1 + (y > 0)).method == "chambolle-pock"
 
@@ -414,3 +417,28 @@ def test_an_offset_does_not_hide_the_trivial_answer():
         result = solve(stack, "tv", 10.0) if stack is y else proxsparse.solve_batch(stack, "tv", 10.0)
         assert np.all(result.success)
         assert np.ptp(result.x) == 0
+
+
+@pytest.mark.parametrize("name", [n for n in PENALTIES if n != "tv of a blur"])
+@pytest.mark.parametrize("offset", [0.0, 5.0, -5.0])
+def test_what_clipping_implies_bounds_the_same_optimum(name, offset, monkeypatch):
+    """Where pixels are not measured: the range of the measured ones holds a minimiser, and 0 unless constants cost nothing."""
+    rng = np.random.default_rng(3)
+    y, seen = image_of((11, 13)) + offset, rng.random((11, 13)) < 0.5
+    y[~seen] = 1e6
+    early = loose(y, PENALTIES[name], observed=seen, tol=0, method="chambolle-pock", options={"maxiter": 60})
+    late = solve(y, PENALTIES[name], observed=seen, tol=1e-6, options={"maxiter": 50000})
+    assert early.fun - early.gap <= late.fun + 1e-12 * late.fun
+    monkeypatch.setattr(Problem, "_range", None)
+    without = solve(y, PENALTIES[name], observed=seen, tol=1e-5, options={"maxiter": 50000})
+    assert late.fun - late.gap <= without.fun + 1e-12 * without.fun
+    assert without.fun - without.gap <= late.fun + 1e-12 * late.fun
+
+
+def test_a_channel_never_measured_is_filled_and_certified():
+    y, seen = image_of((9, 10, 2)), np.ones((9, 10, 2), bool)
+    seen[..., 1] = False
+    result = solve(y, "tv", 0.1, observed=seen, channel_axis=-1)
+    assert result.success
+    # flat up to the tolerance: total variation of 1e-4 F / w in all
+    assert np.ptp(result.x[..., 1]) <= 1e-4 * result.fun / 0.1

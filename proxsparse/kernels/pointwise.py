@@ -47,6 +47,19 @@ def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
         x[j] = v
 
 
+@jit
+def weighted_step(x, xbar, ktp, y, m, lo, hi, tau):
+    """Chambolle-Pock's primal step for 1/2 sum m (x - y)^2 within [lo, hi], not accelerated."""
+    one = x.dtype.type(1)
+    for j in range(x.size):
+        step = tau * m[j]
+        v = (x[j] - tau * ktp[j] + step * y[j]) / (one + step)
+        v = v if v > lo else lo
+        v = v if v < hi else hi
+        xbar[j] = v + (v - x[j])
+        x[j] = v
+
+
 @jit_sum
 def l1_gap(x, p, radius):
     """Sums (radius |x| - p x, radius |x|) in float64."""

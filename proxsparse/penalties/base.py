@@ -69,6 +69,8 @@ class Penalty(abc.ABC):
     degree: ClassVar[int] = 1
     #: the images that cost nothing: "zero", "constants" (of each channel), or "unknown"
     null_space: ClassVar[str] = "zero"
+    #: P(clip(x, lo, hi)) <= P(x) for all lo <= hi, between which 0 stands unless constants cost nothing
+    _shrinks: ClassVar[bool] = False
     #: the first step tau of accelerated Chambolle-Pock, in units of the data term's curvature
     _first_step: ClassVar[float] = 0.5
     #: axes of the dual before (channels, *spatial)

@@ -62,6 +62,7 @@ class OverlappingGroupLasso(Penalty):
 
     _lead = 1
     # K^T K is all but a multiple of the identity: nothing has far to travel
+    _shrinks = True
     _first_step = 2.0
 
     def __post_init__(self) -> None:

@@ -35,6 +35,8 @@ class L1(Penalty):
 
     pixel_weight: Any = None
 
+    _shrinks = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pixel_weight is None:

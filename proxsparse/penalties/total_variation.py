@@ -39,6 +39,7 @@ class TotalVariation(Penalty):
     isotropic: bool = True
 
     null_space = "constants"
+    _shrinks = True
     _lead = 1
 
     def __post_init__(self) -> None:

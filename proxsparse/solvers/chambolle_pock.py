@@ -133,41 +133,62 @@ def _plain(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) 
 def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     """Algorithm 1 on the stacked map (A, K): the data term and the penalty both by their conjugates.
 
-    Steps as in Pock & Chambolle, ICCV 2011: tau (sigma_A ||A||^2 + sigma_K ||K||^2) <= 1, each half of it; without an
-    operator the data term stays in the primal step and K has it all. Unless tau is given it is balanced, rarer and rarer,
-    until primal and dual move equally far in the metric of the algorithm (after Goldstein, Li & Yuan, NeurIPS 2015).
+    Steps as in Pock & Chambolle, ICCV 2011: tau (sigma_A ||A||^2 + sigma_K ||K||^2) <= 1, each half of it, where tau, unless
+    it is given, is balanced, rarer and rarer, until primal and dual move equally far in the metric of the algorithm (after
+    Goldstein, Li & Yuan, NeurIPS 2015). Without an operator the data term stays in the primal step and K has it all.
     """
     stack, data = problem.stack, problem.data
     norm_data, norm = problem.norm_squared or 1.0, stack.norm_squared or 1.0
     dualised = problem.operator is not None
-    share = 0.5 if dualised else 1.0
-    balanced = tau is None
-    tau = (0.25 if tau is None else tau) / norm_data / data.lipschitz
-    scalar = x.dtype.type
-    xbar = x
+    share = 0.5 if dualised else _LENGTH
+    balanced = tau is None and dualised
+    first = 0.25 if tau is None else tau
+    tau = first / norm_data / data.lipschitz if tau is not None or dualised else _by_scale(problem)
+    x, p = x.copy(), p.copy()
+    xbar, ktp = x.copy(), np.empty_like(x)
     q = data.gradient(problem.forward(x))
-    ktp = np.empty_like(x)
-    p = p.copy()
     nit, next_balance = 0, 10
     iterations = yield x, p
     while True:
         for _ in range(iterations):
             nit += 1
             balance = balanced and nit == next_balance
-            q_before, p_before = q, p.copy() if balance else p
+            before = (x.copy(), q, p.copy()) if balance else None
             sigma_data, sigma = share / (tau * norm_data), share / (tau * norm)
             stack.dual_step(ktp, p, xbar, sigma)
             if dualised:
-                q = data.conjugate_prox(q + scalar(sigma_data) * problem.forward(xbar), sigma_data)
-                new = problem.clip(x - scalar(tau) * (problem.adjoint(q) + ktp))
-            else:
-                new = problem.clip(data.prox(x - scalar(tau) * ktp, tau))
-            change = new - x
-            xbar, x = new + change, new
-            if balance:
+                q = data.conjugate_prox(q + x.dtype.type(sigma_data) * problem.forward(xbar), sigma_data)
+                ktp += problem.adjoint(q)
+            _primal_step(problem, x, xbar, ktp, tau)
+            if before is not None:
                 next_balance = nit + max(10, nit // 4)
-                primal = total(np.square(change)) / tau
-                dual = total(np.square(q - q_before)) / sigma_data + total(np.square(p - p_before)) / sigma
+                primal = total(np.square(x - before[0])) / tau
+                dual = total(np.square(q - before[1])) / sigma_data + total(np.square(p - before[2])) / sigma
                 if primal > 0 and dual > 0:
                     tau *= min(max(math.sqrt(primal / dual), 0.3), 3.0)
         iterations = yield x, p
+
+
+def _by_scale(problem: Problem) -> float:
+    """A step as the primal and the dual are large: the spread of the measured pixels over the weights."""
+    seen = problem.y[np.broadcast_to(np.greater(problem.data.m, 0), problem.shape)]
+    spread = float(np.std(seen, dtype=np.float64)) if seen.size else 0.0
+    weight = max((q._w() for q in problem.parts), default=0.0)
+    if not (spread > 0 and weight > 0):
+        return 0.25 / problem.data.lipschitz
+    return 0.06 * problem.stack.first_step * spread / weight
+
+
+def _primal_step(problem: Problem, x: Array, xbar: Array, ktp: Array, tau: float) -> None:
+    """X and xbar in place after the proximal step: of the bounds, and where there is no operator of the data term."""
+    scalar, lo, hi = x.dtype.type(tau), problem.lo, problem.hi
+    if problem.operator is None and problem.m is not None and np.ndim(lo) == np.ndim(hi) == 0:
+        limits = (x.dtype.type(-math.inf if lo is None else lo), x.dtype.type(math.inf if hi is None else hi))
+        flat = [a.reshape(-1) for a in (x, xbar, ktp, problem.y, problem.m)]
+        pointwise.weighted_step(*flat, *limits, scalar)
+        return
+    new = x - scalar * ktp
+    new = problem.clip(new if problem.operator is not None else problem.data.prox(new, tau))
+    np.subtract(new, x, out=xbar)
+    xbar += new
+    x[...] = new
