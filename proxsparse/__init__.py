@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ._batch import BatchResult, solve_batch
+    from ._path import oracle_weight, path
     from ._solve import denoise, solve
     from .operators import Blur, Operator, as_operator
     from .penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _HOME = {
     "solve": "_solve",
     "denoise": "_solve",
+    "path": "_path",
+    "oracle_weight": "_path",
     "solve_batch": "_batch",
     "BatchResult": "_batch",
     "L1": "penalties",
@@ -50,6 +53,8 @@ __all__ = [
     "as_operator",
     "denoise",
     "metrics",
+    "oracle_weight",
+    "path",
     "phantoms",
     "solve",
     "solve_batch",

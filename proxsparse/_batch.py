@@ -45,8 +45,10 @@ class BatchResult(OptimizeResult):
         The algorithm that ran.
     time : ndarray of float
         Seconds; images that were worked together share theirs equally.
-    weight : float or tuple
-        The weight of each part of the penalty.
+    weight : float, tuple or ndarray
+        The weight of each part of the penalty; an array over the images where a rule chose them.
+    weight_rule : str
+        How the weights were chosen; see `SolveResult`.
     """
 
     x: Array
@@ -62,6 +64,7 @@ class BatchResult(OptimizeResult):
     method: list[str]
     time: Array
     weight: Any
+    weight_rule: str
 
     if TYPE_CHECKING:
 
@@ -81,7 +84,7 @@ def solve_batch(
     images : array_like
         Images of one shape along the first axis, (N, H, W) for gray ones; `channel_axis` counts without the first.
     penalty, weight
-        As in `solve`; the same for all images.
+        As in `solve`; a weight is the same for all images, one that a rule chooses is chosen for each by itself.
     workers : int
         Threads that share the images; the answers do not depend on it.
     **kwargs
@@ -116,11 +119,15 @@ def solve_batch(
     for name in kwargs.keys() - _ARGUMENTS:
         raise TypeError(f"solve_batch takes no {name!r}; beside the images, penalty, weight and workers it takes {_ARGUMENTS}")
     workers = parse("exact", {"workers": workers}).workers
-    chosen = resolve_penalty(penalty, weight)
+    chosen, rule = resolve_penalty(penalty, weight)
     given = np.asarray(images) if not isinstance(images, np.ma.MaskedArray) else images
     if given.ndim < 2 or len(given) == 0:
         raise ValueError(f"images must be at least one image along the first axis, got shape {given.shape}")
-    result = BatchResult(weight=weights_of(chosen), x=None)
+    result = BatchResult(weight=weights_of(chosen), weight_rule="given", x=None)
+    if rule is not None:
+        # for each image by itself
+        kwargs["rule"], parts = rule, len(chosen.parts)
+        result.weight = np.zeros((len(given), parts) if parts > 1 else len(given))
     at_once = max(1, _AT_ONCE // max(given[0].size, 1))
     with Workers(workers) as pool:
         for first in range(0, len(given), at_once):
@@ -133,7 +140,8 @@ def solve_batch(
                 result.time[first : first + len(part)] = (time.perf_counter() - begin) / len(part)
             _one_by_one(part, first, len(given), chosen, left, result, pool, kwargs)
     result.message = [MESSAGES[status] for status in result.status.tolist()]
-    warn_of_integers(given, chosen)
+    if rule is None:
+        warn_of_integers(given, chosen)
     failed = np.flatnonzero(~result.success)
     if failed.size:
         worst = failed[np.argmax(result.rel_gap[failed])]
@@ -146,7 +154,18 @@ def solve_batch(
 
 
 #: what `solve` takes and a batch takes too
-_ARGUMENTS = {"method", "tol", "options", "operator", "observed", "bounds", "pixel_weight", "channel_axis", "nan_policy"}
+_ARGUMENTS = {
+    "method",
+    "tol",
+    "options",
+    "operator",
+    "observed",
+    "bounds",
+    "pixel_weight",
+    "channel_axis",
+    "nan_policy",
+    "noise_std",
+}
 
 
 def _one_by_one(
@@ -163,6 +182,8 @@ def _one_by_one(
             _allocate(result, n, one.x)
         for name in ("x", *_NUMBERS, "method", "time"):
             result[name][first + i] = one[name]
+        if "rule" in kwargs:
+            result.weight[first + i], result.weight_rule = one.weight, one.weight_rule
 
     calls = [functools.partial(_solve, i) for i in left.tolist()]
     if calls and result.x is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from .options import METHODS, Options, parse, unknown
 from .penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
 from .problem import Certificate, Problem
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
-from .solvers import SOLVERS, run
+from .solvers import SOLVERS, fastest, run
+from .weights import RULES, Choice, check_noise, choose
 
 PENALTIES: dict[str, Callable[[], Penalty]] = {
     "l1": lambda: L1(),
@@ -41,6 +42,7 @@ def solve(
     bounds: Any = None,
     pixel_weight: Any = None,
     channel_axis: int | None = None,
+    noise_std: float | None = None,
     x0: Any = None,
     method: str = "auto",
     tol: float = 1e-4,
@@ -58,8 +60,12 @@ def solve(
     penalty : str or Penalty
         "l1", "tv", "tv-aniso", "overlap" (windows of 3 pixels an axis), "l1+tv", "l1+tv-aniso", "l1+overlap", or an object
         such as ``TotalVariation(0.1)``, or a sum of objects.
-    weight : float or tuple of float
-        w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here.
+    weight : float, tuple of float or str, optional
+        w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here. Left out, or
+        "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, where `noise_std`
+        is given or no part smooths, else by "gcv", generalized cross-validation; with an operator by "discrepancy", a residual
+        as large as the noise. These can be named, and "universal" for L1 alone, ``s sqrt(2 log N)``, and "noise", the weight
+        that leaves a hundredth of pure noise. Where no noise is found the weight is 0.
     operator : Operator, array, sparse matrix or LinearOperator, optional
         A; the identity by default. One that is not square on the image's size needs `as_operator`.
     observed : array_like of bool, optional
@@ -72,6 +78,8 @@ def solve(
     channel_axis : int, optional
         The axis of the channels. Isotropic total variation and windows couple them, L1 and anisotropic total variation
         do not.
+    noise_std : float, optional
+        The standard deviation of white noise in the image; estimated where a rule needs it and it is not given.
     x0 : SolveResult or array_like, optional
         Where to start: an earlier result (its image and its dual), or an image.
     method : {"auto", "fista", "admm", "chambolle-pock", "exact"}
@@ -119,10 +127,12 @@ def solve(
     >>> result.success
     True
     """
-    chosen = resolve_penalty(penalty, weight)
+    chosen, rule = resolve_penalty(penalty, weight)
     result = attempt(
         image,
         chosen,
+        rule,
+        noise_std=noise_std,
         operator=operator,
         observed=observed,
         bounds=bounds,
@@ -135,7 +145,8 @@ def solve(
         callback=callback,
         options=options,
     )
-    warn_of_integers(image, chosen)
+    if rule is None:
+        warn_of_integers(image, chosen)
     if not result.success:
         warn(
             f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "
@@ -148,7 +159,9 @@ def solve(
 def attempt(
     image: Any,
     chosen: Penalty,
+    rule: str | None = None,
     *,
+    noise_std: float | None = None,
     x0: Any = None,
     method: str = "auto",
     tol: float = 1e-4,
@@ -156,9 +169,14 @@ def attempt(
     options: dict[str, Any] | None = None,
     **about: Any,
 ) -> SolveResult:
-    """`solve` without its warnings, for a penalty whose weights are settled."""
+    """`solve` without its warnings, for a penalty whose weights are settled, or chosen by a rule."""
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
+    choice = Choice(chosen, "given", check_noise(noise_std), None)
+    if rule is not None:
+        threads = parse("exact", {"workers": (options or {}).get("workers", 1)}).workers
+        choice = choose(image, chosen, rule, noise_std, workers=threads, **about)
+    chosen = choice.penalty
     posed = pose(image, chosen.parts, **about)
     problem = posed.problem
     if method == "auto":
@@ -174,7 +192,8 @@ def attempt(
         best = ended.best if done else problem.snapped(ended.best, tol)
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
     result = _result(posed, best, status)
-    result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule="given", noise_std=None)
+    result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule=choice.rule)
+    result.update(noise_std=choice.noise_std, weight_path=choice.path)
     result.history = _history(posed, ended.history)
     result.time = time.perf_counter() - begin
     return result
@@ -211,13 +230,15 @@ def denoise(image: Any, penalty: str | Penalty = "tv", weight: Any = None, **kwa
     return solve(image, penalty, weight, **kwargs).x
 
 
-def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:
-    """Return the penalty with every part's weight settled: from the object, or from the call; never from both.
+def resolve_penalty(penalty: str | Penalty, weight: Any) -> tuple[Penalty, str | None]:
+    """Return the penalty, and the rule that is to choose the weights its parts still lack; None where they lack none.
+
+    A part has its weight from the object, from the call, or from the rule; never from two of them.
 
     Raises
     ------
     ValueError
-        No weight, a weight in both places, a tuple of the wrong length, an unknown name.
+        A weight in both places, a tuple of the wrong length, an unknown name.
     """
     if isinstance(penalty, str):
         if penalty not in PENALTIES:
@@ -229,33 +250,24 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> Penalty:
         raise TypeError(f"penalty must be a name or a Penalty, got {penalty!r}")
     missing = sum(part.weight is None for part in chosen.parts)
     if weight is None:
-        if missing:
-            raise ValueError(f"no weight for penalty {penalty!r}: give weight=, in units of the image")
-        return chosen
+        return chosen, "auto" if missing else None
     if not missing:
         raise ValueError(f"weight={weight!r} was given, but {chosen!r} has a weight of its own")
+    if isinstance(weight, str):
+        if weight not in RULES:
+            raise unknown("rule for the weight", weight, RULES)
+        return chosen, weight
     weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
     if len(weights) != missing:
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
+    return with_weights(chosen, weights), None
+
+
+def with_weights(penalty: Penalty, weights: Iterable[Any]) -> Penalty:
+    """The penalty with these weights for the parts that have none."""
     given = iter(weights)
-    parts = [part if part.weight is not None else part.with_weight(next(given)) for part in chosen.parts]
+    parts = [part if part.weight is not None else part.with_weight(next(given)) for part in penalty.parts]
     return sum(parts[1:], parts[0])
-
-
-def fastest(problem: Problem) -> str:
-    """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
-    if problem.denoising is not None and problem.denoising.has_exact:
-        return "exact"
-    if problem.operator is not None:
-        hard: Any = True
-    elif problem.denoising is not None:
-        # weights of very different size leave little strong convexity for the acceleration
-        hard = problem.data.mu < 1e-2 * problem.data.lipschitz
-    else:
-        # what few pixels tell has far to travel
-        hard = problem.full.costs_nothing("constants") and np.mean(np.greater(problem.data.m, 0)) < 0.25
-    exact = hard and problem.gram is not None and problem.full.gram() is not None
-    return "admm" if exact else "chambolle-pock"
 
 
 def weights_of(penalty: Penalty) -> Any:

@@ -29,7 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     denoise.add_argument("input", type=Path, metavar="IN")
     denoise.add_argument("output", type=Path, metavar="OUT")
     denoise.add_argument("--penalty", default="tv", help="l1, tv, tv-aniso, overlap, l1+tv, ... (default: %(default)s)")
-    denoise.add_argument("--weight", type=float, nargs="+", required=True, help="the weight; of a sum one a part")
+    denoise.add_argument("--weight", type=_weight, nargs="+", help="the weight, of a sum one a part; or a rule; left out: auto")
+    denoise.add_argument("--noise-std", type=float, help="the noise's standard deviation, as a fraction of an integer's range")
     denoise.add_argument("--method", default="auto", help="auto, fista, admm or chambolle-pock")
     denoise.add_argument("--tol", type=float, default=1e-4, help="relative duality gap (default: %(default)s)")
     denoise.add_argument("--maxiter", type=int, default=5000)
@@ -39,6 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     denoise.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
     denoise.add_argument("--quiet", action="store_true", help="say nothing unless something is wrong")
     return parser
+
+
+def _weight(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +77,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _denoise(options: argparse.Namespace) -> int:
+    import numpy as np
+
     from ._files import FileError, read, write
     from ._solve import solve
     from .result import ConvergenceWarning
@@ -79,13 +89,14 @@ def _denoise(options: argparse.Namespace) -> int:
     picture = read(options.input, options.channel_axis)
     say = (lambda line: None) if options.quiet else print
     say(f"{options.input}: {picture.describe()}")
-    weight = options.weight[0] if len(options.weight) == 1 else tuple(options.weight)
+    weight = tuple(options.weight) if options.weight and len(options.weight) > 1 else options.weight and options.weight[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line
         result = solve(
             picture.image,
             options.penalty,
             weight,
+            noise_std=options.noise_std,
             channel_axis=picture.channel_axis,
             method=options.method,
             tol=options.tol,
@@ -93,6 +104,9 @@ def _denoise(options: argparse.Namespace) -> int:
         )
     write(options.output, picture.restore(result.x), options.overwrite, picture.channel_axis)
     run = f"{result.nit} iterations of {result.method}, {result.time:.2f} s"
+    if result.weight_rule != "given":
+        noise = "" if result.noise_std is None else f", noise {result.noise_std:.3g}"
+        say(f"weight {' '.join(f'{w:.3g}' for w in np.atleast_1d(result.weight))} by {result.weight_rule}{noise}")
     say(f"{options.output}: relative gap {result.rel_gap:.1e} after {run}")
     if not result.success:
         print(f"proxsparse: {result.message} The relative gap is above {options.tol:g}.", file=sys.stderr)

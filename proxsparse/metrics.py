@@ -7,6 +7,30 @@ from typing import Any
 import numpy as np
 
 
+def mse(truth: Any, image: Any) -> float:
+    """Return the mean of ``(truth - image)^2``.
+
+    Parameters
+    ----------
+    truth, image : array_like
+        Of one shape.
+    """
+    truth, image = _pair(truth, image)
+    return float(np.mean(np.square(truth - image)))
+
+
+def mae(truth: Any, image: Any) -> float:
+    """Return the mean of ``|truth - image|``.
+
+    Parameters
+    ----------
+    truth, image : array_like
+        Of one shape.
+    """
+    truth, image = _pair(truth, image)
+    return float(np.mean(np.abs(truth - image)))
+
+
 def psnr(truth: Any, image: Any, data_range: float) -> float:
     """Return the peak signal-to-noise ratio, ``10 log10(data_range^2 / mean (truth - image)^2)`` in dB.
 
@@ -48,6 +72,42 @@ def zero_share(image: Any) -> float:
     """Return the share of pixels that are exactly zero, between 0 and 1."""
     image = np.asarray(image)
     return float(1.0 - np.count_nonzero(image) / image.size)
+
+
+def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = None) -> float:
+    """Return the standard deviation of white noise: the median of the absolute diagonal Haar details, over 0.6745.
+
+    Details of all channels together, over blocks of two pixels along each axis; constants and slopes along an axis leave
+    no trace, fine texture counts as noise (Donoho & Johnstone, Biometrika 1994, section 4).
+
+    Parameters
+    ----------
+    image : array_like
+        A signal, image or volume, with noise.
+    channel_axis : int, optional
+        The axis of the channels.
+    observed : array_like of bool, optional
+        True where a pixel was measured; blocks with a pixel that was not are left out.
+
+    Returns
+    -------
+    float
+        0 where there is no block to look at.
+    """
+    details = np.asarray(image, dtype=np.float64)
+    whole = np.ones(details.shape, bool) if observed is None else np.broadcast_to(observed, details.shape)
+    channels = None if channel_axis is None else channel_axis % details.ndim
+    for axis in range(details.ndim):
+        pairs = details.shape[axis] // 2
+        if axis == channels or pairs == 0:
+            continue
+        even, odd = np.arange(0, 2 * pairs, 2), np.arange(1, 2 * pairs, 2)
+        details = (details.take(even, axis) - details.take(odd, axis)) / np.sqrt(2.0)
+        whole = whole.take(even, axis) & whole.take(odd, axis)
+    if not whole.any() or details.size == np.asarray(image).size:
+        return 0.0
+    # the median of |z| for a standard normal z
+    return float(np.median(np.abs(details[whole])) / 0.6744897501960817)
 
 
 def _pair(truth: Any, image: Any) -> tuple[Any, Any]:

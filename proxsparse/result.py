@@ -65,9 +65,11 @@ class SolveResult(OptimizeResult):
     weight : float or tuple
         The weight of each part of the penalty; a number where there is one part.
     weight_rule : str
-        How the weight was chosen: "given".
+        How the weight was chosen: "given", "sure", "gcv", "discrepancy", "universal" or "noise".
     noise_std : float or None
-        The noise level, where one was given.
+        The noise level that was given, or that a rule estimated.
+    weight_path : dict of ndarray or None
+        What a rule tried: weight (a column a weight where it chose several), score, degrees_of_freedom, residual (mean square).
     terms : dict
         The data term ("data") and the value of each part of the penalty, which add up to fun.
     dual : tuple of ndarray
@@ -92,6 +94,7 @@ class SolveResult(OptimizeResult):
     weight: Any
     weight_rule: str
     noise_std: float | None
+    weight_path: dict[str, Array] | None
     terms: dict[str, float]
     dual: tuple[Array, ...]
     history: dict[str, Array]

@@ -8,7 +8,7 @@ import pytest
 from conftest import image_of
 from skimage.io import imread, imsave
 
-from proxsparse import solve
+from proxsparse import phantoms, solve
 from proxsparse.cli import main
 
 
@@ -197,3 +197,13 @@ def test_it_runs_as_a_program(tmp_path):
         [sys.executable, "-m", "proxsparse", "--version"], capture_output=True, text=True, timeout=60, check=True
     )
     assert version.stdout.startswith("proxsparse 0.")
+
+
+def test_the_weight_may_be_left_out(tmp_path, capsys):
+    np.save(tmp_path / "y.npy", phantoms.add_noise(phantoms.regions((32, 32)), 0.1))
+    assert main(["denoise", str(tmp_path / "y.npy"), str(tmp_path / "x.npy"), "--noise-std", "0.1"]) == 0
+    said = capsys.readouterr().out
+    assert "by sure, noise 0.1" in said
+    assert main(["denoise", str(tmp_path / "y.npy"), str(tmp_path / "z.npy"), "--weight", "gcv"]) == 0
+    assert "by gcv" in capsys.readouterr().out
+    assert main(["denoise", str(tmp_path / "y.npy"), str(tmp_path / "w.npy"), "--weight", "best"]) == 2

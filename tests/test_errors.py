@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse.linalg
 from conftest import image_of
 
+import proxsparse
 from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, as_operator, phantoms, solve
 
 Y = image_of((9, 8))
@@ -15,12 +16,25 @@ LARGE_NEARLY_ADJOINT = scipy.sparse.linalg.LinearOperator((4096, 4096), matvec=l
 
 CASES = [
     # the weight
-    (lambda: solve(Y, "tv"), ValueError, "no weight for penalty 'tv'"),
-    (lambda: solve(Y, TotalVariation()), ValueError, "no weight"),
+    (lambda: solve(Y, "tv", "sur"), ValueError, "unknown rule for the weight 'sur'; did you mean 'sure'"),
+    (lambda: solve(Y, TotalVariation(0.1), "auto"), ValueError, "has a weight of its own"),
+    (lambda: solve(Y, "tv", noise_std=-1.0), ValueError, "noise_std must be finite and >= 0, got -1.0"),
+    (lambda: solve(Y, "tv", noise_std="0.1"), TypeError, "noise_std must be a number"),
+    (lambda: solve(Y, "tv", "universal"), ValueError, "for L1 alone; use weight='auto'"),
+    (lambda: solve(Y, "l1+tv", "discrepancy"), ValueError, "one condition for 2 weights"),
+    (lambda: solve(Y, "l1+tv", "noise"), ValueError, "one condition for 2 weights"),
+    (lambda: solve(Y, L1(0.1) + TotalVariation(), "noise"), ValueError, "for a penalty of one part"),
+    (lambda: solve(Y, "tv", "gcv", pixel_weight=2.0 + Y), ValueError, "weight='discrepancy' with noise_std="),
+    (lambda: solve(Y, "tv", "noise", observed=Y > 0), ValueError, "use weight='gcv' for masks"),
+    (lambda: solve(Y, "tv", operator=np.eye(Y.size)), ValueError, "needs noise_std="),
+    (lambda: proxsparse.path(Y, "tv", 0), ValueError, "how many there shall be"),
+    (lambda: proxsparse.path(Y, "tv", 3, operator=np.eye(Y.size)), ValueError, "largest weight is not known"),
+    (lambda: proxsparse.oracle_weight(Y, Y, "tv", "ssim"), ValueError, "needs data_range="),
+    (lambda: proxsparse.oracle_weight(Y, Y, "tv", "snr"), ValueError, "unknown metric 'snr'"),
+    (lambda: proxsparse.oracle_weight(Y, Y, TotalVariation(0.1)), ValueError, "has its weight already"),
     (lambda: solve(Y, "tv", -0.1), ValueError, "weight must be finite and >= 0, got -0.1"),
     (lambda: solve(Y, "tv", float("nan")), ValueError, "got nan"),
     (lambda: solve(Y, "tv", float("inf")), ValueError, "got inf"),
-    (lambda: solve(Y, "tv", "auto"), TypeError, "weight must be a number, got 'auto'"),
     (lambda: solve(Y, "tv", True), TypeError, "got True"),
     (lambda: solve(Y, TotalVariation(0.1), 0.2), ValueError, "weight=0.2 was given, but TotalVariation.0.1. has a weight"),
     (lambda: solve(Y, L1(0.1) + TotalVariation(0.2), 0.3), ValueError, "weight=0.3"),

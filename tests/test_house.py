@@ -16,8 +16,9 @@ LEVELS = [
     {"_bounds", "penalties", "operators", "data_terms", "options", "result", "metrics", "phantoms"},
     {"problem"},
     {"solvers", "_pose"},
+    {"weights"},
     {"_solve"},
-    {"_batch"},
+    {"_batch", "_path"},
     {"_demo", "_files"},
     {"cli", "__main__"},
 ]

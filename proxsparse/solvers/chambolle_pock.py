@@ -143,7 +143,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     share = 0.5 if dualised else _LENGTH
     balanced = tau is None and dualised
     first = 0.25 if tau is None else tau
-    tau = first / norm_data / data.lipschitz if tau is not None or dualised else _by_scale(problem)
+    tau = first / norm_data / data.lipschitz if tau is not None or dualised else by_scale(problem)
     x, p = x.copy(), p.copy()
     xbar, ktp = x.copy(), np.empty_like(x)
     q = data.gradient(problem.forward(x))
@@ -169,7 +169,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
         iterations = yield x, p
 
 
-def _by_scale(problem: Problem) -> float:
+def by_scale(problem: Problem) -> float:
     """A step as the primal and the dual are large: the spread of the measured pixels over the weights."""
     seen = problem.y[np.broadcast_to(np.greater(problem.data.m, 0), problem.shape)]
     spread = float(np.std(seen, dtype=np.float64)) if seen.size else 0.0

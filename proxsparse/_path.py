@@ -1,0 +1,132 @@
+"""Solving along weights, and the weight that the truth would choose."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import metrics
+from ._solve import attempt, resolve_penalty, solve, with_weights
+from .options import unknown
+from .penalties.base import Penalty, check_weight
+from .result import SolveResult
+from .weights import Weights, first_guess, least
+
+#: how far below the largest weight a path of a given length goes
+_SPAN = 1e3
+#: evaluations for one weight and for several
+_EVALUATIONS = (25, 50)
+
+
+def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **kwargs: Any) -> list[SolveResult]:
+    """Solve for every weight, from the largest down, each from the answer before it.
+
+    Parameters
+    ----------
+    image : array_like
+        As in `solve`.
+    penalty : str or Penalty
+        Each weight multiplies it: parts without a weight of their own take it, of others it is a factor.
+    weights : sequence of float, or int
+        Numbers >= 0. A whole number stands for so many weights, evenly spaced in the logarithm, from `max_weight`, where the
+        answer is trivial, to a thousandth of it.
+    **kwargs
+        The other arguments of `solve`; `x0` is where the largest weight starts.
+
+    Returns
+    -------
+    list of SolveResult
+        In the order of the weights given; from the largest to the smallest where their number was given.
+
+    Examples
+    --------
+    >>> import numpy as np, proxsparse
+    >>> signal = np.repeat([0.0, 3.0, 1.0], 20)
+    >>> [r.x[[0, 30, -1]].round(2).tolist() for r in proxsparse.path(signal, "tv", [1.0, 4.0], tol=1e-8)]
+    [[0.05, 2.9, 1.05], [0.2, 2.6, 1.2]]
+    """
+    chosen, _ = resolve_penalty(penalty, None)
+    unit = with_weights(chosen, [1.0] * len(chosen.parts))
+    if isinstance(weights, numbers.Integral) and not isinstance(weights, bool):
+        if weights < 1:
+            raise ValueError(f"weights must be numbers, or how many there shall be, >= 1; got {weights}")
+        if kwargs.get("operator") is not None:
+            raise ValueError("with an operator the largest weight is not known: give the weights themselves")
+        largest = unit.max_weight(image, channel_axis=kwargs.get("channel_axis"))
+        weights = np.geomspace(largest, largest / _SPAN, int(weights)).tolist() if largest > 0 else [0.0] * int(weights)
+    factors = [check_weight(w) for w in np.asarray(weights).tolist()]
+    results: dict[int, SolveResult] = {}
+    start = kwargs.pop("x0", None)
+    for i in sorted(range(len(factors)), key=lambda i: -factors[i]):
+        start = results[i] = solve(image, factors[i] * unit, x0=start, **kwargs)
+    return [results[i] for i in range(len(factors))]
+
+
+#: name -> of the truth, the image, the data range and the channel axis, the smaller the better
+_LOSSES: dict[str, Callable[[Any, Any, Any, Any], float]] = {
+    "mse": lambda truth, x, data_range, axis: metrics.mse(truth, x),
+    "mae": lambda truth, x, data_range, axis: metrics.mae(truth, x),
+    "psnr": lambda truth, x, data_range, axis: metrics.mse(truth, x),
+    "ssim": lambda truth, x, data_range, axis: -metrics.ssim(truth, x, data_range, channel_axis=axis),
+}
+
+
+def oracle_weight(
+    noisy: Any,
+    truth: Any,
+    penalty: str | Penalty = "tv",
+    metric: str | Callable[[Any, Any], float] = "mse",
+    *,
+    data_range: float | None = None,
+    **kwargs: Any,
+) -> float | tuple[float, ...]:
+    """Return the weight whose answer is nearest to the truth: a bound on what any rule can reach, never a fair answer.
+
+    Found on a lattice of factors of two, then their square and fourth roots, and parabolas between them.
+
+    Parameters
+    ----------
+    noisy, truth : array_like
+        The image and what it should be.
+    penalty : str or Penalty
+        Parts without a weight get one.
+    metric : {"mse", "mae", "psnr", "ssim"} or callable
+        What is to be best; a callable takes (truth, x) and is made small.
+    data_range : float, optional
+        For "ssim": the range the images could take.
+    **kwargs
+        The other arguments of `solve`.
+
+    Returns
+    -------
+    float, or tuple of float
+        The weights that were missing: a number where there is one.
+    """
+    chosen, rule = resolve_penalty(penalty, None)
+    if rule is None:
+        raise ValueError(f"{chosen!r} has its weight already")
+    if not callable(metric) and metric not in _LOSSES:
+        raise unknown("metric", metric, _LOSSES)
+    if metric == "ssim" and data_range is None:
+        raise ValueError("metric='ssim' needs data_range=, the range the images could take")
+    axis = kwargs.get("channel_axis")
+    about = {name: kwargs[name] for name in _ABOUT if name in kwargs}
+    truth = np.asarray(truth)
+
+    def loss(weights: Weights) -> float:
+        x = attempt(noisy, with_weights(chosen, weights), **kwargs).x
+        return float(metric(truth, x)) if callable(metric) else _LOSSES[metric](truth, x, data_range, axis)
+
+    noise_std = kwargs.pop("noise_std", None)
+    guess = first_guess(noisy, chosen, noise_std, **about)
+    if not all(guess):
+        # a constant image: no weight changes it
+        return guess if len(guess) > 1 else guess[0]
+    _, found = least(loss, guess, _EVALUATIONS[len(guess) > 1], (1.0, 0.5, 0.25))
+    return found if len(found) > 1 else found[0]
+
+
+_ABOUT = ("operator", "observed", "bounds", "pixel_weight", "channel_axis", "nan_policy")

@@ -1,0 +1,435 @@
+"""Choosing the weight without the truth: unbiased risk, generalized cross-validation, discrepancy, and rules for pure noise.
+
+With r(w) = ||M (y - x_w)||^2 over the n measured pixels and df(w) the degrees of freedom of the fit, sum of dx_j / dy_j:
+
+- "sure": r/n - s^2 + 2 s^2 df/n, Stein's unbiased risk for noise of standard deviation s (Stein, Ann. Stat. 1981)
+- "gcv": (r/n) / (1 - df/n)^2, generalized cross-validation, which needs no s (Golub, Heath & Wahba, Technometrics 1979)
+- "discrepancy": r = n s^2 (Morozov)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._arrays import Array, from_canonical, total
+from ._pose import Posed, pose
+from ._workers import SERIAL, Workers
+from .metrics import noise_std as estimate_noise
+from .operators import Blur
+from .options import Options, unknown
+from .penalties import L1
+from .penalties.base import Penalty
+from .penalties.denoising import Denoising
+from .problem import Problem
+from .solvers import SOLVERS, chambolle_pock, fastest, run
+
+#: the rules, and what each is for
+RULES = ("auto", "sure", "gcv", "discrepancy", "universal", "noise")
+#: iterations of a fit whose derivative is taken, enough for the weight (docs/weights.md): where values travel far, where they
+#: do not (windows), and where they fill what was not measured
+_ITERATIONS = {"far": 50, "near": 8, "filling": 200}
+#: the fraction of the noise by which the probe moves the image
+_PROBE = 0.01
+#: what "noise" leaves of the standard deviation of pure noise (Chen & Selesnick, IEEE TSP 2014, section V)
+_LEFT = 0.01
+#: octaves searched to each side of the first guess, and the most evaluations for one weight and for several
+_OCTAVES, _EVALUATIONS = 8.0, (14, 13)
+
+Weights = tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The penalty with its weights, the rule that chose them, the noise it took, and the curve it tried."""
+
+    penalty: Penalty
+    rule: str
+    noise_std: float | None
+    path: dict[str, Array] | None
+
+
+def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, workers: int = 1, **about: Any) -> Choice:
+    """Choose the weights that the parts of the penalty lack; `about` is what `pose` takes.
+
+    "auto" is "sure" where the noise is given; where it is not, "gcv" if some part smooths (texture misleads an estimate of the
+    noise less than "gcv" is misled by penalties that only clear, which may be no model of the image at all), else "sure".
+    With an operator or with pixel weights beside 0 and 1 it is "discrepancy", as the others estimate the risk of A x there.
+
+    Raises
+    ------
+    ValueError
+        An unknown rule, or one that is not sound for this problem; the message names the remedy.
+    """
+    if rule not in RULES:
+        raise unknown("rule for the weight", rule, RULES)
+    given = check_noise(noise_std)
+    posed = pose(image, [q if q.weight is not None else q.with_weight(1.0) for q in penalty.parts], **about)
+    missing = [q.weight is None for q in penalty.parts]
+    with Workers(workers) as pool:
+        task = _Task(posed, missing, None if given is None else given * posed.scale, pool)
+        weights, rule = task.choose(task.sound(rule))
+    found = iter(weights)
+    parts = [q.with_weight(next(found) / posed.scale) if lacks else q for q, lacks in zip(penalty.parts, missing, strict=True)]
+    noise = task.noise if rule in _NEEDS_NOISE else None
+    return Choice(
+        sum(parts[1:], parts[0]), rule, given if noise is None or given is not None else noise / posed.scale, task.path(rule)
+    )
+
+
+def check_noise(noise_std: Any) -> float | None:
+    """A valid standard deviation as a float, or None; raises naming the value."""
+    if noise_std is None:
+        return None
+    if isinstance(noise_std, bool) or not isinstance(noise_std, (int, float, np.number)):
+        raise TypeError(f"noise_std must be a number, got {noise_std!r}")
+    if not (math.isfinite(noise_std) and noise_std >= 0):
+        raise ValueError(f"noise_std must be finite and >= 0, got {noise_std!r}")
+    return float(noise_std)
+
+
+_NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise")
+
+
+class _Task:
+    """A posed problem whose weights are sought, in the units of the posed problem."""
+
+    def __init__(self, posed: Posed, missing: Sequence[bool], noise_std: float | None, workers: Workers) -> None:
+        self.posed, self.problem, self.workers = posed, posed.problem, workers
+        self.missing = [i for i, lacks in enumerate(missing) if lacks]
+        self.given = noise_std
+        m = self.problem.m
+        self.seen = None if m is None else m > 0
+        self.n = self.problem.y.size if self.seen is None else int(np.count_nonzero(self.seen))
+        self.plain = self.problem.operator is None and (m is None or bool(((m == 0) | (m == 1)).all()))
+        #: weights -> (degrees of freedom, mean squared residual) of the fits made
+        self.fits: dict[Weights, tuple[float, float]] = {}
+
+    # -- what is asked, and whether it is sound ----------------------------------------------------------------------
+
+    def sound(self, rule: str) -> str:
+        """The rule that "auto" means here; raises ValueError where a rule says nothing about this problem."""
+        if rule == "auto" and not (self.plain and self.given is None and self._smooths):
+            rule = "sure" if self.plain else "discrepancy"
+        if rule in ("sure", "gcv") and not self.plain:
+            raise ValueError(
+                f"weight={rule!r} estimates the risk of A x, not of x: with an operator or pixel weights beside 0 and 1 "
+                "use weight='discrepancy' with noise_std=, or give the weight"
+            )
+        if rule in ("universal", "noise") and (self.problem.operator is not None or self.problem.m is not None):
+            raise ValueError(
+                f"weight={rule!r} is for images without operator, mask or pixel weights; use weight='gcv' for masks"
+            )
+        part = self.problem.parts[self.missing[0]]
+        if rule == "universal" and not (len(self.problem.parts) == 1 and isinstance(part, L1)):
+            raise ValueError("weight='universal' is for L1 alone; use weight='auto'")
+        if rule in ("noise", "discrepancy") and len(self.missing) > 1:
+            raise ValueError(f"weight={rule!r} is one condition for {len(self.missing)} weights; use weight='auto' or 'sure'")
+        if rule == "noise" and len(self.problem.parts) > 1:
+            raise ValueError("weight='noise' is for a penalty of one part; use weight='auto' or 'sure'")
+        if rule in _NEEDS_NOISE and self.given is None and self._not_an_image:
+            raise ValueError(f"weight={rule!r} needs noise_std=: it cannot be estimated from what this operator gives")
+        return rule
+
+    @property
+    def _not_an_image(self) -> bool:
+        operator = self.problem.operator
+        return operator is not None and not isinstance(operator.operator, Blur)
+
+    @property
+    def _smooths(self) -> bool:
+        """Whether some part draws pixels to each other, and not only to zero."""
+        return any(q.null_space != "zero" for q in self.problem.parts)
+
+    @functools.cached_property
+    def noise(self) -> float:
+        """The standard deviation of the noise, given or estimated."""
+        if self.given is not None:
+            return self.given
+        if self._not_an_image:
+            return 0.1 * self.spread
+        return estimate_noise(self.problem.y, channel_axis=0, observed=self.seen)
+
+    @functools.cached_property
+    def spread(self) -> float:
+        """The standard deviation of the measured pixels."""
+        return float(np.std(self.problem.y if self.seen is None else self.problem.y[self.seen], dtype=np.float64))
+
+    def choose(self, rule: str) -> tuple[Weights, str]:
+        """The weights that are missing, and the rule that had the last word."""
+        # nothing to take away: every weight would only move the image from the truth
+        if self.spread == 0 or self.noise == 0:
+            return (0.0,) * len(self.missing), "gcv" if rule == "auto" else rule
+        if rule == "universal":
+            return (self.noise * math.sqrt(2 * math.log(max(self.problem.y.size, 2))),), rule
+        if rule == "noise":
+            return (self.noise * _damping(self.problem.parts[0], _large(self.problem)),), rule
+        guess = self.guess()
+        if rule == "discrepancy":
+            return (self._discrepancy(guess[0]),), rule
+        first = "gcv" if rule == "gcv" else "sure"
+        # two weights are found to half an octave, one to a quarter
+        steps = (1.0, 0.5) if rule == "auto" or len(guess) > 1 else (1.0, 0.5, 0.25)
+        score = functools.partial(self.score, rule=first)
+        near, found = least(score, guess, _EVALUATIONS[len(guess) > 1], steps, slack=self._slack)
+        return self._between(near, found) if rule == "auto" else (found, rule)
+
+    @property
+    def _slack(self) -> float:
+        """What is not worth a step: a thousandth of a decibel or so."""
+        return 1e-4 * self.noise**2
+
+    def _between(self, near: Weights, by_sure: Weights) -> tuple[Weights, str]:
+        """Cross-validation in the octaves beside what "sure" finds with the estimated noise, where it has a minimum there.
+
+        Texture reads as noise and misleads "sure" by less than that; clipped or quantized images, where equal neighbours cost
+        no freedom, draw cross-validation to 0.
+        """
+        score = functools.partial(self.score, rule="gcv")
+        steps = (0.5,) if len(near) > 1 else (0.5, 0.25)
+        best, found = least(score, near, 8, steps, reach=1.0, slack=self._slack)
+        smooth = [self.problem.parts[i].null_space != "zero" for i in self.missing]
+        at_edge = any(s and abs(math.log2(b / n)) > 0.9 for s, b, n in zip(smooth, best, near, strict=True))
+        return (by_sure, "sure") if at_edge else (found, "gcv")
+
+    def guess(self) -> Weights:
+        """About what removes the noise: 2 s / ||K||; less for what only clears where another part smooths."""
+        problem = self.problem
+        guess = []
+        for i in self.missing:
+            q = problem.parts[i]
+            share = 1 / 32 if self._smooths and q.null_space == "zero" else 1.0
+            guess.append(2 * share * self.noise / math.sqrt(q._norm_squared(problem.shape) or 1.0))
+        return tuple(guess)
+
+    # -- fits --------------------------------------------------------------------------------------------------------
+
+    def _posed(self, y: Array, weights: Weights) -> Problem:
+        problem = self.problem
+        parts = list(problem.parts)
+        for i, weight in zip(self.missing, weights, strict=True):
+            parts[i] = parts[i].with_weight(weight)
+        posed = Problem(y, parts, problem.shape, operator=problem.operator, m=problem.m, lo=problem.lo, hi=problem.hi)
+        posed.use(self.workers, 0.0)
+        return posed
+
+    def _residual(self, y: Array, x: Array) -> float:
+        return total(self.problem.data.m * np.square(np.subtract(self.problem.forward(x), y, dtype=np.float64)))
+
+    @functools.cached_property
+    def _probe(self) -> Array:
+        """Seeded signs on the measured pixels, a fraction of the noise in size and well above rounding."""
+        y = self.problem.y
+        size = max(_PROBE * self.noise, 64 * float(np.finfo(y.dtype).eps) * float(np.abs(y).max()))
+        signs = np.random.default_rng(0).integers(0, 2, y.shape) * 2 - 1
+        return (size * (signs if self.seen is None else signs * self.seen)).astype(y.dtype)
+
+    def score(self, weights: Weights, rule: str) -> float:
+        """What the rule makes small; see above."""
+        if weights not in self.fits:
+            residual, df = self._residual_and_df(weights)
+            self.fits[weights] = df, residual / self.n
+        df, r = self.fits[weights]
+        share = df / self.n
+        if rule == "sure":
+            return r - self.noise**2 + 2 * self.noise**2 * share
+        if rule == "gcv":
+            return r / (1 - share) ** 2 if share < 1 else math.inf
+        return abs(r - self.noise**2)
+
+    def _residual_and_df(self, weights: Weights) -> tuple[float, float]:
+        """Exact where an exact algorithm shows the flat pieces; else by the derivative of a fixed number of iterations."""
+        y = self.problem.y
+        posed = self._posed(y, weights)
+        exact = None if posed.denoising is None else posed.denoising.exact(dual=False)
+        if exact is not None and posed.denoising is not None:
+            return self._residual(y, exact[0]), _free(posed.denoising, exact[0])
+        tau = self._step(posed)
+        moved = y + self._probe
+        # as it was rounded
+        delta = moved - y
+        x = _fit(posed, tau, self._iterations)
+        change = _fit(self._posed(moved, weights), tau, self._iterations) - x
+        square = total(np.square(delta, dtype=np.float64))
+        df = self.n * total(np.multiply(delta, change, dtype=np.float64)) / square if square > 0 else 0.0
+        return self._residual(y, x), df
+
+    @property
+    def _iterations(self) -> int:
+        if self.problem.denoising is None:
+            return _ITERATIONS["filling"]
+        return _ITERATIONS["near" if self.problem.stack.first_step > 1 else "far"]
+
+    @staticmethod
+    def _step(posed: Problem) -> float:
+        """One step for both fits of a pair: were it drawn from each image, the difference would hold that too."""
+        if posed.denoising is not None:
+            return posed.denoising.rest.first_step
+        return chambolle_pock.by_scale(posed) * posed.lipschitz
+
+    # -- discrepancy -------------------------------------------------------------------------------------------------
+
+    def _discrepancy(self, guess: float) -> float:
+        """The weight with ||M^(1/2) (A x - y)||^2 = n s^2, which grows with the weight: halvings in its logarithm."""
+        wanted, start = math.log(self.n * self.noise**2), None
+
+        def excess(octave: float) -> float:
+            nonlocal start
+            weights = (guess * 2.0**octave,)
+            x, start = self._solved(weights, start)
+            residual = self._residual(self.problem.y, x)
+            self.fits[weights] = math.nan, residual / self.n
+            return math.log(max(residual, 1e-300)) - wanted
+
+        low = high = 0.0
+        value = excess(0.0)
+        at_low = at_high = value
+        while value > 0 and low > -2 * _OCTAVES:
+            high, at_high, low = low, value, low - 1
+            value = at_low = excess(low)
+        while value < 0 and high < 2 * _OCTAVES and at_high <= 0:
+            low, at_low, high = high, value, high + 1
+            value = at_high = excess(high)
+        if at_low > 0 or at_high < 0:
+            # out of reach: the nearest that was tried
+            return guess * math.exp2(low if at_low > 0 else high)
+        middle = low
+        for _ in range(3):
+            middle = low + (high - low) * min(max(at_low / (at_low - at_high), 0.1), 0.9) if at_low < at_high else low
+            value = excess(middle)
+            if abs(value) < 0.01:
+                break
+            low, at_low, high, at_high = (middle, value, high, at_high) if value < 0 else (low, at_low, middle, value)
+        return guess * math.exp2(middle)
+
+    def _solved(self, weights: Weights, start: tuple[Array, Array] | None) -> tuple[Array, tuple[Array, Array]]:
+        """The answer to a loose tolerance, from an earlier one."""
+        posed = self._posed(self.problem.y, weights)
+        x, p = (posed.start(), np.zeros(posed.stack.size, posed.dtype)) if start is None else start
+        steps = SOLVERS[fastest(posed)](posed, x, posed.stack.project(p.copy()))
+        best = run(posed, steps, 1e-3, Options(maxiter=300)).best
+        return best.x.copy(), (best.x.copy(), best.p.copy())
+
+    # -- what is told ------------------------------------------------------------------------------------------------
+
+    def path(self, rule: str) -> dict[str, Array] | None:
+        """The weights tried, in their order, with score, degrees of freedom and mean squared residual, in the user's units."""
+        if not self.fits:
+            return None
+        order = sorted(self.fits)
+        scale = self.posed.scale
+        weights = np.array(order).reshape(len(order), len(self.missing)) / scale
+        df, residual = np.array([self.fits[w] for w in order]).T
+        score = np.array([self.score(w, rule) for w in order])
+        # the square of an extreme image is no number
+        with np.errstate(over="ignore", under="ignore"):
+            score, residual = score / scale / scale, residual / scale / scale
+        chosen = weights if len(self.missing) > 1 else weights[:, 0]
+        return {"weight": chosen, "score": score, "degrees_of_freedom": df, "residual": residual}
+
+
+def _fit(posed: Problem, tau: float, iterations: int) -> Array:
+    """The image after so many iterations of Chambolle-Pock from the dual 0, in float64; nothing depends on a gap."""
+    p = np.zeros(posed.stack.size, posed.dtype)
+    steps = chambolle_pock.steps(posed, posed.start(), p, tau=tau)
+    next(steps)
+    x, _ = steps.send(iterations)
+    return x.astype(np.float64)
+
+
+def _free(denoising: Denoising, x: Array) -> float:
+    """Degrees of freedom of an exact answer: its flat pieces, less those held at zero or at a bound.
+
+    Zou, Hastie & Tibshirani, Ann. Stat. 2007, theorem 1, and Tibshirani & Taylor, Ann. Stat. 2012, theorem 3.
+    """
+    starts = np.ones(x.shape, bool)
+    if denoising.rest.parts:
+        starts[..., 1:] = x[..., 1:] != x[..., :-1]
+    held = (x <= denoising.lo) | (x >= denoising.hi)
+    if denoising.pointwise:
+        held |= x == 0
+    return float(np.count_nonzero(starts & ~held))
+
+
+def _large(problem: Problem) -> tuple[int, ...]:
+    """The shape of an image of about 65536 pixels, so that a rule for noise depends on no one's size; else the image's own."""
+    axes = len(problem.shape) - 1
+    shape = (problem.shape[0], *(round(65536 ** (1 / axes)),) * axes)
+    try:
+        problem.parts[0]._dual_shape(shape)
+    except ValueError:
+        # a penalty with a weight for each pixel
+        return problem.shape
+    return shape
+
+
+@functools.lru_cache(maxsize=32)
+def _damping(penalty: Penalty, shape: tuple[int, ...]) -> float:
+    """The weight of that penalty which leaves a hundredth of noise of standard deviation 1; by simulation, seeded."""
+    y = from_canonical(np.random.default_rng(0).standard_normal(shape), 0)
+    low, high = -6.0, 6.0
+    for _ in range(12):
+        middle = (low + high) / 2
+        # x to 1e-3 of the noise: a relative gap of half its square
+        answer = penalty.with_weight(math.exp2(middle)).prox(y, channel_axis=0, tol=5e-7)
+        low, high = (middle, high) if np.std(np.asarray(answer)) > _LEFT else (low, middle)
+    return math.exp2(high)
+
+
+def first_guess(image: Any, penalty: Penalty, noise_std: Any = None, **about: Any) -> Weights:
+    """Weights of about the right size for the parts that lack one, in the user's units."""
+    posed = pose(image, [q if q.weight is not None else q.with_weight(1.0) for q in penalty.parts], **about)
+    given = check_noise(noise_std)
+    task = _Task(posed, [q.weight is None for q in penalty.parts], None if given is None else given * posed.scale, SERIAL)
+    # an image without noise gives no size: a thousandth of its spread
+    task.given = task.noise or 1e-3 * task.spread
+    return tuple(w / posed.scale for w in task.guess())
+
+
+def least(
+    score: Callable[[Weights], float],
+    guess: Weights,
+    evaluations: int,
+    steps: Sequence[float],
+    reach: float = _OCTAVES,
+    slack: float = 0.0,
+) -> tuple[Weights, Weights]:
+    """The least score, to the slack, on lattices of these steps in octaves around the guess; and that, refined by parabolas."""
+    known: dict[Weights, float] = {}
+
+    def weights_at(point: Weights) -> Weights:
+        # to twelve digits, so that a weight reached in two ways is one
+        return tuple(float(f"{w * math.exp2(octave):.12g}") for w, octave in zip(guess, point, strict=True))
+
+    def at(point: Weights) -> float:
+        if point not in known:
+            if len(known) >= evaluations or max(map(abs, point)) > reach:
+                return math.inf
+            known[point] = score(weights_at(point))
+        return known[point]
+
+    def beside(point: Weights, axis: int, step: float) -> Weights:
+        return (*point[:axis], point[axis] + step, *point[axis + 1 :])
+
+    best = (0.0,) * len(guess)
+    for step in steps:
+        moved = True
+        while moved:
+            moved = False
+            for axis, sign in itertools.product(range(len(guess)), (-1, 1)):
+                further = beside(best, axis, sign * step)
+                while at(further) < at(best) - slack:
+                    best, further, moved = further, beside(further, axis, sign * step), True
+    final = best
+    for axis in range(len(guess)):
+        below, here, above = (at(beside(best, axis, shift)) for shift in (-steps[-1], 0.0, steps[-1]))
+        bend = below - 2 * here + above
+        shift = 0.5 * steps[-1] * (below - above) / bend if math.isfinite(bend) and bend > 0 else 0.0
+        final = beside(final, axis, shift)
+    return weights_at(best), weights_at(final)

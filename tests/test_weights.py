@@ -1,0 +1,239 @@
+"""Choosing the weight: the rules against the oracle and against their definitions, paths, the oracle itself."""
+
+import warnings
+
+import numpy as np
+import pytest
+from conftest import image_of
+
+import proxsparse
+from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, metrics, phantoms, solve
+from proxsparse.weights import choose
+
+TRUTH = phantoms.regions((64, 64))
+NOISY = phantoms.add_noise(TRUTH, 0.1)
+
+
+def loss_in_db(noisy, truth, penalty, result):
+    """How far the chosen weight stays behind the weight that the truth would choose."""
+    best = proxsparse.oracle_weight(noisy, truth, penalty)
+    return metrics.psnr(truth, solve(noisy, penalty, best).x, 1.0) - metrics.psnr(truth, result.x, 1.0)
+
+
+@pytest.mark.parametrize("penalty", ["tv", "tv-aniso", "l1", "overlap", "l1+tv", "l1+overlap"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("noise_std", [None, 0.1])
+def test_auto_comes_near_the_oracle(penalty, dtype, noise_std):
+    result = solve(NOISY.astype(dtype), penalty, noise_std=noise_std)
+    smooths = "tv" in penalty
+    assert result.weight_rule == ("gcv" if smooths and noise_std is None else "sure")
+    assert result.success
+    assert result.x.dtype == dtype
+    # 64 x 64 pixels: the estimate of the risk itself is uncertain by more than on a photograph
+    assert loss_in_db(NOISY, TRUTH, penalty, result) <= 0.3
+
+
+def test_what_was_tried_is_told():
+    result = solve(NOISY, "tv", noise_std=0.1)
+    path = result.weight_path
+    assert result.weight_rule == "sure"
+    assert result.noise_std == 0.1
+    assert len({len(column) for column in path.values()}) == 1
+    assert (np.diff(path["weight"]) > 0).all()
+    assert (np.diff(path["residual"]) > 0).all()
+    assert (np.diff(path["degrees_of_freedom"]) < 0).all()
+    i = np.argmin(path["score"])
+    assert 0 < i < len(path["score"]) - 1
+    assert path["weight"][i - 1] < result.weight < path["weight"][i + 1]
+    # Stein's formula, from the columns
+    expected = path["residual"] - 0.01 + 2 * 0.01 * path["degrees_of_freedom"] / NOISY.size
+    np.testing.assert_allclose(path["score"], expected, rtol=1e-12)
+    given = solve(NOISY, "tv", 0.1)
+    assert (given.weight_rule, given.noise_std, given.weight_path) == ("given", None, None)
+    both = solve(NOISY, "l1+tv")
+    assert both.weight_path["weight"].shape == (len(both.weight_path["score"]), 2)
+
+
+def test_sure_estimates_the_risk_without_bias():
+    """Over many noises the mean of "sure" is the mean of the error itself, at a given weight."""
+    scores, errors = [], []
+    for seed in range(40):
+        y = phantoms.add_noise(TRUTH, 0.1, seed)
+        path = solve(y, "tv", "sure", noise_std=0.1).weight_path
+        i = np.argmin(path["score"])
+        scores.append(path["score"][i])
+        errors.append(metrics.mse(TRUTH, solve(y, "tv", path["weight"][i]).x))
+    # the standard deviation of residual / n is s^2 sqrt(2 / n) = 2.2e-4, of the mean of 40 a sixth; three of those
+    assert abs(np.mean(scores) - np.mean(errors)) <= 3 * 0.01 * np.sqrt(2 / TRUTH.size / 40)
+
+
+@pytest.mark.parametrize("penalty", [TotalVariation(), TotalVariation(isotropic=False), L1() + TotalVariation(0.1)])
+def test_exact_degrees_of_freedom_of_signals_are_those_of_a_finite_difference(penalty, monkeypatch):
+    y = phantoms.add_noise(np.repeat([0.0, 2.0, 1.0, -1.0], 100), 0.2)
+    exact = solve(y, penalty, "sure", noise_std=0.2)
+    monkeypatch.setattr("proxsparse.weights._ITERATIONS", {"far": 4000, "near": 4000, "filling": 0})
+    monkeypatch.setattr("proxsparse.penalties.denoising.Denoising.has_exact", False)
+    general = choose(y, penalty, "sure", 0.2)
+    # one probe: its standard deviation is sqrt(2 df)
+    shared = np.isin(exact.weight_path["weight"].round(9), general.path["weight"].round(9))
+    df = exact.weight_path["degrees_of_freedom"][shared]
+    assert shared.sum() >= 3
+    other = np.isin(general.path["weight"].round(9), exact.weight_path["weight"].round(9))
+    assert (abs(general.path["degrees_of_freedom"][other] - df) <= 4 * np.sqrt(2 * df) + 1).all()
+
+
+def test_the_probe_agrees_with_the_flat_regions_of_anisotropic_total_variation():
+    """Tibshirani & Taylor 2012: as many degrees of freedom as regions of the exact answer."""
+    from scipy import ndimage
+
+    choice = choose(NOISY, TotalVariation(isotropic=False), "sure", 0.1)
+    i = np.argmin(choice.path["score"])
+    x = solve(NOISY, TotalVariation(choice.path["weight"][i], isotropic=False), tol=1e-10, options={"maxiter": 50000}).x
+    regions = sum(ndimage.label(x == level)[1] for level in np.unique(x))
+    df = choice.path["degrees_of_freedom"][i]
+    assert abs(df - regions) <= 4 * np.sqrt(2 * regions) + 0.1 * regions
+
+
+def test_discrepancy_leaves_as_much_as_the_noise():
+    for y, kwargs in ((NOISY, {}), (Blur.forward(Blur(np.ones((3, 3)) / 9), TRUTH), {"operator": Blur(np.ones((3, 3)) / 9)})):
+        noisy = y if not kwargs else phantoms.add_noise(y, 0.1)
+        result = solve(noisy, "tv", "discrepancy", noise_std=0.1, **kwargs)
+        assert np.isclose(2 * result.terms["data"] / noisy.size, 0.01, rtol=0.03)
+        assert result.weight_rule == "discrepancy"
+
+
+def test_auto_with_an_operator_is_the_discrepancy():
+    blur = Blur(np.ones((3, 3)) / 9)
+    result = solve(phantoms.add_noise(blur.forward(TRUTH), 0.05), "tv", operator=blur)
+    assert result.weight_rule == "discrepancy"
+    assert np.isclose(result.noise_std, 0.05, rtol=0.1)
+
+
+def test_masks_are_scored_where_they_measure():
+    seen = np.random.default_rng(1).random(NOISY.shape) < 0.7
+    y = np.where(seen, NOISY, np.nan)
+    result = solve(y, "tv", nan_policy="omit")
+    assert result.weight_rule == "gcv"
+    other = solve(np.where(seen, NOISY, 1e3), "tv", observed=seen)
+    assert other.weight == result.weight
+    best = proxsparse.oracle_weight(y, TRUTH, "tv", nan_policy="omit")
+    assert metrics.psnr(TRUTH, result.x, 1) >= metrics.psnr(TRUTH, solve(y, "tv", best, nan_policy="omit").x, 1) - 0.3
+
+
+def test_universal_and_noise_rules():
+    universal = solve(NOISY, "l1", "universal", noise_std=0.1)
+    assert universal.weight == 0.1 * np.sqrt(2 * np.log(NOISY.size))
+    noise = np.random.default_rng(5).standard_normal((256, 256)) * 0.1
+    for penalty in (OverlappingGroupLasso(window=3), OverlappingGroupLasso(window=2, norm="linf"), L1()):
+        result = solve(noise, penalty, "noise", noise_std=0.1, tol=1e-6)
+        # a hundredth, give or take what other noise does
+        assert 0.005 <= np.std(result.x) / 0.1 <= 0.02
+        assert solve(10 * noise, penalty, "noise", noise_std=1.0).weight == pytest.approx(10 * result.weight, rel=1e-12)
+
+
+def test_images_without_noise_come_back():
+    for y in (
+        np.full((8, 9), 3.0),
+        phantoms.regions((64, 64)),
+        np.zeros((5, 5)),
+        np.ones((1, 1)),
+        np.full((8, 9), 7, np.uint8),
+    ):
+        for penalty in ("tv", "l1", "l1+tv"):
+            result = solve(y, penalty)
+            assert result.success
+            np.testing.assert_array_equal(result.x, y)
+            assert not np.any(result.weight)
+    assert solve(np.full((8, 9), 3.0), "tv", noise_std=0.1).weight == 0
+
+
+def test_integers_choose_in_their_own_units_and_draw_no_warning():
+    y = np.clip(np.rint(255 * np.clip(NOISY, -0.6, 1) * 0.5 + 100), 0, 255).astype(np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = solve(y, "tv")
+    assert result.weight > 1
+    assert result.weight == solve(y.astype(float), "tv").weight
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200, 1e-3])
+def test_the_weight_scales_with_the_image(scale):
+    base, scaled = solve(NOISY, "tv"), solve(scale * NOISY, "tv")
+    assert scaled.weight == pytest.approx(scale * base.weight, rel=1e-6)
+
+
+def test_workers_layouts_and_order_change_nothing():
+    base = solve(NOISY, "tv")
+    assert solve(NOISY, "tv", options={"workers": 3}).weight == base.weight
+    assert solve(np.asfortranarray(NOISY), "tv").weight == base.weight
+    batch = proxsparse.solve_batch(np.stack([NOISY, NOISY[::-1]]), "tv", workers=2)
+    assert batch.weight[0] == base.weight
+    assert batch.weight_rule == "gcv"
+    np.testing.assert_array_equal(batch.x[1], solve(NOISY[::-1], "tv").x)
+    sums = proxsparse.solve_batch(NOISY[None], "l1+tv")
+    assert sums.weight.shape == (1, 2)
+
+
+def test_a_part_with_a_weight_keeps_it():
+    result = solve(NOISY, L1(0.03) + TotalVariation())
+    assert result.weight[0] == 0.03
+    assert result.weight[1] == pytest.approx(result.weight_path["weight"][np.argmin(result.weight_path["score"])], rel=0.5)
+
+
+@pytest.mark.parametrize("shape", [(40,), (1, 30), (30, 1), (9, 10, 11), (16, 17, 3)])
+def test_shapes(shape):
+    kwargs = {"channel_axis": -1} if shape[-1] == 3 else {}
+    for penalty in ("tv", "l1"):
+        result = solve(image_of(shape), penalty, **kwargs)
+        assert result.success
+        assert result.weight > 0
+
+
+def test_noise_is_estimated_as_scikit_image_does():
+    pytest.importorskip("pywt")
+    from skimage import data
+    from skimage.restoration import estimate_sigma
+
+    for name in ("camera", "coins", "moon"):
+        y = phantoms.add_noise(getattr(data, name)() / 255.0, 0.1)
+        # another wavelet: a few hundredths
+        assert metrics.noise_std(y) == pytest.approx(estimate_sigma(y), rel=0.05)
+    rng = np.random.default_rng(0)
+    assert metrics.noise_std(rng.standard_normal((200, 201))) == pytest.approx(1, rel=0.05)
+    assert metrics.noise_std(rng.standard_normal(40001)) == pytest.approx(1, rel=0.05)
+    assert metrics.noise_std(rng.standard_normal((3, 100, 100)), channel_axis=0) == pytest.approx(1, rel=0.05)
+    assert metrics.noise_std(np.ones((1, 1))) == 0
+
+
+def test_a_path_is_what_single_solves_give():
+    weights = [0.02, 0.3, 0.1]
+    for penalty in ("tv", "l1+overlap", TotalVariation(2.0)):
+        results = proxsparse.path(NOISY, penalty, weights)
+        assert len(results) == 3
+        for weight, result in zip(weights, results, strict=True):
+            parts = np.atleast_1d(result.weight)
+            np.testing.assert_allclose(parts, weight * (2.0 if isinstance(penalty, TotalVariation) else 1.0))
+            alone = solve(NOISY, penalty if isinstance(penalty, str) else "tv", tuple(parts) if len(parts) > 1 else parts[0])
+            assert np.linalg.norm(result.x - alone.x) <= result.x_error_bound + alone.x_error_bound
+    down = proxsparse.path(NOISY, "tv", 5)
+    assert np.ptp(down[0].x) <= 1e-9
+    assert np.ptp(down[1].x) > 1e-3
+    assert down[0].weight == pytest.approx(1e3 * down[-1].weight)
+    with pytest.warns(ConvergenceWarning):
+        proxsparse.path(NOISY, "tv", [0.1], options={"maxiter": 1})
+
+
+def test_the_oracle_beats_every_neighbour():
+    for metric in ("mse", "mae", "ssim", lambda truth, x: float(np.abs(truth - x).max())):
+        weight = proxsparse.oracle_weight(NOISY, TRUTH, "tv", metric, data_range=1.0)
+        if callable(metric):
+            continue
+
+        def score(w, metric=metric):
+            x = solve(NOISY, "tv", w).x
+            return -metrics.ssim(TRUTH, x, 1.0) if metric == "ssim" else getattr(metrics, metric)(TRUTH, x)
+
+        # the lattice is as fine as a factor of 2^(1/4)
+        assert score(weight) <= min(score(1.25 * weight), score(weight / 1.25))
+    assert proxsparse.oracle_weight(NOISY, TRUTH, "tv", "psnr") == proxsparse.oracle_weight(NOISY, TRUTH, "tv")
+    assert len(proxsparse.oracle_weight(NOISY[:32, :32], TRUTH[:32, :32], "l1+tv")) == 2
