@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ._batch import BatchResult, solve_batch
+    from ._compare import compare
+    from ._comparison import Comparison
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
     from .operators import Blur, Operator, as_operator
@@ -24,6 +26,8 @@ _HOME = {
     "solve": "_solve",
     "denoise": "_solve",
     "path": "_path",
+    "compare": "_compare",
+    "Comparison": "_comparison",
     "oracle_weight": "_path",
     "solve_batch": "_batch",
     "BatchResult": "_batch",
@@ -44,6 +48,7 @@ __all__ = [
     "L1",
     "BatchResult",
     "Blur",
+    "Comparison",
     "ConvergenceWarning",
     "Operator",
     "OverlappingGroupLasso",
@@ -51,6 +56,7 @@ __all__ = [
     "SolveResult",
     "TotalVariation",
     "as_operator",
+    "compare",
     "denoise",
     "metrics",
     "oracle_weight",

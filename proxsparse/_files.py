@@ -7,6 +7,7 @@ import io
 import os
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,23 @@ def read(path: Path, channel_axis: int | None = None) -> Picture:
 def write(path: Path, array: Array, overwrite: bool = False, channel_axis: int | None = None) -> None:
     """Write a PNG, TIFF or .npy, whole or not at all; raises FileError."""
     suffix = _suffix(path)
+
+    def _fill(name: str) -> None:
+        if suffix == ".npy":
+            np.save(name, array)
+        else:
+            _write_image(name, array, channel_axis)
+
+    _replace(path, overwrite, suffix, _fill)
+
+
+def write_text(path: Path, text: str, overwrite: bool = False) -> None:
+    """Write a text, whole or not at all; raises FileError."""
+    _replace(path, overwrite, path.suffix, lambda name: Path(name).write_text(text, encoding="utf-8", newline=""))
+
+
+def _replace(path: Path, overwrite: bool, suffix: str, fill: Callable[[str], object]) -> None:
+    """Let a file beside it be filled, and put that in its place."""
     if path.is_dir():
         raise FileError(f"{path}: is a directory")
     if path.exists() and not overwrite:
@@ -94,10 +112,7 @@ def write(path: Path, array: Array, overwrite: bool = False, channel_axis: int |
         raise FileError(f"{path}: cannot be written: {_line(error)}") from None
     os.close(handle)
     try:
-        if suffix == ".npy":
-            np.save(name, array)
-        else:
-            _write_image(name, array, channel_axis)
+        fill(name)
         # mkstemp's files are private; a result is as readable as any new file
         mask = os.umask(0)
         os.umask(mask)
@@ -106,6 +121,24 @@ def write(path: Path, array: Array, overwrite: bool = False, channel_axis: int |
     except Exception as error:
         Path(name).unlink(missing_ok=True)
         raise FileError(f"{path}: cannot be written: {_line(error)}") from None
+
+
+def matching(path: Path, truth: Path) -> list[Path]:
+    """The file, or of a folder the files that are named as those in the folder `truth`, sorted by name."""
+    if path.is_dir() != truth.is_dir():
+        one, other = ("folder", "file") if path.is_dir() else ("file", "folder")
+        raise FileError(f"{path}: is a {one}, but {truth} is a {other}" if path.exists() else f"{path}: no such file or folder")
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in truth.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise FileError(f"{truth}: holds no {', '.join(SUFFIXES)}")
+    # a model may write another kind of file
+    by_stem = {file.stem: file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
+    for file in files:
+        if file.stem not in by_stem:
+            raise FileError(f"{path}: has no image named {file.stem}, which is in {truth}")
+    return [by_stem[file.stem] for file in files]
 
 
 def _suffix(path: Path) -> str:

@@ -42,3 +42,32 @@ class Progress:
         """End the display."""
         if self.bar is not None:
             self.bar.close()
+
+
+class Steps:
+    """How many of so many steps are done: a bar where tqdm is installed, plain lines elsewhere; a context manager."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self.total, self.shown, self.done, self.bar = total, shown, 0, None
+        if shown:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                return
+            self.bar = tqdm(total=total)
+
+    def step(self, name: str) -> None:
+        """One more, and what it was."""
+        self.done += 1
+        if self.bar is not None:
+            self.bar.set_postfix_str(name, refresh=False)
+            self.bar.update()
+        elif self.shown:
+            sys.stderr.write(f"{self.done}/{self.total} {name}\n")
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()

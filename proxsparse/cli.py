@@ -1,4 +1,4 @@
-"""The command line: ``proxsparse demo`` and ``proxsparse denoise IN OUT``."""
+"""The command line: ``proxsparse demo``, ``proxsparse denoise IN OUT`` and ``proxsparse compare TRUTH NOISY``."""
 
 from __future__ import annotations
 
@@ -39,6 +39,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     denoise.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
     denoise.add_argument("--quiet", action="store_true", help="say nothing unless something is wrong")
+
+    compare = commands.add_parser(
+        "compare",
+        help="set classical answers beside a model's images, on ground truth",
+        description="TRUTH, NOISY and the outputs are image files, or folders of files with the same names. Integer files are "
+        "read as fractions of their type's range, so that all may be of different types; floats need --data-range.",
+    )
+    compare.add_argument("truth", type=Path, metavar="TRUTH")
+    compare.add_argument("noisy", type=Path, metavar="NOISY", nargs="?", help="left out: noise of --noise-std is made")
+    compare.add_argument(
+        "--output", action="append", default=[], metavar="NAME=PATH", help="a model's image or folder; repeatable"
+    )
+    compare.add_argument("--report", type=Path, metavar="HTML", help="write one self-contained page")
+    compare.add_argument("--csv", type=Path, help="write every figure of every image")
+    compare.add_argument(
+        "--penalty", nargs="+", metavar="NAME", help="penalties, none, nlm, wavelet-bayes, bilateral, gaussian, bm3d"
+    )
+    compare.add_argument(
+        "--weight", type=_weight, nargs="+", default=["auto", "oracle"], help="ways to a weight: auto, oracle, a number"
+    )
+    compare.add_argument("--noise-std", type=float, help="the noise, known to the rules, or to be made")
+    compare.add_argument("--data-range", type=float, help="the range the images could take; 1 for integer files")
+    compare.add_argument(
+        "--support-tol", type=float, help="a pixel further than this from 0 is in the support (default: range / 255)"
+    )
+    compare.add_argument("--channel-axis", type=int)
+    compare.add_argument("--seed", type=int, default=0, help="of the noise that is made")
+    compare.add_argument("--workers", type=int, default=1, help="threads over the images")
+    compare.add_argument("--overwrite", action="store_true", help="replace the files to be written where they exist")
+    compare.add_argument("--quiet", action="store_true", help="no table and no progress")
     return parser
 
 
@@ -55,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = _parser().parse_args(arguments)
     try:
-        return _demo(options) if options.command == "demo" else _denoise(options)
-    except (FileError, ValueError, TypeError) as error:
+        return {"demo": _demo, "denoise": _denoise, "compare": _compare}[options.command](options)
+    except (FileError, ValueError, TypeError, ImportError) as error:
         print(f"proxsparse: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -112,3 +142,64 @@ def _denoise(options: argparse.Namespace) -> int:
         print(f"proxsparse: {result.message} The relative gap is above {options.tol:g}.", file=sys.stderr)
         return 1
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from ._compare import PENALTIES_BY_DEFAULT, compare
+    from ._files import FileError, Picture, matching, read, write_text
+    from .result import ConvergenceWarning
+
+    for target in (options.report, options.csv):
+        if target is not None and target.exists() and not options.overwrite:
+            raise FileError(f"{target}: exists; --overwrite replaces it")
+    given = [_named(text) for text in options.output]
+    if len({name for name, _ in given}) < len(given):
+        raise ValueError("two outputs of one name")
+    truths = matching(options.truth, options.truth)
+
+    def _read(path: Path) -> list[Picture]:
+        pictures = [read(file, options.channel_axis) for file in matching(path, options.truth)]
+        for file, picture, truth in zip(matching(path, options.truth), pictures, truth_pictures, strict=True):
+            if picture.image.shape != truth.image.shape:
+                raise FileError(f"{file}: has shape {picture.image.shape}, the truth {truth.image.shape}")
+        return pictures
+
+    truth_pictures = [read(file, options.channel_axis) for file in truths]
+    axes = {picture.channel_axis for picture in truth_pictures}
+    if len(axes) > 1:
+        raise ValueError(f"{options.truth}: gray and colour images in one folder")
+    integers = all(picture.dtype.kind in "iub" for picture in truth_pictures)
+    noisy = None if options.noisy is None else [picture.image for picture in _read(options.noisy)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = compare(
+            [picture.image for picture in truth_pictures],
+            {name: [picture.image for picture in _read(path)] for name, path in given},
+            noisy=noisy,
+            noise_std=options.noise_std,
+            penalties=options.penalty or PENALTIES_BY_DEFAULT,
+            weight=tuple(options.weight),
+            data_range=1.0 if options.data_range is None and integers else options.data_range,
+            support_tol=options.support_tol,
+            channel_axis=axes.pop(),
+            rng=options.seed,
+            workers=options.workers,
+            disp=not options.quiet,
+        )
+    found.provenance["files"] = [str(file) for file in truths]
+    if not options.quiet:
+        print(found.to_markdown())
+    if options.report is not None:
+        write_text(options.report, found.page(), options.overwrite)
+    if options.csv is not None:
+        write_text(options.csv, found.csv(), options.overwrite)
+    for warning in caught:
+        print(f"proxsparse: {warning.message}", file=sys.stderr)
+    return int(any(issubclass(warning.category, ConvergenceWarning) for warning in caught))
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise ValueError(f"--output takes NAME=PATH, as in unet=net.png; got {text!r}")
+    return name, Path(path)

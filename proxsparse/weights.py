@@ -40,7 +40,7 @@ _PROBE = 0.01
 #: what "noise" leaves of the standard deviation of pure noise (Chen & Selesnick, IEEE TSP 2014, section V)
 _LEFT = 0.01
 #: octaves searched to each side of the first guess, and the most evaluations for one weight and for several
-_OCTAVES, _EVALUATIONS = 8.0, (14, 13)
+_OCTAVES, _EVALUATIONS = 8.0, (14, 16)
 
 Weights = tuple[float, ...]
 
@@ -215,7 +215,8 @@ class _Task:
         parts = list(problem.parts)
         for i, weight in zip(self.missing, weights, strict=True):
             parts[i] = parts[i].with_weight(weight)
-        posed = Problem(y, parts, problem.shape, operator=problem.operator, m=problem.m, lo=problem.lo, hi=problem.hi)
+        m, lo, hi = (v.astype(y.dtype) if isinstance(v, np.ndarray) else v for v in (problem.m, problem.lo, problem.hi))
+        posed = Problem(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
         posed.use(self.workers, 0.0)
         return posed
 
@@ -223,9 +224,17 @@ class _Task:
         return total(self.problem.data.m * np.square(np.subtract(self.problem.forward(x), y, dtype=np.float64)))
 
     @functools.cached_property
+    def _y(self) -> Array:
+        """The image that is fitted; in float32, twice as fast, where that holds it to a ten-thousandth of the noise."""
+        y = self.problem.y if self.seen is None else np.where(self.seen, self.problem.y, self.problem.dtype.type(0))
+        largest = float(np.abs(y).max())
+        held = self.noise > 1e-15 and largest < 1e15 and largest * float(np.finfo(np.float32).eps) < 1e-4 * self.noise
+        return y.astype(np.float32) if held else y
+
+    @functools.cached_property
     def _probe(self) -> Array:
         """Seeded signs on the measured pixels, a fraction of the noise in size and well above rounding."""
-        y = self.problem.y
+        y = self._y
         size = max(_PROBE * self.noise, 64 * float(np.finfo(y.dtype).eps) * float(np.abs(y).max()))
         signs = np.random.default_rng(0).integers(0, 2, y.shape) * 2 - 1
         return (size * (signs if self.seen is None else signs * self.seen)).astype(y.dtype)
@@ -245,7 +254,7 @@ class _Task:
 
     def _residual_and_df(self, weights: Weights) -> tuple[float, float]:
         """Exact where an exact algorithm shows the flat pieces; else by the derivative of a fixed number of iterations."""
-        y = self.problem.y
+        y = self._y
         posed = self._posed(y, weights)
         exact = None if posed.denoising is None else posed.denoising.exact(dual=False)
         if exact is not None and posed.denoising is not None:
@@ -283,7 +292,7 @@ class _Task:
             nonlocal start
             weights = (guess * 2.0**octave,)
             x, start = self._solved(weights, start)
-            residual = self._residual(self.problem.y, x)
+            residual = self._residual(self._y, x)
             self.fits[weights] = math.nan, residual / self.n
             return math.log(max(residual, 1e-300)) - wanted
 
@@ -310,7 +319,7 @@ class _Task:
 
     def _solved(self, weights: Weights, start: tuple[Array, Array] | None) -> tuple[Array, tuple[Array, Array]]:
         """The answer to a loose tolerance, from an earlier one."""
-        posed = self._posed(self.problem.y, weights)
+        posed = self._posed(self._y, weights)
         x, p = (posed.start(), np.zeros(posed.stack.size, posed.dtype)) if start is None else start
         steps = SOLVERS[fastest(posed)](posed, x, posed.stack.project(p.copy()))
         best = run(posed, steps, 1e-3, Options(maxiter=300)).best
@@ -417,15 +426,17 @@ def least(
     def beside(point: Weights, axis: int, step: float) -> Weights:
         return (*point[:axis], point[axis] + step, *point[axis + 1 :])
 
+    def descended(point: Weights, axis: int, step: float) -> Weights:
+        for sign in (-1, 1):
+            while at(further := beside(point, axis, sign * step)) < at(point) - slack:
+                point = further
+        return point
+
     best = (0.0,) * len(guess)
-    for step in steps:
-        moved = True
-        while moved:
-            moved = False
-            for axis, sign in itertools.product(range(len(guess)), (-1, 1)):
-                further = beside(best, axis, sign * step)
-                while at(further) < at(best) - slack:
-                    best, further, moved = further, beside(further, axis, sign * step), True
+    # the largest first, each by itself, then all once more by the smallest step
+    order = sorted(range(len(guess)), key=lambda axis: -guess[axis])
+    for axis, step in [*itertools.product(order, steps), *((axis, steps[-1]) for axis in order if len(order) > 1)]:
+        best = descended(best, axis, step)
     final = best
     for axis in range(len(guess)):
         below, here, above = (at(beside(best, axis, shift)) for shift in (-steps[-1], 0.0, steps[-1]))

@@ -19,6 +19,8 @@ LEVELS = [
     {"weights"},
     {"_solve"},
     {"_batch", "_path"},
+    {"_baselines"},
+    {"_compare", "_comparison", "_report"},
     {"_demo", "_files"},
     {"cli", "__main__"},
 ]

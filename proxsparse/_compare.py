@@ -1,0 +1,453 @@
+"""Classical answers beside a model's outputs, on ground truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.metadata
+import math
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import __version__, metrics
+from ._arrays import Array, as_float, normalise_channel_axis, require_finite
+from ._baselines import BASELINES, require
+from ._comparison import METRICS, NEITHER, Comparison
+from ._path import oracle_weight
+from ._progress import Steps
+from ._solve import PENALTIES, attempt, resolve_penalty
+from ._workers import Workers
+from .options import parse, unknown
+from .penalties.base import Penalty
+from .result import ConvergenceWarning, SolveResult, warn
+from .weights import RULES, check_noise
+
+PENALTIES_BY_DEFAULT = ("none", "l1", "tv", "tv-aniso", "l1+tv", "overlap")
+
+
+def compare(
+    truth: Any,
+    outputs: Mapping[str, Any] | None = None,
+    *,
+    noisy: Any = None,
+    noise_std: float | None = None,
+    penalties: Sequence[str | Penalty] = PENALTIES_BY_DEFAULT,
+    weight: Any = ("auto", "oracle"),
+    data_range: float | None = None,
+    support_tol: float | None = None,
+    region: Any = None,
+    channel_axis: int | None = None,
+    metrics: Sequence[str] | Mapping[str, Callable[[Any, Any], float]] | None = None,
+    rng: Any = None,
+    workers: int = 1,
+    tol: float = 1e-4,
+    disp: bool = False,
+) -> Comparison:
+    """Set certified classical answers beside a model's outputs, on ground truth: for one image, or a list of images.
+
+    Parameters
+    ----------
+    truth : array_like, or list of array_like
+        What the images should be. A list or a tuple means several images, of any sizes; an array is one image.
+    outputs : dict of name to array_like or callable, optional
+        The model's images, of the truth's shape and units (for several images a list), or a function that takes a noisy image
+        and returns one, which is timed.
+    noisy : array_like, or list, optional
+        The images the answers start from. Left out, seeded noise of `noise_std` is added to the truth, unclipped.
+    noise_std : float, optional
+        The noise's standard deviation: of what is made, or, where `noisy` is given, what the rules may know.
+    penalties : sequence of str or Penalty
+        As in `solve`; "none" is the noisy image itself. Names of other packages' denoisers stand beside them, labelled so:
+        "nlm", "wavelet-bayes", "bilateral", "gaussian" (scikit-image), "bm3d" (where it is installed).
+    weight : str, float, tuple of these, or dict
+        How weights are found, one row each: "auto" or another rule without the truth, "oracle" with it, or a number for all
+        penalties. A dict gives a number (for a sum a tuple), or a rule, to each penalty: the published protocol, one weight a
+        noise level, chosen on other images. Penalties that have their weight keep it.
+    data_range : float, optional
+        The range the images could take, for PSNR and SSIM. Needed for floating images; integers mean their type's range.
+    support_tol : float, optional
+        A pixel belongs to the support where it is further than this from zero; ``data_range / 255`` by default, one for all.
+    region : array_like of bool, optional
+        Outside of it nothing is measured. Without a channel axis; one for all images.
+    channel_axis : int, optional
+        The axis of the channels.
+    metrics : sequence of str, or dict, optional
+        Some of the names in `proxsparse.metrics`, all by default; a dict adds functions of (truth, image) to all.
+    rng : int or numpy Generator, optional
+        Seed of the noise; 0 by default. Image number i has a generator seeded by (rng, i).
+    workers : int
+        Threads over the images, or within one image's solves; answers do not depend on it, the seconds do.
+    tol : float
+        Relative gap of the classical answers.
+    disp : bool
+        Show progress.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes or values that do not fit, named with the output they belong to; a data range that cannot be known.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, where classical answers did not meet the tolerance.
+    UserWarning
+        Where an output's values are of another size than the truth's.
+
+    Notes
+    -----
+    Rows marked "oracle" have seen the truth and are bounds, not answers. PSNR is the mean over images of each image's PSNR.
+
+    Examples
+    --------
+    >>> import proxsparse
+    >>> truth = proxsparse.phantoms.regions((48, 48))
+    >>> found = proxsparse.compare(truth, noise_std=0.1, data_range=1.0, penalties=("none", "l1", "tv"), weight="auto")
+    >>> [row["name"] for row in found.table]
+    ['none', 'l1', 'tv']
+    >>> found.best("psnr")
+    'tv'
+    """
+    task = _Task(truth, outputs or {}, noisy, noise_std, data_range, support_tol, region, channel_axis, rng)
+    wanted = _metrics(metrics)
+    rows = _rows(penalties, weight)
+    taken = {"truth", "noisy", *(row.name for row in rows)} & set(task.outputs)
+    if taken:
+        raise ValueError(f"an output cannot be named {sorted(taken)[0]!r}: there is such a row")
+    workers = parse("exact", {"workers": workers}).workers
+    inner = workers if task.n == 1 else 1
+    answered: list[dict[str, _Answer]] = [{} for _ in range(task.n)]
+
+    with Workers(workers if task.n > 1 else 1) as pool, Steps(task.n * (len(rows) + len(task.outputs)), disp) as progress:
+
+        def _one(i: int) -> None:
+            y, x = task.noisy[i], task.truth[i]
+            for row in rows:
+                answered[i][row.name] = row.answer(y, x, task, tol, inner)
+                progress.step(row.name)
+            for name in task.outputs:
+                answered[i][name] = task.output(name, i)
+                progress.step(name)
+
+        pool.run([functools.partial(_one, i) for i in range(task.n)])
+    measure = functools.partial(_measured, task=task, wanted=wanted)
+    table = [measure(i, name, answer) for i, answers in enumerate(answered) for name, answer in answers.items()]
+    failed = [a.result for answers in answered for a in answers.values() if a.result is not None and not a.result.success]
+    if failed:
+        worst = max(failed, key=lambda r: r.rel_gap)
+        warn(
+            f"{len(failed)} answers did not meet tol={tol:g}; the largest relative gap is {worst.rel_gap:.2e}",
+            ConvergenceWarning,
+        )
+    named = _names_and_ways(wanted)
+    return Comparison(
+        table=table,
+        images=[{"truth": x, "noisy": y} | {n: a.image for n, a in answers.items()} for x, y, answers in task.with_(answered)],
+        results=[{n: a.result for n, a in answers.items() if a.result is not None} for answers in answered],
+        provenance=task.provenance() | {"tol": tol, "workers": workers, "rows": {row.name: row.about for row in rows}},
+        ways=named,
+    )
+
+
+@dataclasses.dataclass
+class _Answer:
+    """One image of a row, how long it took, and what is known about it."""
+
+    kind: str
+    image: Array
+    seconds: float
+    result: SolveResult | None = None
+    about: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+# -- what was given --------------------------------------------------------------------------------------------------
+
+
+class _Task:
+    """The images, checked: lists over the images, of floats."""
+
+    def __init__(
+        self,
+        truth: Any,
+        outputs: Mapping[str, Any],
+        noisy: Any,
+        noise_std: Any,
+        data_range: Any,
+        support_tol: Any,
+        region: Any,
+        channel_axis: int | None,
+        rng: Any,
+    ) -> None:
+        self.single = not isinstance(truth, (list, tuple))
+        given = [truth] if self.single else list(truth)
+        if not given:
+            raise ValueError("truth is an empty list")
+        self.truth = [_image(x, self._named("truth", i)) for i, x in enumerate(given)]
+        self.n = len(given)
+        self.channel_axis = channel_axis
+        for x in self.truth:
+            normalise_channel_axis(channel_axis, x.ndim)
+        self.noise_std = check_noise(noise_std)
+        self.data_range = _range(data_range, [np.asarray(x).dtype for x in given])
+        self.support_tol = self.data_range / 255 if support_tol is None else _not_negative("support_tol", support_tol)
+        self.region = region
+        self.seed, self.made = rng, noisy is None
+        self.noisy = self._made() if noisy is None else self._images("noisy", noisy)
+        self.outputs = dict(outputs)
+        for name, output in self.outputs.items():
+            if not isinstance(name, str):
+                raise TypeError(f"outputs must be a dict of names to images or functions, got the name {name!r}")
+            if not callable(output):
+                self.outputs[name] = self._images(name, output)
+
+    def _named(self, name: str, i: int) -> str:
+        return name if self.single else f"{name}[{i}]"
+
+    def _made(self) -> list[Array]:
+        if self.noise_std is None:
+            raise ValueError("give noisy=, or noise_std= for noise to be made")
+        seed = 0 if self.seed is None else self.seed
+        made = []
+        for i, x in enumerate(self.truth):
+            generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng([seed, i])
+            made.append(x + self.noise_std * generator.standard_normal(x.shape).astype(x.dtype))
+        return made
+
+    def _images(self, name: str, given: Any) -> list[Array]:
+        """One image for each truth."""
+        images = [given] if self.single else given
+        if not self.single and (not isinstance(images, (list, tuple)) or len(images) != self.n):
+            what = f"a list of {len(images)}" if isinstance(images, (list, tuple)) else type(images).__name__
+            raise ValueError(f"{name} must be a list of {self.n} images, as truth is; got {what}")
+        return [self.fitted(self._named(name, i), image, i) for i, image in enumerate(images)]
+
+    def fitted(self, name: str, image: Any, i: int) -> Array:
+        """An image of the i-th truth's shape."""
+        image, shape = _image(image, name), self.truth[i].shape
+        if image.shape != shape:
+            squeezed = tuple(n for n in image.shape if n != 1) == tuple(n for n in shape if n != 1)
+            remedy = f": reshape it, as in array.reshape{shape}" if squeezed else ""
+            raise ValueError(f"{name} has shape {image.shape}, the truth {shape}{remedy}")
+        largest, true = float(np.abs(image).max()), float(np.abs(self.truth[i]).max())
+        if true > 0.1 * self.data_range and not 0.02 * true < largest < 10 * (true + self.data_range):
+            warn(f"{name} reaches {largest:.3g}, the truth {true:.3g}: are they in one unit?", UserWarning)
+        return np.asarray(image)
+
+    def output(self, name: str, i: int) -> _Answer:
+        """The i-th image of a model, from its function where it is one."""
+        output = self.outputs[name]
+        if not callable(output):
+            return _Answer("output", output[i], math.nan)
+        y = self.noisy[i].copy()
+        begin = time.perf_counter()
+        image = output(y)
+        seconds = time.perf_counter() - begin
+        return _Answer("output", self.fitted(f"the image that {name} returned", image, i), seconds)
+
+    def noise(self, y: Array) -> float:
+        """What is known about the noise, or estimated."""
+        return metrics.noise_std(y, channel_axis=self.channel_axis) if self.noise_std is None else self.noise_std
+
+    def with_(self, answered: list[dict[str, _Answer]]) -> Iterable[tuple[Array, Array, dict[str, _Answer]]]:
+        """Truth, noisy and answers of each image."""
+        return zip(self.truth, self.noisy, answered, strict=True)
+
+    def provenance(self) -> dict[str, Any]:
+        """What somebody else needs to come to the same figures."""
+        seed = "a Generator" if isinstance(self.seed, np.random.Generator) else (0 if self.seed is None else self.seed)
+        return {
+            "versions": {"proxsparse": __version__, "python": platform.python_version()}
+            | {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "numba", "scikit-image")},
+            "images": self.n,
+            "shapes": sorted({x.shape for x in self.truth}),
+            "noise": f"made, standard deviation {self.noise_std:g}, seed {seed}, unclipped" if self.made else "given",
+            "noise_std": self.noise_std,
+            "data_range": self.data_range,
+            "channel_axis": self.channel_axis,
+            "support_tol": self.support_tol,
+            "region": None if self.region is None else f"{np.count_nonzero(self.region)} pixels",
+            "ssim": "Gaussian window of sigma 1.5, population covariance, K1 = 0.01, K2 = 0.03",
+            "protocol": "PSNR: mean over images; rows marked oracle have seen the truth; images are not clipped",
+        }
+
+
+def _image(given: Any, name: str) -> Array:
+    try:
+        image = as_float(given, name)
+    except (RuntimeError, TypeError) as error:
+        if hasattr(given, "detach"):
+            raise TypeError(f"{name} is a tensor that NumPy cannot read: give {name}.detach().cpu().numpy()") from error
+        raise
+    if image.size == 0:
+        raise ValueError(f"{name} is empty: shape {image.shape}")
+    require_finite(image, name)
+    return np.asarray(image)
+
+
+def _not_negative(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
+    return float(value)
+
+
+def _range(data_range: Any, dtypes: list[np.dtype[Any]]) -> float:
+    """The range given, or that of the integers the truth is made of."""
+    if data_range is None:
+        if {d.kind for d in dtypes} <= set("ui") and len(set(dtypes)) == 1:
+            return float(np.iinfo(dtypes[0]).max) - float(np.iinfo(dtypes[0]).min)
+        if {d.kind for d in dtypes} == {"b"}:
+            return 1.0
+        raise ValueError("give data_range=, the range that floating images could take, such as 1.0: it is not guessed")
+    value = _not_negative("data_range", data_range)
+    if value == 0:
+        raise ValueError("data_range must be > 0, got 0")
+    return value
+
+
+def _metrics(wanted: Any) -> dict[str, Callable[[Any, Any], float] | None]:
+    """Name -> the user's function, or None for ours."""
+    own = dict(wanted) if isinstance(wanted, Mapping) else {}
+    names = METRICS if wanted is None or own else ([wanted] if isinstance(wanted, str) else list(wanted))
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    for name, function in own.items():
+        if not callable(function):
+            raise TypeError(f"metrics[{name!r}] must be a function of the truth and the image, got {function!r}")
+    return dict.fromkeys(names) | own
+
+
+def _names_and_ways(wanted: Mapping[str, Any]) -> dict[str, int]:
+    return {name: METRICS.get(name, NEITHER) for name in wanted}
+
+
+# -- the rows --------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class _Row:
+    """One classical answer: a penalty with a way to its weight, the noisy image, or another package's denoiser."""
+
+    name: str
+    kind: str
+    penalty: str | Penalty
+    weight: Any = None
+
+    @property
+    def about(self) -> str:
+        if self.kind == "baseline":
+            return f"{BASELINES[str(self.penalty)].source}: {BASELINES[str(self.penalty)].settings}"
+        return (
+            f"{self.penalty!r}, weight {'of its own' if self.weight is None else self.weight}"
+            if self.kind != "input"
+            else "noisy"
+        )
+
+    def answer(self, y: Array, truth: Array, task: _Task, tol: float, workers: int) -> _Answer:
+        """The row's image of y."""
+        begin = time.perf_counter()
+        if self.kind == "input":
+            return _Answer("input", y, 0.0)
+        if self.kind == "baseline":
+            image = require(str(self.penalty)).call(y.copy(), task.noise(y), task.channel_axis)
+            return _Answer("baseline", np.asarray(image, y.dtype), time.perf_counter() - begin)
+        options = {"workers": workers, "history": False}
+        weight, rule = self.weight, self.weight
+        if weight == "oracle":
+            weight = oracle_weight(y, truth, self.penalty, channel_axis=task.channel_axis, noise_std=task.noise_std, tol=tol)
+        chosen, by_rule = resolve_penalty(self.penalty, weight)
+        result = attempt(y, chosen, by_rule, noise_std=task.noise_std, channel_axis=task.channel_axis, tol=tol, options=options)
+        if rule == "oracle":
+            result.weight_rule = "oracle"
+        return _Answer(self.kind, result.x, time.perf_counter() - begin, result)
+
+
+def _rows(penalties: Any, weight: Any) -> list[_Row]:
+    """The rows that are asked for, in order."""
+    if isinstance(penalties, (str, Penalty)):
+        penalties = (penalties,)
+    rows = [row for penalty in penalties for row in _rows_of(penalty, weight)]
+    if isinstance(weight, Mapping):
+        for key in weight:
+            if key not in list(penalties):
+                raise ValueError(f"weight has {key!r}, which is not among penalties {tuple(penalties)!r}")
+    names = [row.name for row in rows]
+    if len(set(names)) < len(names):
+        raise ValueError(f"rows of one name: {sorted({n for n in names if names.count(n) > 1})}")
+    return rows
+
+
+def _rows_of(penalty: str | Penalty, weight: Any) -> list[_Row]:
+    if isinstance(penalty, str) and penalty == "none":
+        return [_Row("none", "input", penalty)]
+    if isinstance(penalty, str) and penalty in BASELINES:
+        require(penalty)
+        return [_Row(penalty, "baseline", penalty)]
+    if isinstance(penalty, str) and penalty not in PENALTIES:
+        raise unknown("penalty", penalty, ["none", *PENALTIES, *BASELINES])
+    name = penalty if isinstance(penalty, str) else repr(penalty)
+    if not isinstance(penalty, str) and all(q.weight is not None for q in penalty.parts):
+        return [_Row(name, "classical", penalty)]
+    if isinstance(weight, Mapping):
+        if penalty not in weight:
+            raise ValueError(f"weight gives no weight for the penalty {name!r}")
+        ways: Sequence[Any] = [weight[penalty]]
+    else:
+        ways = weight if isinstance(weight, (tuple, list)) else [weight]
+    rows: list[_Row] = []
+    for way in ways:
+        if isinstance(way, str) and way not in (*RULES, "oracle"):
+            raise unknown("way to a weight", way, [*RULES, "oracle"])
+        if not isinstance(way, str):
+            resolve_penalty(penalty, way)
+        kind = "oracle" if isinstance(way, str) and way == "oracle" else "classical"
+        plain = kind == "classical" and not any(row.kind == "classical" for row in rows)
+        rows.append(_Row(name if plain else f"{name} ({way})", kind, penalty, way))
+    return rows
+
+
+# -- the figures -----------------------------------------------------------------------------------------------------
+
+
+def _measured(i: int, name: str, answer: _Answer, *, task: _Task, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of one image of one row."""
+    result = answer.result
+    record: dict[str, Any] = {"image": i, "name": name, "kind": answer.kind}
+    record |= {"weight": None, "rule": "", "rel_gap": math.nan, "certified": False, "nit": 0, "seconds": answer.seconds}
+    if result is not None:
+        record |= {"weight": result.weight, "rule": result.weight_rule, "rel_gap": result.rel_gap}
+        record |= {"certified": result.certified, "nit": result.nit}
+    for metric, function in wanted.items():
+        record[metric] = function(task.truth[i], answer.image) if function else _ours(metric, task.truth[i], answer.image, task)
+    return record
+
+
+def _ours(metric: str, truth: Array, image: Array, task: _Task) -> float:
+    where = {"region": task.region, "channel_axis": task.channel_axis}
+    function = getattr(metrics, metric)
+    if metric in ("mse", "mae"):
+        return float(function(truth, image, **where))
+    if metric == "ssim" and min(n for a, n in enumerate(truth.shape) if a != _axis(task.channel_axis, truth.ndim)) < 11:
+        # smaller than its window
+        return math.nan
+    if metric in ("psnr", "ssim"):
+        return float(function(truth, image, task.data_range, **where))
+    if metric == "zero_share":
+        return float(function(image, **where))
+    if metric in ("precision", "recall", "f1", "iou"):
+        return float(function(truth, image, task.support_tol, **where))
+    return float(function(image, task.support_tol, **where))
+
+
+def _axis(channel_axis: int | None, ndim: int) -> int | None:
+    return None if channel_axis is None else channel_axis % ndim
