@@ -1,4 +1,7 @@
-"""The README's table from benchmarks/results/peers.json, between its markers: ``python -m benchmarks.table [--check]``."""
+"""The tables of README (each task to its last accuracy) and docs/speed.md (all), from benchmarks/results/peers.json.
+
+Between their markers: ``python -m benchmarks.table [--check]``.
+"""
 
 import json
 import sys
@@ -6,15 +9,18 @@ from pathlib import Path
 
 from .run import RESULTS
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+#: page -> whether it holds all accuracies
+PAGES = {ROOT / "README.md": False, ROOT / "docs" / "speed.md": True}
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
-def table(results):
-    """Markdown: for each task and target ours, certified, and the fastest peer with what it takes longer."""
+def table(results, whole):
+    """Markdown: for each task and target (the last, unless whole) ours, certified, and the fastest peer with what it takes longer."""
     lines = ["| task | accuracy | proxsparse | certified | fastest peer | ratio |", "|---|---|---|---|---|---|"]
     for name, entry in results["tasks"].items():
-        for target, found in entry["targets"].items():
+        targets = list(entry["targets"].items())
+        for target, found in targets if whole else targets[-1:]:
             certified = found["proxsparse, certified"]["seconds_min"]
             own = min(certified, found.get("proxsparse", found["proxsparse, certified"])["seconds_min"])
             peers = {k: v["seconds_min"] for k, v in found.items() if not k.startswith("proxsparse")}
@@ -30,26 +36,29 @@ def _seconds(seconds):
     return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.3g} ms"
 
 
-def with_table(text, results):
+def with_table(text, results, whole):
     """The text with what stands between the markers replaced."""
     machine = results["machine"]
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
     about = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; {versions}. Not installed: "
     about += ", ".join(machine["not installed"]) or "none"
     head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n{table(results)}\n\n{about}.\n{END}{rest.split(END)[1]}"
+    return f"{head}{BEGIN}\n{table(results, whole)}\n\n{about}.\n{END}{rest.split(END)[1]}"
 
 
 def main(*flags):
     results = json.loads((RESULTS / "peers.json").read_text())
-    text = README.read_text()
-    generated = with_table(text, results)
+    stale = []
+    for page, whole in PAGES.items():
+        text = page.read_text()
+        generated = with_table(text, results, whole)
+        if generated != text:
+            stale.append(page.name)
+        if "--check" not in flags:
+            page.write_text(generated)
     if "--check" in flags:
-        sys.exit(
-            0 if generated == text else "README.md does not hold the table that the results give: python -m benchmarks.table"
-        )
-    README.write_text(generated)
-    sys.stdout.write(table(results) + "\n")
+        sys.exit(f"{', '.join(stale)}: not the table that the results give; python -m benchmarks.table" if stale else 0)
+    sys.stdout.write(table(results, True) + "\n")
 
 
 if __name__ == "__main__":
