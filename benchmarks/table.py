@@ -16,7 +16,7 @@ BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
 def table(results, whole):
-    """Markdown: for each task and target (the last, unless whole) ours, certified, and the fastest peer with what it takes longer."""
+    """Markdown: for each task and target (the last, unless whole) ours, certified, the fastest peer and its ratio to ours."""
     lines = ["| task | accuracy | proxsparse | certified | fastest peer | ratio |", "|---|---|---|---|---|---|"]
     for name, entry in results["tasks"].items():
         targets = list(entry["targets"].items())
