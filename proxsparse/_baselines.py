@@ -12,11 +12,12 @@ from ._arrays import Array
 
 
 class Baseline(NamedTuple):
-    """Who it is from, what it is called with, what it needs, and the call: of an image, the noise and the channel axis."""
+    """Who it is from, what it is called with, the module it needs, how many axes, and the call: image, noise, channel axis."""
 
     source: str
     settings: str
     needs: str
+    axes: tuple[int, ...]
     call: Callable[[Array, float, int | None], Any]
 
 
@@ -57,11 +58,11 @@ def _bm3d(image: Array, noise_std: float, channel_axis: int | None) -> Any:
 
 
 BASELINES = {
-    "nlm": Baseline("scikit-image", "h = 0.8 s, sigma = s, patches of 5, distance 6, fast mode", "skimage", _nlm),
-    "wavelet-bayes": Baseline("scikit-image", "BayesShrink, soft, sigma = s, rescaled", "pywt", _wavelet_bayes),
-    "bilateral": Baseline("scikit-image", "sigma_color = 2 s, sigma_spatial = 1.5", "skimage", _bilateral),
-    "gaussian": Baseline("scikit-image", "sigma = 1", "skimage", _gaussian),
-    "bm3d": Baseline("bm3d", "sigma_psd = s, default profile", "bm3d", _bm3d),
+    "nlm": Baseline("scikit-image", "h = 0.8 s, sigma = s, patches of 5, distance 6, fast mode", "skimage", (2, 3), _nlm),
+    "wavelet-bayes": Baseline("scikit-image", "BayesShrink, soft, sigma = s, rescaled", "pywt", (1, 2, 3), _wavelet_bayes),
+    "bilateral": Baseline("scikit-image", "sigma_color = 2 s, sigma_spatial = 1.5", "skimage", (2,), _bilateral),
+    "gaussian": Baseline("scikit-image", "sigma = 1", "skimage", (1, 2, 3), _gaussian),
+    "bm3d": Baseline("bm3d", "sigma_psd = s, default profile", "bm3d", (2,), _bm3d),
 }
 
 
@@ -69,6 +70,16 @@ def require(name: str) -> Baseline:
     """The baseline of that name; raises ImportError naming what to install."""
     baseline = BASELINES[name]
     if importlib.util.find_spec(baseline.needs) is None:
-        package = {"pywt": "PyWavelets"}.get(baseline.needs, baseline.needs)
+        package = {"pywt": "PyWavelets", "skimage": "scikit-image"}.get(baseline.needs, baseline.needs)
         raise ImportError(f"the baseline {name!r} of {baseline.source} needs {package}: pip install {package}")
     return baseline
+
+
+def denoised(name: str, image: Array, noise_std: float, channel_axis: int | None) -> Array:
+    """The baseline's image, of the image's dtype; raises ValueError naming the baseline where it fails."""
+    if not noise_std > 0:
+        return image.copy()
+    try:
+        return np.asarray(BASELINES[name].call(image.copy(), noise_std, channel_axis), image.dtype)
+    except Exception as error:  # theirs raise all kinds
+        raise ValueError(f"the baseline {name!r} failed: {error}") from error

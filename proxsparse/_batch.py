@@ -47,8 +47,8 @@ class BatchResult(OptimizeResult):
         Seconds; images that were worked together share theirs equally.
     weight : float, tuple or ndarray
         The weight of each part of the penalty; an array over the images where a rule chose them.
-    weight_rule : str
-        How the weights were chosen; see `SolveResult`.
+    weight_rule : list of str
+        How the weight of each image was chosen; see `SolveResult`.
     """
 
     x: Array
@@ -64,7 +64,7 @@ class BatchResult(OptimizeResult):
     method: list[str]
     time: Array
     weight: Any
-    weight_rule: str
+    weight_rule: list[str]
 
     if TYPE_CHECKING:
 
@@ -123,7 +123,7 @@ def solve_batch(
     given = np.asarray(images) if not isinstance(images, np.ma.MaskedArray) else images
     if given.ndim < 2 or len(given) == 0:
         raise ValueError(f"images must be at least one image along the first axis, got shape {given.shape}")
-    result = BatchResult(weight=weights_of(chosen), weight_rule="given", x=None)
+    result = BatchResult(weight=weights_of(chosen), weight_rule=["given"] * len(given), x=None)
     if rule is not None:
         # for each image by itself
         kwargs["rule"], parts = rule, len(chosen.parts)
@@ -140,8 +140,7 @@ def solve_batch(
                 result.time[first : first + len(part)] = (time.perf_counter() - begin) / len(part)
             _one_by_one(part, first, len(given), chosen, left, result, pool, kwargs)
     result.message = [MESSAGES[status] for status in result.status.tolist()]
-    if rule is None:
-        warn_of_integers(given, chosen)
+    warn_of_integers(given, chosen)
     failed = np.flatnonzero(~result.success)
     if failed.size:
         worst = failed[np.argmax(result.rel_gap[failed])]
@@ -183,7 +182,7 @@ def _one_by_one(
         for name in ("x", *_NUMBERS, "method", "time"):
             result[name][first + i] = one[name]
         if "rule" in kwargs:
-            result.weight[first + i], result.weight_rule = one.weight, one.weight_rule
+            result.weight[first + i], result.weight_rule[first + i] = one.weight, one.weight_rule
 
     calls = [functools.partial(_solve, i) for i in left.tolist()]
     if calls and result.x is None:

@@ -8,14 +8,14 @@ import importlib.metadata
 import math
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import __version__, metrics
 from ._arrays import Array, as_float, normalise_channel_axis, require_finite
-from ._baselines import BASELINES, require
+from ._baselines import BASELINES, denoised, require
 from ._comparison import METRICS, NEITHER, Comparison
 from ._path import oracle_weight
 from ._progress import Steps
@@ -65,10 +65,10 @@ def compare(
         "nlm", "wavelet-bayes", "bilateral", "gaussian" (scikit-image), "bm3d" (where it is installed).
     weight : str, float, tuple of these, or dict
         How weights are found, one row each: "auto" or another rule without the truth, "oracle" with it, or a number for all
-        penalties. A dict gives a number (for a sum a tuple), or a rule, to each penalty: the published protocol, one weight a
-        noise level, chosen on other images. Penalties that have their weight keep it.
+        penalties, of one part. A dict gives each penalty its own: a number (for a sum a tuple), or a rule: the published
+        protocol, one weight a noise level, chosen on other images. Penalties that have their weight keep it.
     data_range : float, optional
-        The range the images could take, for PSNR and SSIM. Needed for floating images; integers mean their type's range.
+        The range the images could take, for PSNR and SSIM. Only for uint8 (255) and bool (1) it may be left out.
     support_tol : float, optional
         A pixel belongs to the support where it is further than this from zero; ``data_range / 255`` by default, one for all.
     region : array_like of bool, optional
@@ -119,6 +119,10 @@ def compare(
     task = _Task(truth, outputs or {}, noisy, noise_std, data_range, support_tol, region, channel_axis, rng)
     wanted = _metrics(metrics)
     rows = _rows(penalties, weight)
+    if not rows and not task.outputs:
+        raise ValueError("there is nothing to compare: no penalty and no output")
+    for row in rows:
+        row.require_axes({x.ndim - (channel_axis is not None) for x in task.truth})
     taken = {"truth", "noisy", *(row.name for row in rows)} & set(task.outputs)
     if taken:
         raise ValueError(f"an output cannot be named {sorted(taken)[0]!r}: there is such a row")
@@ -140,20 +144,22 @@ def compare(
         pool.run([functools.partial(_one, i) for i in range(task.n)])
     measure = functools.partial(_measured, task=task, wanted=wanted)
     table = [measure(i, name, answer) for i, answers in enumerate(answered) for name, answer in answers.items()]
-    failed = [a.result for answers in answered for a in answers.values() if a.result is not None and not a.result.success]
+    results = [{name: a.result for name, a in answers.items() if a.result is not None} for answers in answered]
+    failed = [result for found in results for result in found.values() if not result.success]
     if failed:
         worst = max(failed, key=lambda r: r.rel_gap)
         warn(
             f"{len(failed)} answers did not meet tol={tol:g}; the largest relative gap is {worst.rel_gap:.2e}",
             ConvergenceWarning,
         )
-    named = _names_and_ways(wanted)
+    images = [{name: a.image for name, a in answers.items()} for answers in answered]
+    about = [row.provenance([found[row.name] for found in results if row.name in found]) for row in rows]
     return Comparison(
         table=table,
-        images=[{"truth": x, "noisy": y} | {n: a.image for n, a in answers.items()} for x, y, answers in task.with_(answered)],
-        results=[{n: a.result for n, a in answers.items() if a.result is not None} for answers in answered],
-        provenance=task.provenance() | {"tol": tol, "workers": workers, "rows": {row.name: row.about for row in rows}},
-        ways=named,
+        images=[{"truth": x, "noisy": y} | own for x, y, own in zip(task.truth, task.noisy, images, strict=True)],
+        results=results,
+        provenance=task.provenance() | {"tol": tol, "workers": workers, "rows": about},
+        ways={name: METRICS.get(name, NEITHER) for name in wanted},
     )
 
 
@@ -199,6 +205,8 @@ class _Task:
         self.data_range = _range(data_range, [np.asarray(x).dtype for x in given])
         self.support_tol = self.data_range / 255 if support_tol is None else _not_negative("support_tol", support_tol)
         self.region = region
+        for x in self.truth:
+            metrics.support(x, region=region, channel_axis=channel_axis)
         self.seed, self.made = rng, noisy is None
         self.noisy = self._made() if noisy is None else self._images("noisy", noisy)
         self.outputs = dict(outputs)
@@ -256,10 +264,6 @@ class _Task:
         """What is known about the noise, or estimated."""
         return metrics.noise_std(y, channel_axis=self.channel_axis) if self.noise_std is None else self.noise_std
 
-    def with_(self, answered: list[dict[str, _Answer]]) -> Iterable[tuple[Array, Array, dict[str, _Answer]]]:
-        """Truth, noisy and answers of each image."""
-        return zip(self.truth, self.noisy, answered, strict=True)
-
     def provenance(self) -> dict[str, Any]:
         """What somebody else needs to come to the same figures."""
         seed = "a Generator" if isinstance(self.seed, np.random.Generator) else (0 if self.seed is None else self.seed)
@@ -275,6 +279,7 @@ class _Task:
             "support_tol": self.support_tol,
             "region": None if self.region is None else f"{np.count_nonzero(self.region)} pixels",
             "ssim": "Gaussian window of sigma 1.5, population covariance, K1 = 0.01, K2 = 0.03",
+            "seconds": "wall clock; the first solve of a kind in a process compiles, workers share the cores",
             "protocol": "PSNR: mean over images; rows marked oracle have seen the truth; images are not clipped",
         }
 
@@ -289,7 +294,8 @@ def _image(given: Any, name: str) -> Array:
     if image.size == 0:
         raise ValueError(f"{name} is empty: shape {image.shape}")
     require_finite(image, name)
-    return np.asarray(image)
+    # what a caller or a model goes on writing into is no longer ours
+    return np.array(image)
 
 
 def _not_negative(name: str, value: Any) -> float:
@@ -301,34 +307,37 @@ def _not_negative(name: str, value: Any) -> float:
 
 
 def _range(data_range: Any, dtypes: list[np.dtype[Any]]) -> float:
-    """The range given, or that of the integers the truth is made of."""
+    """The range given, or that of bytes: 16 bits may hold 12, and 64 anything."""
     if data_range is None:
-        if {d.kind for d in dtypes} <= set("ui") and len(set(dtypes)) == 1:
-            return float(np.iinfo(dtypes[0]).max) - float(np.iinfo(dtypes[0]).min)
-        if {d.kind for d in dtypes} == {"b"}:
+        if set(dtypes) == {np.dtype(np.uint8)}:
+            return 255.0
+        if set(dtypes) == {np.dtype(bool)}:
             return 1.0
-        raise ValueError("give data_range=, the range that floating images could take, such as 1.0: it is not guessed")
+        raise ValueError("give data_range=, the range the images could take, such as 1.0: only of uint8 and bool is it known")
     value = _not_negative("data_range", data_range)
     if value == 0:
         raise ValueError("data_range must be > 0, got 0")
     return value
 
 
+#: of every record, beside the metrics
+_COLUMNS = ("image", "name", "kind", "weight", "rule", "rel_gap", "certified", "nit", "seconds")
+
+
 def _metrics(wanted: Any) -> dict[str, Callable[[Any, Any], float] | None]:
     """Name -> the user's function, or None for ours."""
     own = dict(wanted) if isinstance(wanted, Mapping) else {}
-    names = METRICS if wanted is None or own else ([wanted] if isinstance(wanted, str) else list(wanted))
+    every = wanted is None or isinstance(wanted, Mapping)
+    names = METRICS if every else ([wanted] if isinstance(wanted, str) else list(wanted))
     for name in names:
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
     for name, function in own.items():
+        if name in _COLUMNS:
+            raise ValueError(f"a metric cannot be named {name!r}: there is such a column")
         if not callable(function):
             raise TypeError(f"metrics[{name!r}] must be a function of the truth and the image, got {function!r}")
     return dict.fromkeys(names) | own
-
-
-def _names_and_ways(wanted: Mapping[str, Any]) -> dict[str, int]:
-    return {name: METRICS.get(name, NEITHER) for name in wanted}
 
 
 # -- the rows --------------------------------------------------------------------------------------------------------
@@ -343,28 +352,38 @@ class _Row:
     penalty: str | Penalty
     weight: Any = None
 
-    @property
-    def about(self) -> str:
+    def require_axes(self, axes: set[int]) -> None:
+        """Raise ValueError where another package's denoiser does not take images of so many axes."""
+        if self.kind == "baseline" and not axes <= set(BASELINES[self.name].axes):
+            known = " or ".join(map(str, BASELINES[self.name].axes))
+            raise ValueError(f"the baseline {self.name!r} takes images of {known} axes beside the channels, not {sorted(axes)}")
+
+    def provenance(self, results: list[SolveResult]) -> dict[str, Any]:
+        """What the row is, and the weights, rules and gaps of its images."""
+        if self.kind == "input":
+            return {"name": self.name, "what": "the noisy image"}
         if self.kind == "baseline":
-            return f"{BASELINES[str(self.penalty)].source}: {BASELINES[str(self.penalty)].settings}"
-        return (
-            f"{self.penalty!r}, weight {'of its own' if self.weight is None else self.weight}"
-            if self.kind != "input"
-            else "noisy"
-        )
+            baseline = BASELINES[str(self.penalty)]
+            return {"name": self.name, "what": f"{baseline.source}: {baseline.settings}"}
+        found = {"weights": [r.weight for r in results], "rules": [r.weight_rule for r in results]}
+        found |= {"noise_std": [r.noise_std for r in results], "rel_gaps": [r.rel_gap for r in results]}
+        asked = "of its own" if self.weight is None else str(self.weight)
+        return {"name": self.name, "what": str(self.penalty), "weight asked for": asked} | found
 
     def answer(self, y: Array, truth: Array, task: _Task, tol: float, workers: int) -> _Answer:
         """The row's image of y."""
         begin = time.perf_counter()
         if self.kind == "input":
-            return _Answer("input", y, 0.0)
+            return _Answer("input", y.copy(), 0.0)
         if self.kind == "baseline":
-            image = require(str(self.penalty)).call(y.copy(), task.noise(y), task.channel_axis)
-            return _Answer("baseline", np.asarray(image, y.dtype), time.perf_counter() - begin)
+            image = denoised(str(self.penalty), y, task.noise(y), task.channel_axis)
+            return _Answer("baseline", image, time.perf_counter() - begin)
         options = {"workers": workers, "history": False}
         weight, rule = self.weight, self.weight
         if weight == "oracle":
-            weight = oracle_weight(y, truth, self.penalty, channel_axis=task.channel_axis, noise_std=task.noise_std, tol=tol)
+            about: dict[str, Any] = {"channel_axis": task.channel_axis, "noise_std": task.noise_std}
+            about |= {"tol": tol, "options": options}
+            weight = oracle_weight(y, truth, self.penalty, **about)
         chosen, by_rule = resolve_penalty(self.penalty, weight)
         result = attempt(y, chosen, by_rule, noise_std=task.noise_std, channel_axis=task.channel_axis, tol=tol, options=options)
         if rule == "oracle":
@@ -409,7 +428,10 @@ def _rows_of(penalty: str | Penalty, weight: Any) -> list[_Row]:
         if isinstance(way, str) and way not in (*RULES, "oracle"):
             raise unknown("way to a weight", way, [*RULES, "oracle"])
         if not isinstance(way, str):
-            resolve_penalty(penalty, way)
+            try:
+                resolve_penalty(penalty, way)
+            except ValueError as error:
+                raise ValueError(f"{error}; a dict gives a weight of its own to each penalty") from error
         kind = "oracle" if isinstance(way, str) and way == "oracle" else "classical"
         plain = kind == "classical" and not any(row.kind == "classical" for row in rows)
         rows.append(_Row(name if plain else f"{name} ({way})", kind, penalty, way))

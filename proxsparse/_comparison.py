@@ -17,7 +17,7 @@ from ._arrays import Array
 from .options import unknown
 from .result import SolveResult
 
-#: quality, where it is better, and whether it reads as a share
+#: every metric, and which way is better
 HIGHER, LOWER, NEITHER = 1, -1, 0
 METRICS: dict[str, int] = {
     "mse": LOWER,
@@ -43,7 +43,7 @@ SHORT = ("psnr", "ssim", "zero_share", "f1", "components", "isolated_share", "mo
 _RESAMPLES, _SEED = 2000, 0
 
 
-@dataclasses.dataclass(repr=False)
+@dataclasses.dataclass(repr=False, eq=False)
 class Comparison:
     """What `compare` returns.
 
@@ -57,7 +57,9 @@ class Comparison:
     results : list of dict
         For each image: the `SolveResult` of every classical row.
     provenance : dict
-        Versions, seeds, noise, data_range, support_tol, parameters.
+        Versions, seeds, noise, data_range, support_tol, parameters; the weights, rules and gaps of every row.
+    ways : dict
+        Name of every metric -> 1 where more is better, -1 where less is, 0 where that depends on the truth.
     """
 
     table: list[dict[str, Any]]
@@ -79,16 +81,23 @@ class Comparison:
         """A column of one row, over the images."""
         return np.array([record[column] for record in self.table if record["name"] == name], dtype=np.float64)
 
+    def _rules(self, name: str) -> str:
+        """How the weights of a row were found, over the images."""
+        return ", ".join(dict.fromkeys(record["rule"] for record in self.table if record["name"] == name))
+
     @functools.cached_property
     def summary(self) -> list[dict[str, Any]]:
-        """One record a row: mean and standard deviation over the images of every metric and of the seconds."""
+        """One record a row: mean and standard deviation over the images of every metric and of the seconds; the largest gap."""
         records = []
         for name in self.names:
-            record: dict[str, Any] = {"name": name, "kind": self.kind(name)}
-            for column in ("rel_gap", "seconds", *self.ways):
+            record: dict[str, Any] = {"name": name, "kind": self.kind(name), "rule": self._rules(name)}
+            record["rel_gap"] = float(np.max(self.values(name, "rel_gap")))
+            for column in ("seconds", *self.ways):
                 values = self.values(name, column)
-                record[column] = float(np.mean(values))
-                record[f"{column}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+                # a perfect image has an infinite PSNR, and no spread
+                with np.errstate(invalid="ignore"):
+                    record[column] = float(np.mean(values))
+                    record[f"{column}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
             records.append(record)
         return records
 
@@ -119,7 +128,7 @@ class Comparison:
         metric : str
             The metric.
         against : str, optional
-            A row; by default the classical row with the best mean.
+            A row; by default the classical row with the best mean over these same images, which is a little hard on the others.
 
         Returns
         -------
@@ -130,6 +139,8 @@ class Comparison:
         """
         if metric not in self.ways:
             raise unknown("metric", metric, self.ways)
+        if against is None and self.ways[metric] == NEITHER:
+            raise ValueError(f"{metric!r} has no better and worse: say which row with against=")
         against = self.best(metric, "classical") if against is None else against
         if against not in self.names:
             raise unknown("row", against, self.names)
@@ -140,9 +151,12 @@ class Comparison:
         for name in self.names:
             if name == against:
                 continue
-            difference = self.values(name, metric) - base
-            # percentiles by sorting: NaN and infinity go through
-            means = np.sort(difference[drawn].mean(axis=1))
+            values = self.values(name, metric)
+            # two perfect images differ by nothing
+            with np.errstate(invalid="ignore"):
+                difference = np.where(values == base, 0.0, values - base)
+                # percentiles by sorting: infinity goes through
+                means = np.sort(difference[drawn].mean(axis=1))
             low, high = (means[round(q * (_RESAMPLES - 1))] if n > 1 else math.nan for q in (0.025, 0.975))
             better = float(np.mean(self.ways[metric] * difference > 0)) if self.ways[metric] else math.nan
             figures = {"mean": float(difference.mean()), "low": float(low), "high": float(high), "better": better}
@@ -168,7 +182,7 @@ class Comparison:
         lines = [["", "kind", "weight", "by", "rel. gap", *map(label, chosen), "seconds"]]
         for record in self.summary:
             mine = [r for r in self.table if r["name"] == record["name"]]
-            cells = [record["name"], record["kind"], weights_of(mine), mine[0]["rule"], number(record["rel_gap"], ".1e")]
+            cells = [record["name"], record["kind"], weights_of(mine), record["rule"], number(record["rel_gap"], ".1e")]
             spread = len(mine) > 1
             for column in chosen:
                 text = cell(column, record[column])
@@ -240,22 +254,19 @@ class Comparison:
 
 def label(column: str) -> str:
     """The head of a column."""
-    return {
-        "psnr": "PSNR dB",
-        "ssim": "SSIM",
-        "zero_share": "zeros %",
-        "isolated_share": "isolated %",
-        "f1": "F1",
-        "iou": "IoU",
-    }.get(column, column.replace("_", " "))
+    names = {"psnr": "PSNR dB", "ssim": "SSIM", "f1": "F1", "iou": "IoU", "zero_share": "zeros %"}
+    plain = column.removesuffix("_share") + " %" if column in _SHARES else column.replace("_", " ")
+    return names.get(column, plain)
 
 
+#: shown as per cent
+_SHARES = ("zero_share", "isolated_share", "largest_share")
 _FORMATS = {"psnr": ".2f", "components": ".0f", "mse": ".2e", "mae": ".2e"}
 
 
 def cell(column: str, value: float) -> str:
     """A metric as text; NaN is empty."""
-    if column in ("zero_share", "isolated_share", "largest_share"):
+    if column in _SHARES:
         return number(100 * value, ".1f")
     return number(value, _FORMATS.get(column, ".3f" if column in METRICS else ".4g"))
 

@@ -133,6 +133,9 @@ def matching(path: Path, truth: Path) -> list[Path]:
     files = sorted(file for file in truth.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:
         raise FileError(f"{truth}: holds no {', '.join(SUFFIXES)}")
+    stems = [file.stem for file in files]
+    if len(set(stems)) < len(stems):
+        raise FileError(f"{truth}: holds two images named {next(s for s in stems if stems.count(s) > 1)}")
     # a model may write another kind of file
     by_stem = {file.stem: file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
     for file in files:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from . import metrics
+from ._arrays import as_float, require_finite
+from ._lattice import least
 from ._solve import attempt, resolve_penalty, solve, with_weights
 from .options import unknown
 from .penalties.base import Penalty, check_weight
 from .result import SolveResult
-from .weights import Weights, first_guess, least
+from .weights import Weights, first_guess
 
 #: how far below the largest weight a path of a given length goes
 _SPAN = 1e3
@@ -51,18 +53,31 @@ def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **k
     chosen, _ = resolve_penalty(penalty, None)
     unit = with_weights(chosen, [1.0] * len(chosen.parts))
     if isinstance(weights, numbers.Integral) and not isinstance(weights, bool):
-        if weights < 1:
-            raise ValueError(f"weights must be numbers, or how many there shall be, >= 1; got {weights}")
-        if kwargs.get("operator") is not None:
-            raise ValueError("with an operator the largest weight is not known: give the weights themselves")
-        largest = unit.max_weight(image, channel_axis=kwargs.get("channel_axis"))
-        weights = np.geomspace(largest, largest / _SPAN, int(weights)).tolist() if largest > 0 else [0.0] * int(weights)
+        weights = _down(image, unit, int(weights), kwargs)
+    if np.ndim(weights) != 1:
+        raise ValueError(f"weights must be a sequence of numbers, or how many there shall be; got {weights!r}")
     factors = [check_weight(w) for w in np.asarray(weights).tolist()]
     results: dict[int, SolveResult] = {}
     start = kwargs.pop("x0", None)
     for i in sorted(range(len(factors)), key=lambda i: -factors[i]):
         start = results[i] = solve(image, factors[i] * unit, x0=start, **kwargs)
     return [results[i] for i in range(len(factors))]
+
+
+def _down(image: Any, unit: Penalty, n: int, about: dict[str, Any]) -> list[float]:
+    """So many factors of the penalty from the largest that matters."""
+    if n < 1:
+        raise ValueError(f"weights must be numbers, or how many there shall be, >= 1; got {n}")
+    for name in ("operator", "observed", "pixel_weight"):
+        if about.get(name) is not None:
+            raise ValueError(f"with {name}= the largest weight is not known: give the weights themselves")
+    largest = unit.max_weight(image, channel_axis=about.get("channel_axis"))
+    if len(unit.parts) == 1:
+        # what it says does not depend on the part's own weight, which the factors multiply
+        if unit.parts[0].weight == 0:
+            raise ValueError(f"{unit!r} has the weight 0, which no factor changes")
+        largest /= unit.parts[0].weight or 1.0
+    return [float(w) for w in np.geomspace(largest, largest / _SPAN, n)] if largest > 0 else [0.0] * n
 
 
 #: name -> of the truth, the image, the data range and the channel axis, the smaller the better
@@ -114,9 +129,11 @@ def oracle_weight(
         raise ValueError("metric='ssim' needs data_range=, the range the images could take")
     axis = kwargs.get("channel_axis")
     about = {name: kwargs[name] for name in _ABOUT if name in kwargs}
-    truth = np.asarray(truth)
+    truth = as_float(truth, "truth")
+    require_finite(truth, "truth")
 
     def loss(weights: Weights) -> float:
+        """Of the answer with these weights."""
         x = attempt(noisy, with_weights(chosen, weights), **kwargs).x
         return float(metric(truth, x)) if callable(metric) else _LOSSES[metric](truth, x, data_range, axis)
 

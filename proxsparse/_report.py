@@ -16,22 +16,27 @@ from ._arrays import Array
 from ._comparison import NEITHER, SUPPORT, Comparison, cell, label, number, weights_of
 from .metrics import support
 
+_PAGE = """
+body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1a1a1a; background: #fff; }
+h1 { font: 600 1.5rem system-ui, sans-serif; }
+"""
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+.proxsparse { font: 15px/1.45 system-ui, sans-serif; }
+.proxsparse h2 { font-size: 1.15rem; margin-top: 2rem; }
 .proxsparse table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
 .proxsparse .wide { overflow-x: auto; }
 .proxsparse :is(td, th) { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 .proxsparse th { border-bottom: 2px solid #888; vertical-align: bottom; font-weight: 600; white-space: normal; }
 .proxsparse :is(td, th):first-child { text-align: left; }
-.proxsparse tr.oracle td { color: #777; font-style: italic; }
-.proxsparse tr.output td { background: #fff6df; }
+.proxsparse tr.oracle td { opacity: .65; font-style: italic; }
+.proxsparse tr.output td { background: rgba(255, 190, 60, .2); }
 .proxsparse td.best { font-weight: 700; }
 .proxsparse .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); gap: 1rem; }
-.proxsparse figure { margin: 0; } .proxsparse figcaption { font-size: 13px; margin-bottom: .3rem; min-height: 3em; }
+.proxsparse figure { margin: 0; }
+.proxsparse figcaption { font-size: 13px; margin-bottom: .3rem; min-height: 3em; }
 .proxsparse figure img { width: 100%; display: block; margin-bottom: .3rem; border: 1px solid #ccc; box-sizing: border-box;
   image-rendering: pixelated; }
-.proxsparse pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: 12px; }
+.proxsparse pre { border: 1px solid #ddd; padding: .8rem; overflow-x: auto; font-size: 12px; }
 .proxsparse .verdict { font-size: 1.05rem; }
 """
 
@@ -40,7 +45,8 @@ def page(comparison: Comparison, images: int) -> str:
     """The whole page."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>proxsparse comparison</title></head>\n<body>\n<h1>Classical answers beside the model</h1>\n"
+        f"<title>proxsparse comparison</title><style>{_PAGE}</style></head>\n"
+        "<body>\n<h1>Classical answers beside the model</h1>\n"
         f"{fragment(comparison, images)}\n</body></html>\n"
     )
 
@@ -90,7 +96,7 @@ def _table(comparison: Comparison, columns: list[str], answers: bool) -> str:
             cells += [
                 (record["kind"], ""),
                 (weights_of(mine), ""),
-                (mine[0]["rule"], ""),
+                (record["rule"], ""),
                 (number(record["rel_gap"], ".1e"), ""),
             ]
         for column in columns:
@@ -122,6 +128,7 @@ def _legend(comparison: Comparison, i: int) -> str:
 def _cards(comparison: Comparison, i: int) -> str:
     """A column for the truth, the noisy image and every row: the image, its error, its support."""
     images, cards = comparison.images[i], []
+    span, scale = _span(comparison, i), _error_scale(comparison, i)
     records = {r["name"]: r for r in comparison.table if r["image"] == i}
     for name in _shown(comparison, None):
         image = images[name]
@@ -131,8 +138,8 @@ def _cards(comparison: Comparison, i: int) -> str:
             figures += f", F1 {record['f1']:.3f}"
         error = image.astype(np.float64) - images["truth"]
         pictures = [
-            _gray(_flat(comparison, image), *_span(comparison, i)),
-            _signed(_flat(comparison, error, mean=True), _error_scale(comparison, i)),
+            _gray(_flat(comparison, image), *span),
+            _signed(_flat(comparison, error, worst=True), scale),
             _gray(_plane(~_support(comparison, image)).astype(float), 0.0, 1.0),
         ]
         tags = "".join(
@@ -166,13 +173,15 @@ def _plane(image: Array) -> Array:
     return np.repeat(image[None], 16, axis=0) if image.ndim == 1 else image
 
 
-def _flat(comparison: Comparison, image: Array, mean: bool = False) -> Array:
-    """(rows, columns), or (rows, columns, 3) for colours that are to be shown as such."""
+def _flat(comparison: Comparison, image: Array, worst: bool = False) -> Array:
+    """(rows, columns), or (rows, columns, 3) for colours to be shown as such; of errors the worst over the channels."""
     axis = _axis(comparison)
     if axis is None:
         return _plane(image)
     image = np.moveaxis(image, axis, -1)
-    if mean or image.shape[-1] != 3:
+    if worst:
+        return _plane(np.take_along_axis(image, np.argmax(np.abs(image), axis=-1)[..., None], axis=-1)[..., 0])
+    if image.shape[-1] != 3:
         return _plane(image.mean(axis=-1))
     return np.stack([_plane(image[..., c]) for c in range(3)], axis=-1)
 
@@ -234,10 +243,10 @@ def figure(comparison: Comparison, i: int, names: Sequence[str] | None) -> Any:
     low, high = _span(comparison, i)
     scale = _error_scale(comparison, i)
     canvas, axes = plt.subplots(4, len(shown), figsize=(2.1 * len(shown), 8.8), layout="constrained", squeeze=False)
-    zoom = _busiest(_flat(comparison, images["truth"], mean=True))
+    zoom = _busiest(_flat(comparison, images["truth"], worst=True))
     for column, name in zip(axes.T, shown, strict=True):
         image = _flat(comparison, images[name])
-        difference = _flat(comparison, images[name].astype(np.float64) - images["truth"], mean=True)
+        difference = _flat(comparison, images[name].astype(np.float64) - images["truth"], worst=True)
         whole = image if image.ndim == 2 else np.clip((image - low) / (high - low), 0, 1)
         column[0].imshow(whole, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         column[1].imshow(whole[zoom], cmap="gray", vmin=low, vmax=high, interpolation="nearest")

@@ -145,8 +145,8 @@ def solve(
         callback=callback,
         options=options,
     )
-    if rule is None:
-        warn_of_integers(image, chosen)
+    # a weight that was chosen is in units of the image
+    warn_of_integers(image, chosen)
     if not result.success:
         warn(
             f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "
@@ -174,8 +174,10 @@ def attempt(
     tol = check_call(method, tol, callback)
     choice = Choice(chosen, "given", check_noise(noise_std), None)
     if rule is not None:
-        threads = parse("exact", {"workers": (options or {}).get("workers", 1)}).workers
-        choice = choose(image, chosen, rule, noise_std, workers=threads, **about)
+        threads = parse(
+            "exact", {"workers": options["workers"]} if isinstance(options, dict) and "workers" in options else None
+        )
+        choice = choose(image, chosen, rule, noise_std, workers=threads.workers, **about)
     chosen = choice.penalty
     posed = pose(image, chosen.parts, **about)
     problem = posed.problem

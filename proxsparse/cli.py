@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __version__
 
@@ -146,47 +147,46 @@ def _denoise(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from ._compare import PENALTIES_BY_DEFAULT, compare
-    from ._files import FileError, Picture, matching, read, write_text
+    from ._files import FileError, matching, read, write_text
     from .result import ConvergenceWarning
 
     for target in (options.report, options.csv):
+        # before the work, not after it
         if target is not None and target.exists() and not options.overwrite:
             raise FileError(f"{target}: exists; --overwrite replaces it")
+        if target is not None and not target.parent.is_dir():
+            raise FileError(f"{target.parent}: no such directory")
     given = [_named(text) for text in options.output]
     if len({name for name, _ in given}) < len(given):
         raise ValueError("two outputs of one name")
     truths = matching(options.truth, options.truth)
-
-    def _read(path: Path) -> list[Picture]:
-        pictures = [read(file, options.channel_axis) for file in matching(path, options.truth)]
-        for file, picture, truth in zip(matching(path, options.truth), pictures, truth_pictures, strict=True):
-            if picture.image.shape != truth.image.shape:
-                raise FileError(f"{file}: has shape {picture.image.shape}, the truth {truth.image.shape}")
-        return pictures
-
     truth_pictures = [read(file, options.channel_axis) for file in truths]
+    shapes = [picture.image.shape for picture in truth_pictures]
     axes = {picture.channel_axis for picture in truth_pictures}
     if len(axes) > 1:
         raise ValueError(f"{options.truth}: gray and colour images in one folder")
-    integers = all(picture.dtype.kind in "iub" for picture in truth_pictures)
-    noisy = None if options.noisy is None else [picture.image for picture in _read(options.noisy)]
+    fractions = all(picture.dtype.kind in "ub" for picture in truth_pictures)
+    noisy = None if options.noisy is None else _images(options.noisy, options, shapes)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = compare(
             [picture.image for picture in truth_pictures],
-            {name: [picture.image for picture in _read(path)] for name, path in given},
+            {name: _images(path, options, shapes) for name, path in given},
             noisy=noisy,
             noise_std=options.noise_std,
             penalties=options.penalty or PENALTIES_BY_DEFAULT,
-            weight=tuple(options.weight),
-            data_range=1.0 if options.data_range is None and integers else options.data_range,
+            weight=_ways(options.weight),
+            data_range=1.0 if options.data_range is None and fractions else options.data_range,
             support_tol=options.support_tol,
             channel_axis=axes.pop(),
             rng=options.seed,
             workers=options.workers,
             disp=not options.quiet,
         )
-    found.provenance["files"] = [str(file) for file in truths]
+    for warning in caught:
+        if "in one unit" in str(warning.message):
+            raise ValueError(str(warning.message))
+    found.provenance["files"] = {"truth": str(options.truth), "noisy": str(options.noisy), **{n: str(p) for n, p in given}}
     if not options.quiet:
         print(found.to_markdown())
     if options.report is not None:
@@ -196,6 +196,33 @@ def _compare(options: argparse.Namespace) -> int:
     for warning in caught:
         print(f"proxsparse: {warning.message}", file=sys.stderr)
     return int(any(issubclass(warning.category, ConvergenceWarning) for warning in caught))
+
+
+def _images(path: Path, options: argparse.Namespace, shapes: list[tuple[int, ...]]) -> list[Any]:
+    """The images of a file or folder, each of the truth's shape."""
+    from ._files import FileError, matching, read
+
+    images = []
+    for file, shape in zip(matching(path, options.truth), shapes, strict=True):
+        image = read(file, options.channel_axis).image
+        if image.shape != shape:
+            raise FileError(f"{file}: has shape {image.shape}, the truth {shape}")
+        images.append(image)
+    return images
+
+
+def _ways(texts: list[Any]) -> Any:
+    """Rules and numbers, or of NAME=WEIGHT, NAME=WEIGHT,WEIGHT a weight for each penalty."""
+    if not any(isinstance(text, str) and "=" in text for text in texts):
+        return tuple(texts)
+    chosen: dict[str, Any] = {}
+    for text in texts:
+        name, equals, weights = str(text).partition("=")
+        if not equals:
+            raise ValueError(f"--weight takes rules and numbers, or NAME=WEIGHT for every penalty; got {text!r} beside these")
+        numbers = [_weight(weight) for weight in weights.split(",")]
+        chosen[name] = tuple(numbers) if len(numbers) > 1 else numbers[0]
+    return chosen
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -135,7 +135,9 @@ def support(image: Any, support_tol: float = 0.0, *, region: Any = None, channel
     channel_axis : int, optional
         The axis of the channels.
     """
-    found: Mask = np.asarray(np.abs(np.asarray(image)) > support_tol)
+    # not by abs(), which leaves the least integer of a type negative
+    image = np.asarray(image)
+    found: Mask = np.asarray((image > support_tol) | (image < -support_tol))
     if channel_axis is not None:
         found = np.asarray(found.any(axis=channel_axis))
     return found if region is None else found & _region(region, found.shape)
@@ -239,16 +241,18 @@ def largest_share(image: Any, support_tol: float = 0.0, **where: Any) -> float:
 def boundary_per_area(image: Any, support_tol: float = 0.0, **where: Any) -> float:
     """Return the number of pixel sides between the support and the rest, over the support's pixels; 0 where it is empty.
 
-    The image's own edge is no boundary. A square of n x n pixels has 4 / n, single pixels have 4.
+    The image's own edge, and a region's, is no boundary. A square of n x n pixels has 4 / n, single pixels have 4.
 
     Parameters
     ----------
     image, support_tol, **where
         As in `components`.
     """
+    region = where.pop("region", None)
     found = support(image, support_tol, **where)
-    area = np.count_nonzero(found)
-    sides = sum(np.count_nonzero(np.diff(found, axis=axis)) for axis in range(found.ndim))
+    inside = np.ones(found.shape, bool) if region is None else _region(region, found.shape)
+    area = np.count_nonzero(found & inside)
+    sides = sum(np.count_nonzero((a != b) & inside_a & inside_b) for (a, b), (inside_a, inside_b) in _neighbours(found, inside))
     return float(sides / area) if area else 0.0
 
 
@@ -267,12 +271,11 @@ def morans_i(image: Any, support_tol: float = 0.0, **where: Any) -> float:
     found = support(image, support_tol, **where)
     inside = np.ones(found.shape, bool) if region is None else _region(region, found.shape)
     n = np.count_nonzero(inside)
-    deviation = np.where(inside, found - np.mean(found[inside]), 0.0) if n else np.zeros(found.shape)
+    deviation = np.where(inside, found - np.mean(found[inside]), 0.0)
     spread, products, pairs = float(np.sum(deviation**2)), 0.0, 0
-    for axis in range(found.ndim):
-        first, second = (np.delete(np.arange(found.shape[axis]), end) for end in (-1, 0))
-        products += float(np.sum(deviation.take(first, axis) * deviation.take(second, axis)))
-        pairs += int(np.count_nonzero(inside.take(first, axis) & inside.take(second, axis)))
+    for (a, b), (inside_a, inside_b) in _neighbours(deviation, inside):
+        products += float(np.sum(a * b))
+        pairs += int(np.count_nonzero(inside_a & inside_b))
     return n / pairs * products / spread if spread > 0 and pairs else float("nan")
 
 
@@ -292,27 +295,36 @@ def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = No
     channel_axis : int, optional
         The axis of the channels.
     observed : array_like of bool, optional
-        True where a pixel was measured; blocks with a pixel that was not are left out.
+        True where a pixel was measured, with or without a channel axis; blocks with a pixel that was not are left out, and
+        where none is whole, pairs of neighbours take their place.
 
     Returns
     -------
     float
-        0 where there is no block to look at.
+        NaN where no two neighbours were measured.
     """
     details = np.asarray(image, dtype=np.float64)
-    whole = np.ones(details.shape, bool) if observed is None else np.broadcast_to(observed, details.shape)
+    whole = np.ones(details.shape, bool)
+    if observed is not None:
+        seen = np.asarray(observed)
+        whole &= seen if seen.shape == whole.shape and seen.dtype == bool else _whole(seen, whole.shape, channel_axis)
     channels = None if channel_axis is None else channel_axis % details.ndim
-    for axis in range(details.ndim):
-        pairs = details.shape[axis] // 2
-        if axis == channels or pairs == 0:
-            continue
-        even, odd = np.arange(0, 2 * pairs, 2), np.arange(1, 2 * pairs, 2)
-        details = (details.take(even, axis) - details.take(odd, axis)) / np.sqrt(2.0)
-        whole = whole.take(even, axis) & whole.take(odd, axis)
-    if not whole.any() or details.size == np.asarray(image).size:
-        return 0.0
-    # the median of |z| for a standard normal z
-    return float(np.median(np.abs(details[whole])) / 0.6744897501960817)
+    axes = [axis for axis in range(details.ndim) if axis != channels and details.shape[axis] > 1]
+    found, there = details, whole
+    for axis in axes:
+        even, odd = (np.arange(first, 2 * (details.shape[axis] // 2), 2) for first in (0, 1))
+        found = (found.take(even, axis) - found.take(odd, axis)) / np.sqrt(2.0)
+        there = there.take(even, axis) & there.take(odd, axis)
+    left = [found[there]] if axes else []
+    if axes and not there.any():
+        # a mask that leaves no block whole: neighbours along each axis
+        pairs = _neighbours(details, whole, axes)
+        left = [((a - b) / np.sqrt(2.0))[seen_a & seen_b] for (a, b), (seen_a, seen_b) in pairs]
+    chosen = np.concatenate([values.ravel() for values in left]) if left else np.zeros(0)
+    if not chosen.size:
+        return float("nan")
+    # about the median: a slope leaves no trace; 0.6745 is the median of |z| for a standard normal z
+    return float(np.median(np.abs(chosen - np.median(chosen))) / 0.6744897501960817)
 
 
 def _pair(truth: Any, image: Any) -> tuple[Any, Any]:
@@ -326,6 +338,8 @@ def _region(region: Any, shape: tuple[int, ...]) -> Mask:
     inside: Mask = np.asarray(region)
     if inside.dtype != np.bool_ or inside.shape != shape:
         raise ValueError(f"region must be boolean and of shape {shape}, got {inside.dtype} of {inside.shape}")
+    if not inside.any():
+        raise ValueError("the region holds no pixel")
     return inside
 
 
@@ -338,6 +352,13 @@ def _whole(region: Any, shape: tuple[int, ...], channel_axis: int | None) -> Any
     axis = channel_axis % len(shape)
     inside = np.expand_dims(_region(region, shape[:axis] + shape[axis + 1 :]), axis)
     return np.broadcast_to(inside, shape)
+
+
+def _neighbours(image: Any, inside: Mask, axes: Any = None) -> Any:
+    """Along each axis the image and the mask at pixels and at their next neighbours."""
+    for axis in range(image.ndim) if axes is None else axes:
+        first, second = (np.delete(np.arange(image.shape[axis]), end) for end in (-1, 0))
+        yield tuple((array.take(first, axis), array.take(second, axis)) for array in (image, inside))
 
 
 def _overlap(truth: Any, image: Any, support_tol: float, where: dict[str, Any]) -> tuple[int, int, int]:

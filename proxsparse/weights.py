@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ._arrays import Array, from_canonical, total
+from ._lattice import least
 from ._pose import Posed, pose
 from ._workers import SERIAL, Workers
 from .metrics import noise_std as estimate_noise
@@ -28,19 +28,24 @@ from .penalties import L1
 from .penalties.base import Penalty
 from .penalties.denoising import Denoising
 from .problem import Problem
+from .result import warn
 from .solvers import SOLVERS, chambolle_pock, fastest, run
 
-#: the rules, and what each is for
+#: the rules that are known; docs/weights.md says what each is for
 RULES = ("auto", "sure", "gcv", "discrepancy", "universal", "noise")
 #: iterations of a fit whose derivative is taken, enough for the weight (docs/weights.md): where values travel far, where they
 #: do not (windows), and where they fill what was not measured
 _ITERATIONS = {"far": 50, "near": 8, "filling": 200}
 #: the fraction of the noise by which the probe moves the image
 _PROBE = 0.01
+#: the relative gap of the answers whose residual the discrepancy looks at
+_LOOSE = 1e-3
 #: what "noise" leaves of the standard deviation of pure noise (Chen & Selesnick, IEEE TSP 2014, section V)
 _LEFT = 0.01
-#: octaves searched to each side of the first guess, and the most evaluations for one weight and for several
-_OCTAVES, _EVALUATIONS = 8.0, (14, 16)
+#: the most evaluations for one weight and for several
+_EVALUATIONS = (14, 16)
+#: where no noise is found: the size of the first guess, in units of the image's spread
+_FAINT = 1e-3
 
 Weights = tuple[float, ...]
 
@@ -74,13 +79,15 @@ def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, wo
     missing = [q.weight is None for q in penalty.parts]
     with Workers(workers) as pool:
         task = _Task(posed, missing, None if given is None else given * posed.scale, pool)
-        weights, rule = task.choose(task.sound(rule))
+        asked = task.sound(rule)
+        weights, took = task.choose(asked)
     found = iter(weights)
     parts = [q.with_weight(next(found) / posed.scale) if lacks else q for q, lacks in zip(penalty.parts, missing, strict=True)]
-    noise = task.noise if rule in _NEEDS_NOISE else None
-    return Choice(
-        sum(parts[1:], parts[0]), rule, given if noise is None or given is not None else noise / posed.scale, task.path(rule)
-    )
+    # "auto" was anchored by the estimate, whichever rule had the last word
+    noise = given if given is not None or asked == "gcv" else task.noise / posed.scale
+    if given is None and task.noise == 0 and task.spread > 0 and not any(weights):
+        warn("no noise was found in the image, and the weight is 0: give noise_std= or the weight", UserWarning)
+    return Choice(sum(parts[1:], parts[0]), took, noise, task.path(took))
 
 
 def check_noise(noise_std: Any) -> float | None:
@@ -106,7 +113,8 @@ class _Task:
         self.given = noise_std
         m = self.problem.m
         self.seen = None if m is None else m > 0
-        self.n = self.problem.y.size if self.seen is None else int(np.count_nonzero(self.seen))
+        #: the sum of the data weights: of 0 and 1, the number of pixels measured
+        self.n = float(self.problem.y.size) if m is None else total(m)
         self.plain = self.problem.operator is None and (m is None or bool(((m == 0) | (m == 1)).all()))
         #: weights -> (degrees of freedom, mean squared residual) of the fits made
         self.fits: dict[Weights, tuple[float, float]] = {}
@@ -117,25 +125,29 @@ class _Task:
         """The rule that "auto" means here; raises ValueError where a rule says nothing about this problem."""
         if rule == "auto" and not (self.plain and self.given is None and self._smooths):
             rule = "sure" if self.plain else "discrepancy"
-        if rule in ("sure", "gcv") and not self.plain:
+        self._require_sound(rule)
+        return rule
+
+    def _require_sound(self, rule: str) -> None:
+        """Raise ValueError, naming the remedy, where a rule says nothing about this problem."""
+        problem, several = self.problem, len(self.missing) > 1
+        part = problem.parts[self.missing[0]]
+        if not self.plain and (several or rule in ("sure", "gcv")):
+            instead = "give all weights but one, or all" if several else "use weight='discrepancy' with noise_std="
             raise ValueError(
-                f"weight={rule!r} estimates the risk of A x, not of x: with an operator or pixel weights beside 0 and 1 "
-                "use weight='discrepancy' with noise_std=, or give the weight"
+                f"weight={rule!r} says nothing: with an operator, or pixel weights beside 0 and 1, risks are those of A x, "
+                f"and only the discrepancy is left, one condition for one weight: {instead}"
             )
-        if rule in ("universal", "noise") and (self.problem.operator is not None or self.problem.m is not None):
-            raise ValueError(
-                f"weight={rule!r} is for images without operator, mask or pixel weights; use weight='gcv' for masks"
-            )
-        part = self.problem.parts[self.missing[0]]
-        if rule == "universal" and not (len(self.problem.parts) == 1 and isinstance(part, L1)):
+        if rule in ("universal", "noise") and (problem.operator is not None or problem.m is not None):
+            raise ValueError(f"weight={rule!r} is for images without operator, mask or pixel weights; use weight='auto'")
+        if rule == "universal" and not (len(problem.parts) == 1 and isinstance(part, L1)):
             raise ValueError("weight='universal' is for L1 alone; use weight='auto'")
-        if rule in ("noise", "discrepancy") and len(self.missing) > 1:
+        if rule in ("noise", "discrepancy") and several:
             raise ValueError(f"weight={rule!r} is one condition for {len(self.missing)} weights; use weight='auto' or 'sure'")
-        if rule == "noise" and len(self.problem.parts) > 1:
-            raise ValueError("weight='noise' is for a penalty of one part; use weight='auto' or 'sure'")
+        if rule == "noise" and (len(problem.parts) > 1 or part.null_space != "zero"):
+            raise ValueError("weight='noise' is for a penalty of one part that clears, such as groups; use weight='auto'")
         if rule in _NEEDS_NOISE and self.given is None and self._not_an_image:
             raise ValueError(f"weight={rule!r} needs noise_std=: it cannot be estimated from what this operator gives")
-        return rule
 
     @property
     def _not_an_image(self) -> bool:
@@ -152,9 +164,8 @@ class _Task:
         """The standard deviation of the noise, given or estimated."""
         if self.given is not None:
             return self.given
-        if self._not_an_image:
-            return 0.1 * self.spread
-        return estimate_noise(self.problem.y, channel_axis=0, observed=self.seen)
+        found = estimate_noise(self.problem.y, channel_axis=0, observed=self.seen)
+        return 0.0 if math.isnan(found) else found
 
     @functools.cached_property
     def spread(self) -> float:
@@ -163,14 +174,17 @@ class _Task:
 
     def choose(self, rule: str) -> tuple[Weights, str]:
         """The weights that are missing, and the rule that had the last word."""
-        # nothing to take away: every weight would only move the image from the truth
-        if self.spread == 0 or self.noise == 0:
+        if self.spread == 0 or (self.noise == 0 and rule != "gcv" and self.seen is None):
+            # nothing to take away: every weight would only move the image from the truth
             return (0.0,) * len(self.missing), "gcv" if rule == "auto" else rule
+        if self.noise == 0 and rule != "gcv":
+            # a mask leaves pixels to be filled, by as little weight as does it
+            return self.guess(_FAINT * self.spread), "gcv" if rule == "auto" else rule
         if rule == "universal":
             return (self.noise * math.sqrt(2 * math.log(max(self.problem.y.size, 2))),), rule
         if rule == "noise":
             return (self.noise * _damping(self.problem.parts[0], _large(self.problem)),), rule
-        guess = self.guess()
+        guess = self.guess(self.noise or _FAINT * self.spread)
         if rule == "discrepancy":
             return (self._discrepancy(guess[0]),), rule
         first = "gcv" if rule == "gcv" else "sure"
@@ -198,14 +212,14 @@ class _Task:
         at_edge = any(s and abs(math.log2(b / n)) > 0.9 for s, b, n in zip(smooth, best, near, strict=True))
         return (by_sure, "sure") if at_edge else (found, "gcv")
 
-    def guess(self) -> Weights:
-        """About what removes the noise: 2 s / ||K||; less for what only clears where another part smooths."""
+    def guess(self, noise_std: float) -> Weights:
+        """About what removes such noise: 2 s / ||K||; less for what only clears where another part smooths."""
         problem = self.problem
         guess = []
         for i in self.missing:
             q = problem.parts[i]
             share = 1 / 32 if self._smooths and q.null_space == "zero" else 1.0
-            guess.append(2 * share * self.noise / math.sqrt(q._norm_squared(problem.shape) or 1.0))
+            guess.append(2 * share * noise_std / math.sqrt(q._norm_squared(problem.shape) or 1.0))
         return tuple(guess)
 
     # -- fits --------------------------------------------------------------------------------------------------------
@@ -217,7 +231,7 @@ class _Task:
             parts[i] = parts[i].with_weight(weight)
         m, lo, hi = (v.astype(y.dtype) if isinstance(v, np.ndarray) else v for v in (problem.m, problem.lo, problem.hi))
         posed = Problem(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
-        posed.use(self.workers, 0.0)
+        posed.use(self.workers, _LOOSE)
         return posed
 
     def _residual(self, y: Array, x: Array) -> float:
@@ -235,7 +249,7 @@ class _Task:
     def _probe(self) -> Array:
         """Seeded signs on the measured pixels, a fraction of the noise in size and well above rounding."""
         y = self._y
-        size = max(_PROBE * self.noise, 64 * float(np.finfo(y.dtype).eps) * float(np.abs(y).max()))
+        size = max(_PROBE * (self.noise or _FAINT * self.spread), 64 * float(np.finfo(y.dtype).eps) * float(np.abs(y).max()))
         signs = np.random.default_rng(0).integers(0, 2, y.shape) * 2 - 1
         return (size * (signs if self.seen is None else signs * self.seen)).astype(y.dtype)
 
@@ -285,33 +299,26 @@ class _Task:
     # -- discrepancy -------------------------------------------------------------------------------------------------
 
     def _discrepancy(self, guess: float) -> float:
-        """The weight with ||M^(1/2) (A x - y)||^2 = n s^2, which grows with the weight: halvings in its logarithm."""
-        wanted, start = math.log(self.n * self.noise**2), None
-
-        def excess(octave: float) -> float:
-            nonlocal start
-            weights = (guess * 2.0**octave,)
-            x, start = self._solved(weights, start)
-            residual = self._residual(self._y, x)
-            self.fits[weights] = math.nan, residual / self.n
-            return math.log(max(residual, 1e-300)) - wanted
-
+        """The weight with sum m (A x - y)^2 = s^2 sum m, which grows with the weight: bracketed in octaves, then halved."""
+        search = _Residual(self, guess)
+        trivial = self.problem.trivial
+        if trivial is not None and self._residual(self._y, trivial) <= self.n * self.noise**2:
+            # all that is left of the image by the largest weight fits the noise
+            low = 8.0
+            search(low)
+            return guess * math.exp2(low)
         low = high = 0.0
-        value = excess(0.0)
-        at_low = at_high = value
-        while value > 0 and low > -2 * _OCTAVES:
-            high, at_high, low = low, value, low - 1
-            value = at_low = excess(low)
-        while value < 0 and high < 2 * _OCTAVES and at_high <= 0:
-            low, at_low, high = high, value, high + 1
-            value = at_high = excess(high)
-        if at_low > 0 or at_high < 0:
-            # out of reach: the nearest that was tried
-            return guess * math.exp2(low if at_low > 0 else high)
-        middle = low
-        for _ in range(3):
-            middle = low + (high - low) * min(max(at_low / (at_low - at_high), 0.1), 0.9) if at_low < at_high else low
-            value = excess(middle)
+        at_low = at_high = search(0.0)
+        while at_low > 0 and low > -16:
+            high, at_high, low = low, at_low, low - 1
+            at_low = search(low)
+        while at_high < 0 and high < 16:
+            low, at_low, high = high, at_high, high + 1
+            at_high = search(high)
+        middle = low if at_low > 0 else high
+        for _ in range(3 if at_low < 0 < at_high else 0):
+            middle = low + (high - low) * min(max(at_low / (at_low - at_high), 0.1), 0.9)
+            value = search(middle)
             if abs(value) < 0.01:
                 break
             low, at_low, high, at_high = (middle, value, high, at_high) if value < 0 else (low, at_low, middle, value)
@@ -322,8 +329,9 @@ class _Task:
         posed = self._posed(self._y, weights)
         x, p = (posed.start(), np.zeros(posed.stack.size, posed.dtype)) if start is None else start
         steps = SOLVERS[fastest(posed)](posed, x, posed.stack.project(p.copy()))
-        best = run(posed, steps, 1e-3, Options(maxiter=300)).best
-        return best.x.copy(), (best.x.copy(), best.p.copy())
+        best = run(posed, steps, _LOOSE, Options(maxiter=300)).best
+        x = best.x.copy()
+        return x, (x, best.p.copy())
 
     # -- what is told ------------------------------------------------------------------------------------------------
 
@@ -343,6 +351,21 @@ class _Task:
         return {"weight": chosen, "score": score, "degrees_of_freedom": df, "residual": residual}
 
 
+class _Residual:
+    """The logarithm of the residual over what the noise leaves, at octaves from a guess; each solve starts from the last."""
+
+    def __init__(self, task: _Task, guess: float) -> None:
+        self.task, self.guess = task, guess
+        self.start: tuple[Array, Array] | None = None
+
+    def __call__(self, octave: float) -> float:
+        task, weights = self.task, (self.guess * math.exp2(octave),)
+        x, self.start = task._solved(weights, self.start)
+        mean = task._residual(task._y, x) / task.n
+        task.fits[weights] = math.nan, mean
+        return math.log(max(mean, 1e-300)) - 2 * math.log(task.noise)
+
+
 def _fit(posed: Problem, tau: float, iterations: int) -> Array:
     """The image after so many iterations of Chambolle-Pock from the dual 0, in float64; nothing depends on a gap."""
     p = np.zeros(posed.stack.size, posed.dtype)
@@ -359,7 +382,9 @@ def _free(denoising: Denoising, x: Array) -> float:
     """
     starts = np.ones(x.shape, bool)
     if denoising.rest.parts:
-        starts[..., 1:] = x[..., 1:] != x[..., :-1]
+        # a signal, whichever axis it runs along
+        lines = x.reshape(len(x), -1)
+        starts.reshape(lines.shape)[:, 1:] = lines[:, 1:] != lines[:, :-1]
     held = (x <= denoising.lo) | (x >= denoising.hi)
     if denoising.pointwise:
         held |= x == 0
@@ -396,51 +421,4 @@ def first_guess(image: Any, penalty: Penalty, noise_std: Any = None, **about: An
     posed = pose(image, [q if q.weight is not None else q.with_weight(1.0) for q in penalty.parts], **about)
     given = check_noise(noise_std)
     task = _Task(posed, [q.weight is None for q in penalty.parts], None if given is None else given * posed.scale, SERIAL)
-    # an image without noise gives no size: a thousandth of its spread
-    task.given = task.noise or 1e-3 * task.spread
-    return tuple(w / posed.scale for w in task.guess())
-
-
-def least(
-    score: Callable[[Weights], float],
-    guess: Weights,
-    evaluations: int,
-    steps: Sequence[float],
-    reach: float = _OCTAVES,
-    slack: float = 0.0,
-) -> tuple[Weights, Weights]:
-    """The least score, to the slack, on lattices of these steps in octaves around the guess; and that, refined by parabolas."""
-    known: dict[Weights, float] = {}
-
-    def weights_at(point: Weights) -> Weights:
-        # to twelve digits, so that a weight reached in two ways is one
-        return tuple(float(f"{w * math.exp2(octave):.12g}") for w, octave in zip(guess, point, strict=True))
-
-    def at(point: Weights) -> float:
-        if point not in known:
-            if len(known) >= evaluations or max(map(abs, point)) > reach:
-                return math.inf
-            known[point] = score(weights_at(point))
-        return known[point]
-
-    def beside(point: Weights, axis: int, step: float) -> Weights:
-        return (*point[:axis], point[axis] + step, *point[axis + 1 :])
-
-    def descended(point: Weights, axis: int, step: float) -> Weights:
-        for sign in (-1, 1):
-            while at(further := beside(point, axis, sign * step)) < at(point) - slack:
-                point = further
-        return point
-
-    best = (0.0,) * len(guess)
-    # the largest first, each by itself, then all once more by the smallest step
-    order = sorted(range(len(guess)), key=lambda axis: -guess[axis])
-    for axis, step in [*itertools.product(order, steps), *((axis, steps[-1]) for axis in order if len(order) > 1)]:
-        best = descended(best, axis, step)
-    final = best
-    for axis in range(len(guess)):
-        below, here, above = (at(beside(best, axis, shift)) for shift in (-steps[-1], 0.0, steps[-1]))
-        bend = below - 2 * here + above
-        shift = 0.5 * steps[-1] * (below - above) / bend if math.isfinite(bend) and bend > 0 else 0.0
-        final = beside(final, axis, shift)
-    return weights_at(best), weights_at(final)
+    return tuple(w / posed.scale for w in task.guess(task.noise or _FAINT * task.spread))

@@ -137,7 +137,9 @@ def test_baselines_are_labelled_as_theirs():
     assert [row["kind"] for row in found.table[1:]] == ["baseline"] * 4
     for name in ("nlm", "wavelet-bayes", "bilateral"):
         assert found.values(name, "psnr")[0] > found.values("none", "psnr")[0] + 2
-        assert "scikit-image" in found.provenance["rows"][name]
+        assert "scikit-image" in next(row["what"] for row in found.provenance["rows"] if row["name"] == name)
+    with pytest.raises(ValueError, match="takes images of 2 axes beside the channels"):
+        compare(np.zeros((5, 6, 7)), noise_std=0.1, data_range=1.0, penalties="bilateral")
     import importlib.util
 
     if importlib.util.find_spec("bm3d") is None:
@@ -203,6 +205,11 @@ CASES = {
     "cannot be named 'truth'": lambda: compare(TRUTH, {"truth": TRUTH}, noise_std=0.1, data_range=1.0),
     "data_range must be > 0": lambda: compare(TRUTH, noise_std=0.1, data_range=0),
     "support_tol must be finite and >= 0": lambda: compare(TRUTH, noise_std=0.1, data_range=1.0, support_tol=-1.0),
+    "only of uint8 and bool": lambda: compare(np.arange(64).reshape(8, 8), noise_std=1.0),
+    "region must be boolean": lambda: compare(TRUTH, noise_std=0.1, data_range=1.0, region=np.ones((3, 3))),
+    "there is nothing to compare": lambda: compare(TRUTH, noise_std=0.1, data_range=1.0, penalties=()),
+    "a metric cannot be named 'seconds'": lambda: compare(TRUTH, noise_std=0.1, data_range=1.0, metrics={"seconds": max}),
+    "a dict gives a weight of its own": lambda: compare(TRUTH, noise_std=0.1, data_range=1.0, weight=0.2),
     "unknown metric": lambda: compare(TRUTH, noise_std=0.1, data_range=1.0, metrics="pnsr"),
     "option workers must be >= 1": lambda: compare(TRUTH, noise_std=0.1, data_range=1.0, workers=0),
 }  # fmt: skip
@@ -229,6 +236,37 @@ def test_a_model_cannot_write_into_the_images():
 
     found = compare(TRUTH, {"net": greedy}, noisy=NOISY, data_range=1.0, penalties="none")
     np.testing.assert_array_equal(found.images[0]["noisy"], NOISY)
+
+
+def test_nothing_is_a_view_of_what_was_given_or_is_written_into_later():
+    buffer = np.zeros_like(TRUTH)
+
+    def reusing(y):
+        buffer[...] = smooth(y)
+        return buffer
+
+    truths = [TRUTH, phantoms.blobs((48, 48))]
+    found = compare(truths, {"net": reusing}, noise_std=0.1, data_range=1.0, penalties="none")
+    np.testing.assert_array_equal(found.images[0]["net"], smooth(found.images[0]["noisy"]))
+    assert not np.shares_memory(found.images[0]["truth"], TRUTH)
+    assert not np.shares_memory(found.images[0]["none"], found.images[0]["noisy"])
+
+
+def test_perfect_images_over_several_have_means():
+    truths = [TRUTH, TRUTH]
+    found = compare(truths, {"same": truths, "again": truths}, noise_std=0.1, data_range=1.0, penalties="none")
+    assert found.best("psnr") in ("same", "again")
+    difference = {r["name"]: r for r in found.paired("psnr", against="same")}
+    assert difference["again"]["mean"] == 0
+    assert difference["none"]["mean"] == -np.inf
+    found.page()
+
+
+def test_provenance_holds_weights_rules_and_gaps(many):
+    [tv] = [row for row in many.provenance["rows"] if row["name"] == "tv"]
+    assert tv["weights"] == many.values("tv", "weight").tolist()
+    assert tv["rules"] == ["sure"] * 5
+    assert max(tv["rel_gaps"]) <= 1e-4
 
 
 def test_values_of_another_size_draw_a_warning():
@@ -382,6 +420,7 @@ def test_the_command_line_names_what_does_not_match(tmp_path, capsys):
     a = save(tmp_path / "a" / "x.png", np.abs(TRUTH))
     b = save(tmp_path / "b" / "y.png", np.abs(TRUTH)[:40])
     np.save(tmp_path / "float.npy", TRUTH)
+    np.save(tmp_path / "large.npy", 255 * TRUTH)
     for arguments, message in (
         ([a, b], "has shape (40, 48), the truth (48, 48)"),
         ([a, a, "--output", f"unet={b}"], "y.png: has shape"),
@@ -391,9 +430,11 @@ def test_the_command_line_names_what_does_not_match(tmp_path, capsys):
         ([str(tmp_path / "a"), str(tmp_path / "c")], "no such file or folder"),
         ([a], "give noisy=, or noise_std="),
         ([str(tmp_path / "float.npy"), "--noise-std", "0.1"], "give data_range="),
+        ([a, a, "--weight", "tv=0.1", "auto"], "--weight takes rules and numbers"),
+        ([str(tmp_path / "float.npy"), str(tmp_path / "large.npy"), "--data-range", "1"], "are they in one unit?"),
         ([a, a, "--penalty", "tvv"], "unknown penalty 'tvv'"),
         ([a, a, "--output", f"u={a}", "--output", f"u={a}"], "two outputs of one name"),
-        ([a, a, "--report", str(tmp_path / "none" / "r.html"), "--penalty", "none"], "cannot be written"),
+        ([a, a, "--report", str(tmp_path / "none" / "r.html"), "--penalty", "none"], "no such directory"),
     ):
         assert main(["compare", *arguments, "--quiet"]) == 2
         said = capsys.readouterr().err

@@ -12,7 +12,7 @@ import proxsparse
 PACKAGE = Path(proxsparse.__file__).parent
 #: rooms from the ground up: a file imports from its own level or below
 LEVELS = [
-    {"_arrays", "_workers", "gram", "kernels", "_progress"},
+    {"_arrays", "_workers", "gram", "kernels", "_progress", "_lattice"},
     {"_bounds", "penalties", "operators", "data_terms", "options", "result", "metrics", "phantoms"},
     {"problem"},
     {"solvers", "_pose"},

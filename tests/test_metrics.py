@@ -110,6 +110,23 @@ def test_regions_and_channels(rng):
         metrics.f1(truth, image[:5])
 
 
+def test_a_region_has_no_rim():
+    everything, inside = np.ones((8, 8)), np.zeros((8, 8), bool)
+    inside[2:6, 2:6] = True
+    assert metrics.boundary_per_area(everything, region=inside) == 0
+    with pytest.raises(ValueError, match="holds no pixel"):
+        metrics.mse(everything, everything, region=np.zeros((8, 8), bool))
+
+
+def test_the_least_integer_is_in_the_support():
+    assert metrics.support(np.array([-128, 0], np.int8)).tolist() == [True, False]
+
+
+def test_a_slope_is_no_noise():
+    assert metrics.noise_std(np.linspace(0, 5, 101)) < 1e-12
+    assert metrics.noise_std(np.add.outer(np.arange(20.0), 3 * np.arange(21.0))) < 1e-12
+
+
 def test_equal_images_have_infinite_psnr(rng):
     x = rng.standard_normal((12, 13))
     assert metrics.psnr(x, x, 1.0) == np.inf
