@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
     from .operators import Blur, Operator, as_operator
-    from .penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
+    from .penalties import DCTL1, L1, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
     from .result import ConvergenceWarning, SolveResult
 
 # public name -> the module that holds it, imported when the name is first used
@@ -33,7 +33,11 @@ _HOME = {
     "BatchResult": "_batch",
     "L1": "penalties",
     "TotalVariation": "penalties",
+    "GroupLasso": "penalties",
     "OverlappingGroupLasso": "penalties",
+    "SecondOrderTV": "penalties",
+    "WaveletL1": "penalties",
+    "DCTL1": "penalties",
     "Penalty": "penalties",
     "Blur": "operators",
     "Operator": "operators",
@@ -45,16 +49,20 @@ _HOME = {
 }
 
 __all__ = [
+    "DCTL1",
     "L1",
     "BatchResult",
     "Blur",
     "Comparison",
     "ConvergenceWarning",
+    "GroupLasso",
     "Operator",
     "OverlappingGroupLasso",
     "Penalty",
+    "SecondOrderTV",
     "SolveResult",
     "TotalVariation",
+    "WaveletL1",
     "as_operator",
     "compare",
     "denoise",

@@ -248,7 +248,7 @@ class _Together:
         if about or method not in ("auto", "chambolle-pock") or type(chosen) is not TotalVariation:
             return None
         shape = (1, *given.shape[1:])
-        if given.ndim != 3 or not 0 < given[0].size <= LARGE or not fits(shape) or chosen._has_exact(shape):
+        if given.ndim != 3 or not 0 < given[0].size <= LARGE or not fits(shape) or chosen._has_exact(shape, True):
             return None
         parsed = parse("chambolle-pock", options)
         if parsed.disp or math.isfinite(parsed.maxtime):

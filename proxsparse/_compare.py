@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
+import importlib.util
 import math
 import platform
 import time
@@ -26,7 +27,10 @@ from .penalties.base import Penalty
 from .result import ConvergenceWarning, SolveResult, warn
 from .weights import RULES, check_noise
 
-PENALTIES_BY_DEFAULT = ("none", "l1", "tv", "tv-aniso", "l1+tv", "overlap")
+#: "wavelet" where PyWavelets is installed
+PENALTIES_BY_DEFAULT: tuple[str, ...] = ("none", "l1", "tv", "tv-aniso", "l1+tv", "overlap")
+if importlib.util.find_spec("pywt") is not None:
+    PENALTIES_BY_DEFAULT += ("wavelet",)
 
 
 def compare(

@@ -15,7 +15,7 @@ from ._pose import Posed, pose
 from ._progress import Progress
 from ._workers import Workers
 from .options import METHODS, Options, parse, unknown
-from .penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
+from .penalties import L1, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .problem import Certificate, Problem
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
 from .solvers import SOLVERS, fastest, run
@@ -25,7 +25,10 @@ PENALTIES: dict[str, Callable[[], Penalty]] = {
     "l1": lambda: L1(),
     "tv": lambda: TotalVariation(),
     "tv-aniso": lambda: TotalVariation(isotropic=False),
+    "tv2": lambda: SecondOrderTV(),
+    "group": lambda: GroupLasso(block=4),
     "overlap": lambda: OverlappingGroupLasso(window=3),
+    "wavelet": lambda: WaveletL1(),
     "l1+tv": lambda: L1() + TotalVariation(),
     "l1+tv-aniso": lambda: L1() + TotalVariation(isotropic=False),
     "l1+overlap": lambda: L1() + OverlappingGroupLasso(window=3),
@@ -58,8 +61,8 @@ def solve(
         y: a signal, image or volume, optionally with a channel axis. float32 stays float32, float64 stays float64,
         float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
     penalty : str or Penalty
-        "l1", "tv", "tv-aniso", "overlap" (windows of 3 pixels an axis), "l1+tv", "l1+tv-aniso", "l1+overlap", or an object
-        such as ``TotalVariation(0.1)``, or a sum of objects.
+        "l1", "tv", "tv-aniso", "tv2", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet", "l1+tv",
+        "l1+tv-aniso", "l1+overlap", or an object such as ``TotalVariation(0.1)``, or a sum of objects.
     weight : float, tuple of float or str, optional
         w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here. Left out, or
         "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, where `noise_std`
@@ -83,9 +86,10 @@ def solve(
     x0 : SolveResult or array_like, optional
         Where to start: an earlier result (its image and its dual), or an image.
     method : {"auto", "fista", "admm", "chambolle-pock", "exact"}
-        Algorithms for the same answer. "exact" is there for signals under total variation (the taut string) and for L1 alone,
-        with A = I. "auto": the exact one where there is one; ADMM where there is an operator (or few pixels are measured)
-        and its linear systems are solved exactly by transforms; else Chambolle-Pock (benchmarks/methods.py).
+        Algorithms for the same answer. "exact" is there, with A = I, for signals under total variation (the taut string) and
+        for L1, disjoint groups, wavelets and cosines alone (their formulas). "auto": the exact one where there is one; ADMM
+        where there is an operator (or few pixels are measured) and its linear systems are solved exactly by transforms; else
+        Chambolle-Pock (benchmarks/methods.py).
     tol : float
         The relative duality gap to reach.
     callback : callable, optional

@@ -251,13 +251,13 @@ class Problem:
         ktp = self.stack.adjoint(p)
         r = self.adjoint(q) + ktp
         allowed = max(self.tol * fun, self.floor)
-        # the range bounds what the data do not see; elsewhere the dual is drawn to feasibility
-        filled_in = self.operator is None and self._range is not None
+        # the range bounds what the data do not see; elsewhere the dual is drawn to feasibility, where that is cheap
+        settled = (self.operator is None and self._range is not None) or not self.full.inverts_fast
         lower = self._dual_with_bounds(q, r)
         if lower is None or fun - lower > allowed:
             repaired = self._repaired_dual(x64, p, q, r)
             lower = max((v for v in (lower, repaired) if v is not None), default=None)
-        if lower is not None and not filled_in and allowed < fun - lower < _WITHIN_REACH * allowed:
+        if lower is not None and not settled and allowed < fun - lower < _WITHIN_REACH * allowed:
             drawn = self._drawn_together(x, p, q, r - ktp)
             repaired = self._repaired_dual(x64, *drawn, self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0]))
             lower = max(lower, -math.inf if repaired is None else repaired)
@@ -409,7 +409,7 @@ class Problem:
     @cached_property
     def trivial(self) -> Array | None:
         """The best image that costs nothing under the penalty; None where the bounds forbid it."""
-        if self.operator is None and self.m is None and not self.bounded:
+        if self._closed_means:
             shape = (-1, *(1,) * (len(self.shape) - 1))
             return np.array(np.broadcast_to(np.array(self._means, self.dtype).reshape(shape), self.shape))
         basis, images, matrix = self._null
@@ -419,6 +419,11 @@ class Problem:
             x += sum(c * n for c, n in zip(np.linalg.lstsq(matrix, b, rcond=None)[0], basis, strict=True))
         inside = not self.bounded or np.array_equal(self.clip(x), x)
         return x.astype(self.dtype) if inside else None
+
+    @property
+    def _closed_means(self) -> bool:
+        """Whether the best image that costs nothing is the mean of each channel, or 0."""
+        return self.operator is None and self.m is None and not self.bounded and not self.full.costs_nothing("affine")
 
     @cached_property
     def _means(self) -> list[float]:
@@ -430,7 +435,7 @@ class Problem:
     @cached_property
     def trivial_fun(self) -> float:
         """F at the trivial image."""
-        if self.operator is None and self.m is None and not self.bounded:
+        if self._closed_means:
             return 0.5 * sum(_squared_distance(image, mean) for image, mean in zip(self.y, self._means, strict=True))
         return math.inf if self.trivial is None else self.data.value(self.forward(self.trivial))
 

@@ -270,9 +270,9 @@ class _Task:
         """Exact where an exact algorithm shows the flat pieces; else by the derivative of a fixed number of iterations."""
         y = self._y
         posed = self._posed(y, weights)
-        exact = None if posed.denoising is None else posed.denoising.exact(dual=False)
-        if exact is not None and posed.denoising is not None:
-            return self._residual(y, exact[0]), _free(posed.denoising, exact[0])
+        if posed.denoising is not None and posed.denoising.has_exact and _shows_pieces(posed.denoising):
+            x = _fit(posed, 0.0, 0)
+            return self._residual(y, x), _free(posed.denoising, x)
         tau = self._step(posed)
         moved = y + self._probe
         # as it was rounded
@@ -367,12 +367,20 @@ class _Residual:
 
 
 def _fit(posed: Problem, tau: float, iterations: int) -> Array:
-    """The image after so many iterations of Chambolle-Pock from the dual 0, in float64; nothing depends on a gap."""
+    """The exact image, or that after so many iterations of Chambolle-Pock from the dual 0, in float64, whatever their gap."""
+    exact = None if posed.denoising is None else posed.denoising.exact(dual=False)
+    if exact is not None:
+        return exact[0].astype(np.float64)
     p = np.zeros(posed.stack.size, posed.dtype)
     steps = chambolle_pock.steps(posed, posed.start(), p, tau=tau)
     next(steps)
     x, _ = steps.send(iterations)
     return x.astype(np.float64)
+
+
+def _shows_pieces(denoising: Denoising) -> bool:
+    """Whether the exact answer is made of equal or zero pixels, and not of coefficients or shrunk groups."""
+    return all(q.null_space == "constants" for q in denoising.rest.parts)
 
 
 def _free(denoising: Denoising, x: Array) -> float:

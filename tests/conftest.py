@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation
+from proxsparse import DCTL1, L1, Blur, GroupLasso, OverlappingGroupLasso, SecondOrderTV, TotalVariation, WaveletL1
 
 #: name -> penalty, all that the battery runs over; a new penalty adds one line
 PENALTIES = {
@@ -17,6 +17,12 @@ PENALTIES = {
     "l1 + tv-aniso": L1(0.1) + TotalVariation(0.2, isotropic=False),
     "l1 + windows": L1(0.1) + OverlappingGroupLasso(0.15, window=2),
     "tv + windows": TotalVariation(0.15) + OverlappingGroupLasso(0.1, window=2),
+    "second order": SecondOrderTV(0.2),
+    "blocks": GroupLasso(0.4, block=2),
+    "blocks linf": GroupLasso(0.3, block=2, group_weight="sqrt", norm="linf"),
+    "l1 + blocks": L1(0.1) + GroupLasso(0.3, block=3),
+    "wavelet": WaveletL1(0.2, wavelet="db2", level=1),
+    "cosines": DCTL1(0.2),
     "tv of a blur": TotalVariation(0.3).of(Blur([1.0, 2.0, 1.0])),
 }
 

@@ -5,8 +5,9 @@ import warnings
 import cvxpy as cp
 import naive
 import numpy as np
+import pywt
 
-from proxsparse import L1, OverlappingGroupLasso
+from proxsparse import DCTL1, L1, GroupLasso, OverlappingGroupLasso, SecondOrderTV, WaveletL1
 
 
 def expression(penalty, x, shape):
@@ -28,6 +29,21 @@ def expression(penalty, x, shape):
         return penalty.weight * sum(
             cp.sum(cp.norm(cp.vstack([x[g[:, i]] for i in range(g.shape[1])]), order, axis=0)) for g in alike
         )
+    if isinstance(penalty, SecondOrderTV):
+        rows = naive.matrix_of(naive.second_differences, shape).reshape(-1, int(np.prod(shape)), int(np.prod(shape)))
+        return penalty.weight * cp.sum(cp.norm(cp.vstack([row @ x for row in rows]), 2, axis=0))
+    if isinstance(penalty, GroupLasso):
+        labels = (naive.blocks(shape, penalty.block) if penalty.labels is None else penalty.labels).reshape(-1)
+        listed = [np.flatnonzero(labels == g) for g in range(labels.max() + 1)]
+        root = [1.0 if penalty.group_weight is None else np.sqrt(len(g)) for g in listed]
+        order = 2 if penalty.norm == "l2" else "inf"
+        return penalty.weight * sum(a * cp.norm(x[g], order) for a, g in zip(root, listed, strict=True) if len(g))
+    if isinstance(penalty, DCTL1):
+        return penalty.weight * cp.norm1(naive.matrix_of(naive.cosines, shape) @ x)
+    if isinstance(penalty, WaveletL1):
+        wavelet = pywt.Wavelet(penalty.wavelet)
+        forward = naive.matrix_of(lambda u: naive.wavelet(u, (wavelet.dec_lo, wavelet.dec_hi)), shape)
+        return penalty.weight * cp.norm1(forward @ x)
     matrix = naive.matrix_of(naive.differences, shape)
     d = [matrix[a * x.size : (a + 1) * x.size] @ x for a in range(len(shape))]
     if penalty.isotropic:

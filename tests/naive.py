@@ -24,6 +24,81 @@ def tv(x, isotropic=True):
     return float(np.abs(d).sum())
 
 
+def second_differences(x):
+    """Along each axis, then sqrt(2) times the mixed ones, 0 where the stencil leaves the image."""
+    pairs = list(itertools.combinations(range(x.ndim), 2))
+    out = np.zeros((x.ndim + len(pairs), *x.shape))
+    for index in np.ndindex(x.shape):
+
+        def at(*steps, index=index):
+            place = list(index)
+            for axis, step in steps:
+                place[axis] += step
+            inside = all(0 <= i < n for i, n in zip(place, x.shape, strict=True))
+            return x[tuple(place)] if inside else None
+
+        for axis in range(x.ndim):
+            values = [at((axis, -1)), at(), at((axis, 1))]
+            if None not in values:
+                out[(axis, *index)] = values[0] - 2 * values[1] + values[2]
+        for k, (a, b) in enumerate(pairs):
+            values = [at((a, 1), (b, 1)), at((a, 1)), at((b, 1)), at()]
+            if None not in values:
+                out[(x.ndim + k, *index)] = math.sqrt(2) * (values[0] - values[1] - values[2] + values[3])
+    return out
+
+
+def second_order(x):
+    d = second_differences(x)
+    return sum(math.sqrt(sum(d[(k, *i)] ** 2 for k in range(len(d)))) for i in np.ndindex(x.shape))
+
+
+def blocks(shape, block):
+    """The group of each pixel: blocks from the first pixel on, numbered in C order."""
+    block = np.broadcast_to(block, len(shape))
+    across = [-(-n // k) for n, k in zip(shape, block, strict=True)]
+    labels = np.zeros(shape, int)
+    for index in np.ndindex(shape):
+        for i, k, n in zip(index, block, across, strict=True):
+            labels[index] = labels[index] * n + i // k
+    return labels
+
+
+def grouped(x, labels, group_weight, norm):
+    """The sum over labels >= 0 of a_g times the length of x there."""
+    total = 0.0
+    for g in range(labels.max() + 1):
+        values = [float(x[i]) for i in np.ndindex(x.shape) if labels[i] == g]
+        if values:
+            a = 1.0 if group_weight is None else math.sqrt(len(values)) if isinstance(group_weight, str) else group_weight[g]
+            total += a * (math.sqrt(sum(v * v for v in values)) if norm == "l2" else max(abs(v) for v in values))
+    return total
+
+
+def cosines(x):
+    """The orthonormal DCT-II, axis by axis, from its definition."""
+    for axis, n in enumerate(x.shape):
+        matrix = np.array([[math.cos(math.pi * k * (2 * j + 1) / (2 * n)) for j in range(n)] for k in range(n)])
+        matrix *= np.array([math.sqrt((1 if k == 0 else 2) / n) for k in range(n)])[:, None]
+        x = np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
+    return x
+
+
+def wavelet(x, filters):
+    """One level of a periodised orthogonal wavelet transform, by its filters (low, high), of axes padded to even lengths."""
+    x = np.pad(x, [(0, n % 2) for n in x.shape])
+    for axis, n in enumerate(x.shape):
+        rows = []
+        for taps in filters:
+            for k in range(n // 2):
+                row = np.zeros(n)
+                for m, tap in enumerate(taps):
+                    row[(2 * k + len(taps) // 2 - m) % n] += tap
+                rows.append(row)
+        x = np.moveaxis(np.tensordot(np.array(rows), x, (1, axis)), 0, axis)
+    return x
+
+
 def groups(shape, window, stride):
     """The index lists of all windows: on the stride's grid until every pixel is covered, the last clipped."""
     starts = []

@@ -5,9 +5,10 @@ import math
 import naive
 import numpy as np
 import pytest
+import pywt
 from conftest import PENALTIES, image_of
 
-from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, solve
+from proxsparse import DCTL1, L1, Blur, GroupLasso, OverlappingGroupLasso, SecondOrderTV, TotalVariation, WaveletL1, solve
 from proxsparse._workers import SERIAL, Workers
 from proxsparse.penalties import group_lasso, strips
 from proxsparse.penalties.denoising import Denoising
@@ -85,11 +86,19 @@ def test_value_is_a_seminorm(penalty, shape, dtype, rng):
 @each
 def test_the_null_space_costs_nothing_and_is_all_that_does(penalty, shape, dtype, rng):
     constant = np.full(shape, dtype(0.7))
-    if all(part.null_space == "constants" for part in penalty.parts):
+    if all(part.null_space in ("constants", "affine") for part in penalty.parts):
         assert penalty.value(constant) == 0
+        slope = sum(
+            np.arange(n, dtype=dtype).reshape([n if a == b else 1 for b in range(len(shape))]) for a, n in enumerate(shape)
+        )
+        costs = penalty.value(dtype(0.5) * slope + constant)
+        assert (costs <= 20 * EPS[dtype] * slope.size * (slope.max() + 1)) == (
+            penalty.null_space == "affine" or slope.max() == 0
+        )
     else:
         assert penalty.value(constant) > 0 or penalty.null_space == "unknown"
-    if constant.size > 1:
+    # two samples lie on a line
+    if constant.size > 2 or (constant.size > 1 and penalty.null_space != "affine"):
         assert penalty.value(draw(shape, dtype, rng)) > 0
 
 
@@ -116,7 +125,8 @@ def test_norm_bound_holds_and_is_not_loose(name, rng):
     assert largest <= stack.norm_squared * (1 + 1e-12)
     if name != "tv of a blur":  # there the bound is the product of the norms of two maps
         # the bound of a sum adds the parts' bounds, which different images attain
-        assert largest >= (0.95 if len(stack.parts) == 1 else 0.4) * stack.norm_squared
+        # of second differences the bound of frequencies is only neared at the highest
+        assert largest >= (0.9 if name == "second order" else 0.95 if len(stack.parts) == 1 else 0.4) * stack.norm_squared
 
 
 @each
@@ -200,14 +210,14 @@ def test_prox_of_weight_zero_is_the_identity(penalty, shape, dtype, rng):
     np.testing.assert_array_equal(penalty.prox(v, 0.0), v)
 
 
-@pytest.mark.parametrize("name", [n for n in PENALTIES if n != "tv of a blur"])
+@pytest.mark.parametrize("name", [n for n in PENALTIES if n not in ("tv of a blur", "second order")])
 @pytest.mark.parametrize("shape", [(6, 7), (13,), (5, 4, 6)])
 def test_from_max_weight_on_the_answer_is_trivial(name, shape, rng):
     """At the certified bound the solution is the projection on the null space; for L1 a hair below it is not."""
     penalty, y = fitted(PENALTIES[name], shape), draw(shape, np.float64, rng)
     sum_of = len(penalty.parts) > 1
     least = penalty.max_weight(y)
-    trivial = np.full(shape, y.mean()) if all(q.null_space == "constants" for q in penalty.parts) else np.zeros(shape)
+    trivial = np.full(shape, y.mean()) if penalty.null_space == "constants" else np.zeros(shape)
     result = solve(y, (least * (1 + 1e-9)) * penalty if sum_of else penalty.with_weight(least * (1 + 1e-9)), tol=1e-10)
     # the mean is computed in another order than np.mean's
     np.testing.assert_allclose(result.x, trivial, atol=1e-13)
@@ -229,6 +239,15 @@ def test_value_equals_the_oracle(name):
             return penalty.weight * float(np.abs(x).sum())
         if isinstance(penalty, TotalVariation):
             return penalty.weight * naive.tv(x, penalty.isotropic)
+        if isinstance(penalty, SecondOrderTV):
+            return penalty.weight * naive.second_order(x)
+        if isinstance(penalty, GroupLasso):
+            return penalty.weight * naive.grouped(x, naive.blocks(shape, penalty.block), penalty.group_weight, penalty.norm)
+        if isinstance(penalty, DCTL1):
+            return penalty.weight * float(np.abs(naive.cosines(x)).sum())
+        if isinstance(penalty, WaveletL1):
+            wavelet = pywt.Wavelet(penalty.wavelet)
+            return penalty.weight * float(np.abs(naive.wavelet(x, (wavelet.dec_lo, wavelet.dec_hi))).sum())
         window, stride = (np.broadcast_to(v, 2) for v in (penalty.window, penalty.stride))
         return penalty.weight * naive.overlap(x, window, stride, penalty.norm)
 

@@ -54,7 +54,7 @@ CASES = [
     (lambda: TotalVariation().value(Y), ValueError, "has no weight"),
     # penalties
     (lambda: solve(Y, "tvv", 0.1), ValueError, "unknown penalty 'tvv'; did you mean 'tv'"),
-    (lambda: solve(Y, "qqq", 0.1), ValueError, "known are 'l1', 'l1.overlap'"),
+    (lambda: solve(Y, "qqq", 0.1), ValueError, "known are 'group', 'l1'"),
     (lambda: solve(Y, None, 0.1), TypeError, "penalty must be a name or a Penalty, got None"),
     (
         lambda: solve(Y, OverlappingGroupLasso(0.1, window=10)),

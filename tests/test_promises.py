@@ -14,6 +14,7 @@ from conftest import PENALTIES, image_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import proxsparse
 from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, as_operator, denoise, solve
 
 METHODS = ["fista", "admm", "chambolle-pock"]
@@ -443,7 +444,7 @@ def test_concurrent_calls_give_the_serial_answer():
     ids=repr,
 )
 def test_penalties_survive_pickle_copy_and_repr(penalty):
-    names = {"np": np, "L1": L1, "TotalVariation": TotalVariation, "OverlappingGroupLasso": OverlappingGroupLasso, "Blur": Blur}
+    names = {"np": np} | {name: getattr(proxsparse, name) for name in proxsparse.__all__}
     for twin in (pickle.loads(pickle.dumps(penalty)), copy.deepcopy(penalty), eval(repr(penalty), names)):
         assert twin == penalty
         assert hash(twin) == hash(penalty)

@@ -2,7 +2,10 @@
 
 from .base import Penalty
 from .group_lasso import OverlappingGroupLasso
+from .groups import GroupLasso
 from .l1 import L1
+from .second_order import SecondOrderTV
 from .total_variation import TotalVariation
+from .transforms import DCTL1, WaveletL1
 
-__all__ = ["L1", "OverlappingGroupLasso", "Penalty", "TotalVariation"]
+__all__ = ["DCTL1", "L1", "GroupLasso", "OverlappingGroupLasso", "Penalty", "SecondOrderTV", "TotalVariation", "WaveletL1"]

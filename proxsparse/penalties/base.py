@@ -41,6 +41,16 @@ def check_weight(weight: Any) -> float:
     return value
 
 
+def check_sizes(value: Any, name: str) -> tuple[int, ...]:
+    """Return one to three integers >= 1 as a tuple, else raise naming the value."""
+    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+    if not 1 <= len(values) <= 3 or any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in values):
+        raise TypeError(f"{name} must be one to three integers, got {value!r}")
+    if min(values) < 1:
+        raise ValueError(f"{name} must be >= 1, got {value!r}")
+    return tuple(int(v) for v in values)
+
+
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b)
@@ -67,7 +77,7 @@ class Penalty(abc.ABC):
 
     #: P(c x) = c^degree P(x) for c > 0
     degree: ClassVar[int] = 1
-    #: the images that cost nothing: "zero", "constants" (of each channel), or "unknown"
+    #: the images that cost nothing: "zero", "constants" or "affine" ones (of each channel), or "unknown"
     null_space: ClassVar[str] = "zero"
     #: P(clip(x, lo, hi)) <= P(x) for all lo <= hi, between which 0 stands unless constants cost nothing
     _shrinks: ClassVar[bool] = False
@@ -124,6 +134,10 @@ class Penalty(abc.ABC):
         """K^T K, where a division or a fast transform inverts it."""
         return None
 
+    def _near_gram(self, shape: tuple[int, ...]) -> Gram | None:
+        """What is near to K^T K and is inverted fast, where K^T K itself is not: a preconditioner."""
+        return None
+
     def _threshold(self, shape: tuple[int, ...]) -> Any:
         """Where P is w|x| pixel by pixel: w, a number or an array; such parts are solved inside every primal step."""
         return None
@@ -152,8 +166,8 @@ class Penalty(abc.ABC):
         """All that `Denoising.measure` adds up, in one pass: see there; None where no kernel does."""
         return None
 
-    def _has_exact(self, shape: tuple[int, ...]) -> bool:
-        """Whether `_exact` is there, and its x stays the minimiser under soft-thresholding and clipping, with its p."""
+    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
+        """Whether `_exact` is there; unless alone, whether its x stays the minimiser under soft-thresholding and clipping."""
         return False
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:

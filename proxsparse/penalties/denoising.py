@@ -100,7 +100,8 @@ class Denoising:
     def has_exact(self) -> bool:
         """Whether there is such an algorithm."""
         rest = self.rest
-        return not rest.parts or (self.uniform and len(rest.parts) == 1 and rest.parts[0]._has_exact(rest.shape))
+        alone = not (self._soft or self.bounded)
+        return not rest.parts or (self.uniform and len(rest.parts) == 1 and rest.parts[0]._has_exact(rest.shape, alone))
 
     def coarser(self) -> Denoising | None:
         """The same problem at half the size, where its dual is a good start; None elsewhere."""

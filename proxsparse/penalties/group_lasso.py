@@ -13,7 +13,7 @@ from .._arrays import Array, to_4d
 from .._workers import Workers
 from ..gram import Gram
 from ..kernels import windows as kernels
-from .base import Penalty
+from .base import Penalty, check_sizes
 
 Triple = tuple[int, int, int]
 
@@ -21,15 +21,6 @@ Triple = tuple[int, int, int]
 _DEPTH, _CACHE = 8, 4 << 20
 #: most numbers of the dual times iterations in one call of a kernel, some 20 ms
 _NUMBERS_PER_CALL = 1 << 25
-
-
-def _sizes(value: Any, name: str) -> tuple[int, ...]:
-    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
-    if not 1 <= len(values) <= 3 or any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in values):
-        raise TypeError(f"{name} must be one to three integers, got {value!r}")
-    if min(values) < 1:
-        raise ValueError(f"{name} must be >= 1, got {value!r}")
-    return tuple(int(v) for v in values)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -67,7 +58,7 @@ class OverlappingGroupLasso(Penalty):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        window, stride = _sizes(self.window, "window"), _sizes(self.stride, "stride")
+        window, stride = check_sizes(self.window, "window"), check_sizes(self.stride, "stride")
         if len(stride) not in (1, len(window)) and len(window) != 1:
             raise ValueError(f"window {self.window!r} and stride {self.stride!r} differ in their number of axes")
         wide = np.broadcast_arrays(window, stride)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, total
 from ..gram import Gram
 from .base import Penalty
 
@@ -87,27 +87,73 @@ class Stack:
 
     def costs_nothing(self, images: str) -> bool:
         """Whether these images cost nothing under any part that has a weight; see `Penalty.null_space`."""
-        return all(q.null_space == images for q in self.parts if q._w() > 0)
+        return all(q.null_space in _HOLDING[images] for q in self.parts if q._w() > 0)
 
     def null_basis(self) -> list[Array]:
-        """A basis of the images that cost nothing (the null spaces of the parts are nested)."""
+        """An orthogonal basis of the images that cost nothing (the null spaces of the parts are nested)."""
         if not self.costs_nothing("constants"):
             return []
-        return list(
-            np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1)) * np.ones(self.shape)
-        )
+        functions = [np.ones(self.shape[1:])]
+        if self.costs_nothing("affine"):
+            for axis, n in enumerate(self.shape[1:]):
+                if n > 1:
+                    along = np.arange(n) - (n - 1) / 2
+                    functions.append(along.reshape([n if a == axis else 1 for a in range(len(self.shape) - 1)]) * functions[0])
+        channels = np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1))
+        return [channel * function for function in functions for channel in channels]
 
     def least_norm_dual(self, d: Array) -> Array | None:
         """A p with K^T p = d for d orthogonal to the null space, of least norm where K^T K inverts; None where unknown."""
         chosen, gram = self._inverse
-        if gram is None:
+        u = gram.solve(d) if gram is not None else self._iterated(d)
+        if u is None:
             return None
-        u = gram.solve(d)
         p = np.zeros(self.size)
         duals = self.split(p)
         for i in chosen:
             self.parts[i]._analysis(duals[i], u)
         return p
+
+    def _iterated(self, d: Array) -> Array | None:
+        """A u with K_i^T K_i u = d, for the part of `_inverse`: conjugate gradients to rounding; None where they stall."""
+        chosen, _ = self._inverse
+        if not chosen:
+            return None
+        part, shape = self.parts[chosen[0]], self.dual_shapes[chosen[0]]
+        near = part._near_gram(self.shape)
+        if near is None:
+            return None
+        u, residual = np.zeros(self.shape), self._without_null(d.astype(np.float64))
+        least = 1e-20 * total(np.square(residual))
+        direction, slope = np.zeros(self.shape), 1.0
+        for k in range(_MOST_ITERATIONS):
+            if total(np.square(residual)) <= least:
+                return u
+            z = self._without_null(near.solve(residual))
+            slope, before = total(residual * z), slope
+            direction = z + (slope / before if k else 0.0) * direction
+            kd, image = np.empty(shape), np.zeros(self.shape)
+            part._analysis(kd, direction)
+            part._add_adjoint(image, kd)
+            step = slope / total(direction * image)
+            u += step * direction
+            residual = residual - self._without_null(step * image)
+        return None
+
+    def _without_null(self, d: Array) -> Array:
+        """What is left of d without the images that cost nothing."""
+        for n in self._orthogonal:
+            d = d - n * (total(n * d) / total(n * n))
+        return d
+
+    @cached_property
+    def _orthogonal(self) -> list[Array]:
+        return self.null_basis()
+
+    @property
+    def inverts_fast(self) -> bool:
+        """Whether `least_norm_dual` takes one transform."""
+        return self._inverse[1] is not None
 
     @cached_property
     def _inverse(self) -> tuple[list[int], Gram | None]:
@@ -117,9 +163,20 @@ class Stack:
         if gram is not None:
             return list(grams), gram
         # one part by itself, if it can
-        alone = (i for i, g in grams.items() if g is not None and self.parts[i].null_space == "zero")
+        kinds = [self.parts[i].null_space for i in grams]
+        smallest = next((kind for kind in ("zero", *_HOLDING) if kind in kinds), None)
+        alone = (i for i, g in grams.items() if g is not None and self.parts[i].null_space == smallest)
         first = next(alone, None)
-        return ([], None) if first is None else ([first], grams[first])
+        if first is not None:
+            return [first], grams[first]
+        near = (i for i in grams if self.parts[i].null_space == smallest and self.parts[i]._near_gram(self.shape) is not None)
+        return list(near)[:1], None
+
+
+#: of conjugate gradients; a thousand pixels along an axis take some 150
+_MOST_ITERATIONS = 1000
+#: the null spaces that hold these images
+_HOLDING = {"constants": ("constants", "affine"), "affine": ("affine",)}
 
 
 def _sum_of(grams: Sequence[Gram | None]) -> Gram | None:

@@ -26,7 +26,10 @@ class PenaltySum(Penalty):
     def null_space(self) -> str:  # type: ignore[override]
         """The images that cost nothing under every part."""
         kinds = {q.null_space for q in self.penalties}
-        return "zero" if "zero" in kinds else "constants" if kinds == {"constants"} else "unknown"
+        if "unknown" in kinds and "zero" not in kinds:
+            return "unknown"
+        # they are nested: the smallest
+        return next(kind for kind in ("zero", "constants", "affine") if kind in kinds)
 
     def with_weight(self, weight: float) -> Penalty:
         """Refused: the parts of a sum have their own weights."""

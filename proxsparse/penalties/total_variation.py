@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import Array, to_4d
 from .._workers import Workers
-from ..gram import Gram
+from ..gram import Gram, neumann_laplacian
 from ..kernels import pointwise, regions, taut_string
 from ..kernels import total_variation as kernels
 from . import strips
@@ -97,18 +97,14 @@ class TotalVariation(Penalty):
         return sum((2.0 * np.cos(np.pi / (2 * n))) ** 2 for n in shape[1:]) or 1.0
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        eigenvalues: Any = 0.0
-        for axis, n in enumerate(shape[1:]):
-            one = (2.0 * np.sin(np.pi * np.arange(n) / (2 * n))) ** 2
-            eigenvalues = eigenvalues + one.reshape([n if a == axis else 1 for a in range(len(shape) - 1)])
-        return Gram("dct", eigenvalues)
+        return Gram("dct", neumann_laplacian(shape))
 
     def _clear_unused(self, p: Array) -> None:
         # Neumann edge: the dual of the last difference takes no part
         for axis in range(p.shape[0]):
             np.moveaxis(p[axis], 1 + axis, 0)[-1] = 0
 
-    def _has_exact(self, shape: tuple[int, ...]) -> bool:
+    def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
         return self._polyhedral(shape) and sum(n > 1 for n in shape[1:]) <= 1
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:

@@ -1,0 +1,225 @@
+"""Group lasso over disjoint groups."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array, as_float, require_finite
+from ..gram import Gram
+from .base import Penalty, check_sizes
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class GroupLasso(Penalty):
+    """P(x) = w sum over disjoint groups of a_g times the length of x on the group: whole groups become zero.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0.
+    block : int or tuple of int
+        Groups are the blocks of so many pixels along each spatial axis, from the first pixel on, the last ones clipped.
+    labels : array_like of int, optional
+        Instead of blocks: the group of each pixel, of the image's shape without its channel axis; negative for none, which
+        costs nothing. Never modified, copied.
+    group_weight : {None, "sqrt"} or array_like, optional
+        a_g >= 0: 1, the root of the number of pixels (Yuan & Lin 2006), or one number for each label from 0 on, or for each
+        block in C order.
+    norm : {"l2", "linf"}
+        Length of a group: Euclidean, or the largest absolute value.
+
+    Notes
+    -----
+    K is the identity on the pixels of groups, a group holds all channels of its pixels, and the dual ball holds each group to
+    ``||p_g||_2 <= w a_g`` ("l2") or ``||p_g||_1 <= w a_g`` ("linf"). The proximal operator is exact:
+    ``x_g = v_g - project(v_g)``, block soft-thresholding for "l2". Yuan & Lin, J. R. Stat. Soc. B 2006.
+    """
+
+    block: Any = 4
+    labels: Any = None
+    group_weight: Any = None
+    norm: str = "l2"
+
+    _first_step = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        block = check_sizes(self.block, "block")
+        object.__setattr__(self, "block", block if len(block) > 1 else block[0])
+        if self.norm not in ("l2", "linf"):
+            raise ValueError(f"norm must be 'l2' or 'linf', got {self.norm!r}")
+        if self.labels is not None:
+            self._freeze("labels", self._checked_labels())
+        if isinstance(self.group_weight, str) and self.group_weight != "sqrt":
+            raise ValueError(f"group_weight must be None, 'sqrt' or numbers, got {self.group_weight!r}")
+        if self.group_weight is not None and not isinstance(self.group_weight, str):
+            a = as_float(self.group_weight, "group_weight").astype(np.float64)
+            require_finite(a, "group_weight")
+            if a.ndim != 1 or (a < 0).any():
+                raise ValueError(f"group_weight must be one number >= 0 for each group, got shape {a.shape}, least {a.min()}")
+            self._freeze("group_weight", a)
+
+    def _checked_labels(self) -> Array:
+        labels = np.asarray(self.labels)
+        if labels.dtype.kind not in "iu" or not 1 <= labels.ndim <= 3:
+            raise TypeError(f"labels must be integers of one to three axes, got {labels.dtype} of {labels.ndim}")
+        return labels.astype(np.int64)
+
+    def _freeze(self, name: str, array: Array) -> None:
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+
+    # pixels in no group cost nothing, and are no space of the known kinds
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Zero, unless pixels are in no group."""
+        return "unknown" if self.labels is not None and (self.labels < 0).any() else "zero"
+
+    @property
+    def _shrinks(self) -> bool:  # type: ignore[override]
+        return self.null_space == "zero"
+
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        return self.norm == "linf"
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self.labels is not None and self.labels.shape != shape[1:]:
+            raise ValueError(f"labels have shape {self.labels.shape}, the image {shape[1:]}")
+        if self.labels is None and np.size(self.block) not in (1, len(shape) - 1):
+            raise ValueError(f"block {self.block!r} has {np.size(self.block)} axes, the image {len(shape) - 1}")
+        self._radii(shape)
+        return shape
+
+    def _groups(self, shape: tuple[int, ...]) -> Array:
+        """The group of each pixel of one channel, flat; negative for none."""
+        if self.labels is not None:
+            return np.asarray(self.labels.reshape(-1))
+        index: Any = 0
+        for axis, (n, k) in enumerate(zip(shape[1:], np.broadcast_to(self.block, len(shape) - 1), strict=True)):
+            along = np.arange(n) // int(k)
+            index = index * (int(along[-1]) + 1) + along.reshape([-1 if a == axis else 1 for a in range(len(shape) - 1)])
+        return np.asarray(np.broadcast_to(index, shape[1:]).reshape(-1))
+
+    def _radii(self, shape: tuple[int, ...]) -> Array:
+        """a_g of each group."""
+        sizes = np.bincount(np.maximum(self._groups(shape), -1) + 1)[1:]
+        if self.group_weight is None:
+            return np.ones(len(sizes))
+        if isinstance(self.group_weight, str):
+            return np.sqrt(sizes)
+        if len(self.group_weight) < len(sizes):
+            raise ValueError(f"group_weight holds {len(self.group_weight)} numbers, there are {len(sizes)} groups")
+        return np.asarray(self.group_weight[: len(sizes)])
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        out[...] = x
+        out.reshape(len(x), -1)[:, self._groups(x.shape) < 0] = 0
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        flat, groups = p.reshape(len(p), -1), self._groups(p.shape)
+        out.reshape(len(p), -1)[...] += np.where(groups < 0, p.dtype.type(0), flat)
+
+    def _lengths(self, values: Array, groups: Array, dual: bool) -> Array:
+        """The length, or the dual length, of each group of (channels, pixels), in float64."""
+        inside = groups >= 0
+        index, n = groups[inside], int(groups.max(initial=-1)) + 1
+        values = np.abs(values[:, inside], dtype=np.float64)
+        if self.norm == "l2":
+            return np.sqrt(np.bincount(index, np.square(values).sum(axis=0), n))
+        if dual:
+            return np.asarray(np.bincount(index, values.sum(axis=0), n))
+        largest = np.zeros(n)
+        np.maximum.at(largest, index, values.max(axis=0))
+        return largest
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        flat, groups = p.reshape(len(p), -1), self._groups(p.shape)
+        if not (groups >= 0).any():
+            return
+        sizes = np.bincount(groups[groups >= 0])
+        radii = float(self._radius(p, factor, int(sizes.max()) * len(p))) * self._radii(p.shape)
+        if self.norm == "linf":
+            _onto_l1_balls(flat, groups, radii)
+            return
+        lengths = self._lengths(flat, groups, dual=True)
+        scale = np.divide(radii, lengths, out=np.ones_like(lengths), where=lengths > radii)
+        flat *= np.where(groups >= 0, scale[groups], 1.0).astype(p.dtype)
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        groups = self._groups(x.shape)
+        values = x.reshape(len(x), -1).astype(np.float64)
+        lengths = self._w() * self._radii(x.shape) * self._lengths(values, groups, dual=False)
+        inside = groups >= 0
+        products = np.bincount(groups[inside], (values * p.reshape(len(p), -1))[:, inside].sum(axis=0), len(lengths))
+        return float(np.sum(lengths - products)), float(np.sum(lengths))
+
+    def _dual_norm(self, p: Array) -> float:
+        lengths, a = self._lengths(p.reshape(len(p), -1), self._groups(p.shape), dual=True), self._radii(p.shape)
+        largest = np.divide(lengths, a, out=np.where(lengths > 0, math.inf, 0.0), where=a > 0)
+        return float(largest.max(initial=0.0))
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return 1.0
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        if self.null_space == "zero":
+            return Gram("uniform", 1.0)
+        return Gram("pixel", (self.labels >= 0)[None].astype(np.float64))
+
+    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
+        return alone
+
+    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+        dual = np.zeros(y.shape, y.dtype)
+        self._analysis(dual, y)
+        self._project(dual)
+        np.subtract(y, dual, out=x)
+        if self.norm == "l2":
+            # what is projected onto itself is exactly zero, and only that
+            x[self._inside(y, y, 0.0)] = 0
+        if p is not None:
+            p[...] = dual
+
+    def _clear_unused(self, p: Array) -> None:
+        p.reshape(len(p), -1)[:, self._groups(p.shape) < 0] = 0
+
+    def _inside(self, image: Array, p: Array, margin: float) -> Array:
+        """Where groups have a dual within (1 - margin) of the ball."""
+        groups = self._groups(image.shape)
+        within = self._lengths(p.reshape(len(p), -1), groups, dual=True) <= (1 - margin) * self._w() * self._radii(image.shape)
+        zero = (groups >= 0) & np.append(within, False)[groups]
+        return np.broadcast_to(zero.reshape(image.shape[1:]), image.shape)
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        x[self._inside(x, p, margin)] = 0
+
+
+def _onto_l1_balls(flat: Array, groups: Array, radii: Array) -> None:
+    """Project the numbers of each group onto the l1 ball of its radius, in place (Held, Wolfe & Crowder 1974)."""
+    inside = np.flatnonzero(groups >= 0)
+    sizes = np.abs(flat[:, inside], dtype=np.float64)
+    index = np.broadcast_to(groups[inside], sizes.shape).reshape(-1)
+    values = sizes.reshape(-1)
+    order = np.lexsort((-values, index))
+    values, index = values[order], index[order]
+    n = len(radii)
+    count = np.bincount(index, minlength=n)
+    first = np.concatenate([[0], np.cumsum(count)[:-1]])
+    rank = np.arange(len(values)) - first[index] + 1
+    running = np.cumsum(values)
+    before = np.where(first[index] > 0, running[first[index] - 1], 0.0)
+    # the largest k with v_k > (v_1 + ... + v_k - r) / k, of each group
+    level = (running - before - radii[index]) / rank
+    active = np.bincount(index, values > level, n).astype(int)
+    last = np.minimum(first + np.maximum(active, 1) - 1, len(values) - 1)
+    total = np.bincount(index, values, n)
+    cut = np.where((total > radii) & (count > 0), level[last], 0.0)
+    shrunk = np.maximum(sizes - cut[groups[inside]], 0.0)
+    # inside in fact, and not by rounding
+    left = np.bincount(groups[inside], shrunk.sum(axis=0), n)
+    shrunk *= np.divide(radii, left, out=np.ones(n), where=left > radii)[groups[inside]]
+    flat[:, inside] = (np.sign(flat[:, inside]) * shrunk).astype(flat.dtype)

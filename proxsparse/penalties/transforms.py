@@ -1,0 +1,186 @@
+"""L1 norms of orthogonal transforms."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array
+from ..gram import Gram
+from ..kernels import pointwise
+from .base import Penalty
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class _TransformL1(Penalty):
+    """P(x) = w sum |coefficients| of an orthogonal transform of each channel, after the image is padded to a size it takes."""
+
+    _first_step = 2.0
+
+    @abc.abstractmethod
+    def _padded(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
+        """The size that the transform takes, at least the image's."""
+
+    @abc.abstractmethod
+    def _forward(self, image: Array) -> Array:
+        """The coefficients of one channel of such a size, as an array of that size."""
+
+    @abc.abstractmethod
+    def _inverse(self, coefficients: Array) -> Array:
+        """The image of the coefficients; the adjoint of `_forward`."""
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], *self._padded(shape[1:]))
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        widths = [(0, m - n) for n, m in zip(x.shape[1:], out.shape[1:], strict=True)]
+        for coefficients, image in zip(out, x, strict=True):
+            coefficients[...] = self._forward(np.pad(image, widths))
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        inside = tuple(slice(0, n) for n in out.shape[1:])
+        for image, coefficients in zip(out, p, strict=True):
+            image += self._inverse(coefficients.astype(out.dtype, copy=False))[inside]
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        pointwise.clip(p.reshape(-1), self._radius(p, factor))
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        z = np.empty(p.shape)
+        self._analysis(z, x.astype(np.float64, copy=False))
+        lengths = self._w() * np.abs(z)
+        return float(np.sum(lengths - z * p)), float(np.sum(lengths))
+
+    def _dual_norm(self, p: Array) -> float:
+        return float(np.abs(p).max())
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        # orthogonal; float32 filters are so to their rounding
+        return 1.0 + 1e-6
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("uniform", 1.0)
+
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        return True
+
+    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
+        return alone and self._padded(shape[1:]) == shape[1:]
+
+    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+        dual = np.empty(y.shape, y.dtype)
+        self._analysis(dual, y)
+        self._project(dual)
+        x[...] = y
+        x -= self._adjoint(dual)
+        if p is not None:
+            p[...] = dual
+
+    def _adjoint(self, p: Array) -> Array:
+        out = np.zeros(p.shape, p.dtype)
+        self._add_adjoint(out, p)
+        return out
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class WaveletL1(_TransformL1):
+    """P(x) = w sum |c| over the orthogonal wavelet coefficients c of x, the coarsest averages included; needs PyWavelets.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0, in units of the image.
+    wavelet : str
+        The name of an orthogonal wavelet of PyWavelets: "haar", "db2", "sym4", ...
+    level : int
+        How often the averages are split again, >= 1.
+
+    Notes
+    -----
+    ``K x`` is the periodised transform of the image, after zeros are put at the end of axes whose length ``2^level`` does not
+    divide; ``K^T K = I``, so that without padding the proximal operator is exact, soft-thresholding of the coefficients
+    (Donoho & Johnstone, Biometrika 1994). Channels are separate.
+    """
+
+    wavelet: str = "db2"
+    level: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.level, bool) or not isinstance(self.level, (int, np.integer)) or self.level < 1:
+            raise ValueError(f"level must be an integer >= 1, got {self.level!r}")
+        pywt = _pywt()
+        if self.wavelet not in pywt.wavelist(kind="discrete"):
+            raise ValueError(f"wavelet must be a discrete wavelet of PyWavelets, got {self.wavelet!r}")
+        if not pywt.Wavelet(self.wavelet).orthogonal:
+            raise ValueError(f"wavelet {self.wavelet!r} is not orthogonal")
+
+    def _padded(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
+        block = 1 << self.level
+        return tuple(-(-n // block) * block for n in spatial)
+
+    def _forward(self, image: Array) -> Array:
+        out, dwtn = np.array(image), _pywt().dwtn
+        for halves in self._levels(out.shape):
+            whole = out[tuple(slice(0, 2 * h) for h in halves)]
+            for name, part in dwtn(whole, self.wavelet, mode="periodization").items():
+                whole[_corner(name, halves)] = part
+        return out
+
+    def _inverse(self, coefficients: Array) -> Array:
+        out, idwtn = np.array(coefficients), _pywt().idwtn
+        for halves in reversed(self._levels(out.shape)):
+            whole = out[tuple(slice(0, 2 * h) for h in halves)]
+            names = map("".join, itertools.product("ad", repeat=out.ndim))
+            whole[...] = idwtn({name: whole[_corner(name, halves)] for name in names}, self.wavelet, mode="periodization")
+        return out
+
+    def _levels(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Half the lengths of what each level splits, the finest first."""
+        return [tuple(n >> k for n in shape) for k in range(1, self.level + 1)]
+
+
+def _corner(name: str, halves: tuple[int, ...]) -> tuple[slice, ...]:
+    """Where a part of one level stands: the averages (a) of an axis before its details (d)."""
+    return tuple(slice(h, 2 * h) if c == "d" else slice(0, h) for c, h in zip(name, halves, strict=True))
+
+
+def _pywt() -> Any:
+    try:
+        import pywt
+    except ImportError as error:
+        raise ImportError('wavelets need PyWavelets: pip install "proxsparse[wavelet]"') from error
+    return pywt
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class DCTL1(_TransformL1):
+    """P(x) = w sum |c| over the orthonormal DCT-II coefficients c of x, the mean included: few cosines are left.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0, in units of the image.
+
+    Notes
+    -----
+    ``K x`` is the DCT-II along every spatial axis, ``K^T K = I``: the proximal operator is exact, soft-thresholding of the
+    coefficients. Channels are separate.
+    """
+
+    def _padded(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
+        return spatial
+
+    def _forward(self, image: Array) -> Array:
+        from scipy.fft import dctn
+
+        return np.asarray(dctn(image, norm="ortho"))
+
+    def _inverse(self, coefficients: Array) -> Array:
+        from scipy.fft import idctn
+
+        return np.asarray(idctn(coefficients, norm="ortho"))
