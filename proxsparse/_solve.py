@@ -16,6 +16,7 @@ from ._progress import Progress
 from ._workers import Workers
 from .options import METHODS, Options, parse, unknown
 from .penalties import L1, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
+from .penalties.base import check_spacing
 from .problem import Certificate, Problem
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
 from .solvers import SOLVERS, fastest, run
@@ -45,6 +46,7 @@ def solve(
     bounds: Any = None,
     pixel_weight: Any = None,
     channel_axis: int | None = None,
+    spacing: Any = None,
     noise_std: float | None = None,
     x0: Any = None,
     method: str = "auto",
@@ -81,6 +83,9 @@ def solve(
     channel_axis : int, optional
         The axis of the channels. Isotropic total variation and windows couple them, L1 and anisotropic total variation
         do not.
+    spacing : float or tuple of float, optional
+        The distance of samples along each spatial axis, as of voxels that are no cubes: total variation divides
+        differences by it. Penalties that know no differences take no notice.
     noise_std : float, optional
         The standard deviation of white noise in the image; estimated where a rule needs it and it is not given.
     x0 : SolveResult or array_like, optional
@@ -136,6 +141,7 @@ def solve(
         image,
         chosen,
         rule,
+        spacing=spacing,
         noise_std=noise_std,
         operator=operator,
         observed=observed,
@@ -165,6 +171,7 @@ def attempt(
     chosen: Penalty,
     rule: str | None = None,
     *,
+    spacing: Any = None,
     noise_std: float | None = None,
     x0: Any = None,
     method: str = "auto",
@@ -176,6 +183,7 @@ def attempt(
     """`solve` without its warnings, for a penalty whose weights are settled, or chosen by a rule."""
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
+    chosen = _spaced(chosen, spacing)
     choice = Choice(chosen, "given", check_noise(noise_std), None)
     if rule is not None:
         threads = parse(
@@ -273,6 +281,14 @@ def with_weights(penalty: Penalty, weights: Iterable[Any]) -> Penalty:
     """The penalty with these weights for the parts that have none."""
     given = iter(weights)
     parts = [part if part.weight is not None else part.with_weight(next(given)) for part in penalty.parts]
+    return sum(parts[1:], parts[0])
+
+
+def _spaced(penalty: Penalty, spacing: Any) -> Penalty:
+    """The penalty with that distance of samples, in the parts that know of one."""
+    if check_spacing(spacing) is None:
+        return penalty
+    parts = [part._spaced(spacing) for part in penalty.parts]
     return sum(parts[1:], parts[0])
 
 

@@ -62,10 +62,10 @@ class Gram:
         return self._inverses[dtype]
 
 
-def neumann_laplacian(shape: tuple[int, ...]) -> Array:
-    """The eigenvalues under the DCT-II of K^T K for forward differences of images (channels, *spatial) of that shape."""
+def neumann_laplacian(shape: tuple[int, ...], scales: Array | None = None) -> Array:
+    """The eigenvalues under the DCT-II of K^T K for forward differences of images (channels, *spatial), scaled axis by axis."""
     eigenvalues: Any = np.zeros((1,) * (len(shape) - 1))
     for axis, n in enumerate(shape[1:]):
-        one = (2.0 * np.sin(np.pi * np.arange(n) / (2 * n))) ** 2
+        one = (2.0 * np.sin(np.pi * np.arange(n) / (2 * n)) * (1.0 if scales is None else scales[axis])) ** 2
         eigenvalues = eigenvalues + one.reshape([n if a == axis else 1 for a in range(len(shape) - 1)])
     return np.asarray(eigenvalues)

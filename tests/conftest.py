@@ -10,6 +10,7 @@ PENALTIES = {
     "l1": L1(0.3),
     "tv": TotalVariation(0.3),
     "tv-aniso": TotalVariation(0.25, isotropic=False),
+    "tv, spacing": TotalVariation(0.25, spacing=0.5),
     "windows 2": OverlappingGroupLasso(0.2, window=2),
     "windows 3, stride 2": OverlappingGroupLasso(0.3, window=3, stride=2),
     "windows linf": OverlappingGroupLasso(0.2, window=2, norm="linf"),

@@ -45,7 +45,8 @@ def expression(penalty, x, shape):
         forward = naive.matrix_of(lambda u: naive.wavelet(u, (wavelet.dec_lo, wavelet.dec_hi)), shape)
         return penalty.weight * cp.norm1(forward @ x)
     matrix = naive.matrix_of(naive.differences, shape)
-    d = [matrix[a * x.size : (a + 1) * x.size] @ x for a in range(len(shape))]
+    spacing = np.broadcast_to(penalty.spacing or 1.0, len(shape))
+    d = [matrix[a * x.size : (a + 1) * x.size] @ x / spacing[a] for a in range(len(shape))]
     if penalty.isotropic:
         return penalty.weight * cp.sum(cp.norm(cp.vstack(d), 2, axis=0))
     return penalty.weight * sum(cp.norm1(v) for v in d)

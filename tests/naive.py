@@ -17,8 +17,8 @@ def differences(x):
     return out
 
 
-def tv(x, isotropic=True):
-    d = differences(x)
+def tv(x, isotropic=True, spacing=1.0):
+    d = differences(x) / np.reshape(np.broadcast_to(spacing, x.ndim), (-1, *(1,) * x.ndim))
     if isotropic:
         return sum(math.sqrt(sum(d[(a, *i)] ** 2 for a in range(x.ndim))) for i in np.ndindex(x.shape))
     return float(np.abs(d).sum())

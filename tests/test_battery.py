@@ -238,7 +238,7 @@ def test_value_equals_the_oracle(name):
         if isinstance(penalty, L1):
             return penalty.weight * float(np.abs(x).sum())
         if isinstance(penalty, TotalVariation):
-            return penalty.weight * naive.tv(x, penalty.isotropic)
+            return penalty.weight * naive.tv(x, penalty.isotropic, penalty.spacing or 1.0)
         if isinstance(penalty, SecondOrderTV):
             return penalty.weight * naive.second_order(x)
         if isinstance(penalty, GroupLasso):

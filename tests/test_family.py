@@ -112,6 +112,40 @@ def test_labels_are_groups_of_any_shape_and_negative_ones_are_free():
     assert rooted.value(y) == pytest.approx(sum(np.sqrt(n) * np.linalg.norm(y[labels == g]) for g, n in ((0, 8), (1, 15))))
 
 
+@pytest.mark.parametrize("isotropic", [True, False])
+def test_spacing_divides_differences(isotropic):
+    y = image_of((12, 13, 5))
+    spacing = (0.5, 0.5, 2.0)
+    penalty = TotalVariation(0.2, isotropic=isotropic, spacing=spacing)
+    d = np.stack([np.diff(y, axis=a, append=y.take([-1], axis=a)) / s for a, s in enumerate(spacing)])
+    value = np.sqrt((d**2).sum(axis=0)).sum() if isotropic else np.abs(d).sum()
+    assert penalty.value(y) == pytest.approx(0.2 * value)
+    by_call = solve(y, TotalVariation(0.2, isotropic=isotropic), spacing=spacing, tol=1e-6)
+    np.testing.assert_array_equal(by_call.x, solve(y, penalty, tol=1e-6).x)
+    assert by_call.success
+    # of one length for all axes it is a weight
+    half = solve(y, TotalVariation(0.2, isotropic=isotropic), spacing=0.5, tol=1e-6)
+    double = solve(y, TotalVariation(0.4, isotropic=isotropic), tol=1e-6)
+    assert np.linalg.norm(half.x - double.x) <= half.x_error_bound + double.x_error_bound
+    # a long axis is smoothed little: its differences count less
+    along = [np.abs(np.diff(by_call.x, axis=a)).mean() / np.abs(np.diff(y, axis=a)).mean() for a in (0, 2)]
+    assert along[0] < along[1]
+    assert TotalVariation(0.2, spacing=1) == TotalVariation(0.2)
+
+
+def test_spacing_in_every_call():
+    y = image_of((16, 17))
+    one = solve(y, "l1+tv", (0.05, 0.1), spacing=(1.0, 2.0))
+    batch = proxsparse.solve_batch(y[None], "l1+tv", (0.05, 0.1), spacing=(1.0, 2.0))
+    np.testing.assert_array_equal(batch.x[0], one.x)
+    small = solve(y, "tv", 0.1, spacing=(1.0, 2.0))
+    np.testing.assert_array_equal(proxsparse.solve_batch(y[None], "tv", 0.1, spacing=(1.0, 2.0)).x[0], small.x)
+    assert solve(y, "tv", spacing=(1.0, 2.0)).success
+    blurred = solve(y, "tv", 0.05, spacing=(1.0, 2.0), operator=Blur(np.ones((3, 3)) / 9))
+    assert blurred.certified
+    assert blurred.success
+
+
 def test_blocks_couple_the_channels():
     y = np.stack([image_of((8, 8)), 0.1 * image_of((8, 8), seed=1)], axis=-1)
     x = solve(y, GroupLasso(0.8, block=4), channel_axis=-1).x
@@ -183,6 +217,11 @@ def test_sums_across_the_families_have_a_certificate():
             ValueError,
             "holds 1 numbers, there are 9",
         ),
+        (lambda: TotalVariation(1.0, spacing=0.0), ValueError, "spacing must be finite and > 0, got 0.0"),
+        (lambda: TotalVariation(1.0, spacing="1"), TypeError, "spacing must be one to three numbers"),
+        (lambda: solve(np.ones((3, 3)), "tv", 1.0, spacing=(1, 2, 3)), ValueError, "has 3 axes, the image 2"),
+        (lambda: solve(np.ones((3, 3)), TotalVariation(1.0, spacing=2), spacing=3), ValueError, "has a spacing of its own"),
+        (lambda: solve(np.ones((3, 3)), "tv2", 1.0, spacing=3), ValueError, "takes no spacing"),
         (lambda: WaveletL1(1.0, wavelet="db99"), ValueError, "got 'db99'"),
         (lambda: WaveletL1(1.0, wavelet="bior2.2"), ValueError, "is not orthogonal"),
         (lambda: WaveletL1(1.0, level=0), ValueError, "level must be an integer >= 1"),

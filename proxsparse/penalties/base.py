@@ -51,6 +51,18 @@ def check_sizes(value: Any, name: str) -> tuple[int, ...]:
     return tuple(int(v) for v in values)
 
 
+def check_spacing(value: Any) -> tuple[float, ...] | None:
+    """Return one to three lengths > 0 as a tuple, or None, else raise naming the value."""
+    if value is None:
+        return None
+    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+    if not 1 <= len(values) <= 3 or any(isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Real) for v in values):
+        raise TypeError(f"spacing must be one to three numbers, got {value!r}")
+    if not all(math.isfinite(v) and v > 0 for v in values):
+        raise ValueError(f"spacing must be finite and > 0, got {value!r}")
+    return tuple(float(v) for v in values)
+
+
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b)
@@ -212,6 +224,10 @@ class Penalty(abc.ABC):
     def with_weight(self, weight: float) -> Penalty:
         """Return the same penalty with that weight."""
         return dataclasses.replace(self, weight=weight)
+
+    def _spaced(self, spacing: Any) -> Penalty:
+        """The same penalty for samples at these distances; itself where it knows no differences."""
+        return self
 
     def __mul__(self, factor: Any) -> Penalty:
         if not isinstance(factor, numbers.Real):

@@ -36,6 +36,9 @@ class SecondOrderTV(Penalty):
     _lead = 1
     _first_step = 0.25
 
+    def _spaced(self, spacing: Any) -> Penalty:
+        raise ValueError(f"{self!r} takes no spacing")
+
     def _fits_dual(self, p: Array) -> bool:
         axes = p.ndim - 2
         return bool(p.shape[0] == axes * (axes + 1) // 2)

@@ -14,7 +14,7 @@ from ..gram import Gram, neumann_laplacian
 from ..kernels import pointwise, regions, taut_string
 from ..kernels import total_variation as kernels
 from . import strips
-from .base import Penalty
+from .base import Penalty, check_spacing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -28,15 +28,19 @@ class TotalVariation(Penalty):
     isotropic : bool
         True: the sum over pixels of ``sqrt(sum of squared differences)``, over all axes and channels together, so that
         edges of the channels fall in the same places. False: the sum of ``|difference|``; channels are then separate.
+    spacing : float or tuple of float, optional
+        The distance of samples along each spatial axis, by which differences are divided; 1 by default.
 
     Notes
     -----
     ``K x`` has shape (axes, *image shape): ``x[i+1] - x[i]`` along each spatial axis, 0 at the last sample (Neumann
-    edge). The dual ball holds each pixel's vector to a length of w (isotropic) or each number to ``|p| <= w``.
+    edge), divided by the spacing. The dual ball holds each pixel's vector to a length of w (isotropic) or each number to
+    ``|p| <= w``.
     ``||K||^2 <= 4`` per axis. Rudin, Osher & Fatemi, Physica D 1992; Chambolle, J. Math. Imaging Vis. 2004.
     """
 
     isotropic: bool = True
+    spacing: Any = None
 
     null_space = "constants"
     _shrinks = True
@@ -45,10 +49,32 @@ class TotalVariation(Penalty):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "isotropic", bool(self.isotropic))
+        spacing = check_spacing(self.spacing)
+        # of 1 it is none, and takes the kernels
+        plain = spacing is None or set(spacing) == {1.0}
+        object.__setattr__(self, "spacing", None if plain or spacing is None else spacing if len(spacing) > 1 else spacing[0])
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         # of a signal both kinds are the sum of absolute values
         return not self.isotropic or shape[0] * sum(n > 1 for n in shape[1:]) <= 1
+
+    def _spaced(self, spacing: Any) -> Penalty:
+        if self.spacing is not None:
+            raise ValueError(f"spacing={spacing!r} was given, but {self!r} has a spacing of its own")
+        return dataclasses.replace(self, spacing=spacing)
+
+    def _scales(self, axes: int) -> Array | None:
+        """What the differences along each axis are multiplied by; None where that is 1."""
+        if self.spacing is None:
+            return None
+        if np.size(self.spacing) not in (1, axes):
+            raise ValueError(f"spacing {self.spacing!r} has {np.size(self.spacing)} axes, the image {axes}")
+        return np.asarray(1.0 / np.broadcast_to(self.spacing, axes))
+
+    def _scaled(self, p: Array) -> Array:
+        """P with each axis's differences divided by its spacing."""
+        scales = self._scales(len(p))
+        return p if scales is None else p * scales.astype(p.dtype).reshape(-1, *(1,) * (p.ndim - 1))
 
     @staticmethod
     def _planes(p: Array) -> list[Array]:
@@ -60,13 +86,19 @@ class TotalVariation(Penalty):
         return bool(p.shape[0] == p.ndim - 2)
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        self._scales(len(shape) - 1)
         return (len(shape) - 1, *shape)
 
     def _analysis(self, out: Array, x: Array) -> None:
         out[...] = 0
         kernels.gradient(*self._planes(out), to_4d(x))
+        if self.spacing is not None:
+            out[...] = self._scaled(out)
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
+        if self.spacing is not None:
+            # in the accuracy asked for, as the certificate relies on
+            p = self._scaled(p.astype(out.dtype, copy=False))
         kernels.add_adjoint(to_4d(out), *self._planes(p))
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
@@ -85,6 +117,11 @@ class TotalVariation(Penalty):
         return self._radius(p, factor, size=numbers if self.isotropic else 1)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        if self.spacing is not None:
+            z = np.empty(p.shape)
+            self._analysis(z, x.astype(np.float64, copy=False))
+            lengths = self._w() * (np.sqrt(np.square(z).sum(axis=(0, 1))) if self.isotropic else np.abs(z).sum(axis=(0, 1)))
+            return float(np.sum(lengths - (z * p).sum(axis=(0, 1)))), float(np.sum(lengths))
         gap, value = kernels.gap(to_4d(x), *self._planes(p), self.isotropic, self._w())
         return float(gap), float(value)
 
@@ -94,10 +131,12 @@ class TotalVariation(Penalty):
         return float(np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)).max()))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return sum((2.0 * np.cos(np.pi / (2 * n))) ** 2 for n in shape[1:]) or 1.0
+        scales = self._scales(len(shape) - 1)
+        scales = np.ones(len(shape) - 1) if scales is None else scales
+        return float(sum((2.0 * s * np.cos(np.pi / (2 * n))) ** 2 for s, n in zip(scales, shape[1:], strict=True))) or 1.0
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("dct", neumann_laplacian(shape))
+        return Gram("dct", neumann_laplacian(shape, self._scales(len(shape) - 1)))
 
     def _clear_unused(self, p: Array) -> None:
         # Neumann edge: the dual of the last difference takes no part
@@ -105,7 +144,7 @@ class TotalVariation(Penalty):
             np.moveaxis(p[axis], 1 + axis, 0)[-1] = 0
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
-        return self._polyhedral(shape) and sum(n > 1 for n in shape[1:]) <= 1
+        return self.spacing is None and self._polyhedral(shape) and sum(n > 1 for n in shape[1:]) <= 1
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:
         long = [axis for axis, n in enumerate(y.shape[1:]) if n > 1]
@@ -128,7 +167,7 @@ class TotalVariation(Penalty):
                 taut_string.funnel(out, dual, signal, w, radius, start, height)
 
     def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
-        if not strips.fits(y.shape) or min(y.shape[-2:]) < 64:
+        if self.spacing is not None or not strips.fits(y.shape) or min(y.shape[-2:]) < 64:
             return None
         # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
         differences = np.abs(np.diff(y[..., ::4, :])), np.abs(np.diff(y[..., ::4], axis=-2))
@@ -148,6 +187,8 @@ class TotalVariation(Penalty):
     def _sweep(
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
     ) -> bool:
+        if self.spacing is not None:
+            return False
         radius = self._ball_radius(p, p.shape[0] * p.shape[1])
         soft, lo, hi = (x.dtype.type(v) for v in limits)
         if strips.fits(x.shape):
@@ -163,7 +204,7 @@ class TotalVariation(Penalty):
     def _certificate(
         self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
     ) -> tuple[float, ...] | None:
-        if x.dtype != p.dtype:
+        if x.dtype != p.dtype or self.spacing is not None:
             return None
         if self._has_exact(x.shape) and x[0].size > 1:
             axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
