@@ -120,51 +120,60 @@ def compare(
     >>> found.best("psnr")
     'tv'
     """
-    task = _Task(truth, outputs or {}, noisy, noise_std, data_range, support_tol, region, channel_axis, rng)
+    task = _Task(
+        truth,
+        outputs or {},
+        noisy=noisy,
+        noise_std=noise_std,
+        data_range=data_range,
+        support_tol=support_tol,
+        region=region,
+        channel_axis=channel_axis,
+        rng=rng,
+    )
     wanted = _metrics(metrics)
     rows = _rows(penalties, weight)
-    if not rows and not task.outputs:
-        raise ValueError("there is nothing to compare: no penalty and no output")
-    for row in rows:
-        row.require_axes({x.ndim - (channel_axis is not None) for x in task.truth})
-    taken = {"truth", "noisy", *(row.name for row in rows)} & set(task.outputs)
-    if taken:
-        raise ValueError(f"an output cannot be named {sorted(taken)[0]!r}: there is such a row")
+    task.require_rows(rows)
     workers = parse("exact", {"workers": workers}).workers
-    inner = workers if task.n == 1 else 1
-    answered: list[dict[str, _Answer]] = [{} for _ in range(task.n)]
-
-    with Workers(workers if task.n > 1 else 1) as pool, Steps(task.n * (len(rows) + len(task.outputs)), disp) as progress:
-
-        def _one(i: int) -> None:
-            y, x = task.noisy[i], task.truth[i]
-            for row in rows:
-                answered[i][row.name] = row.answer(y, x, task, tol, inner)
-                progress.step(row.name)
-            for name in task.outputs:
-                answered[i][name] = task.output(name, i)
-                progress.step(name)
-
-        pool.run([functools.partial(_one, i) for i in range(task.n)])
-    measure = functools.partial(_measured, task=task, wanted=wanted)
-    table = [measure(i, name, answer) for i, answers in enumerate(answered) for name, answer in answers.items()]
+    answered = _answered(task, rows, tol, workers, disp)
     results = [{name: a.result for name, a in answers.items() if a.result is not None} for answers in answered]
-    failed = [result for found in results for result in found.values() if not result.success]
-    if failed:
-        worst = max(failed, key=lambda r: r.rel_gap)
-        warn(
-            f"{len(failed)} answers did not meet tol={tol:g}; the largest relative gap is {worst.rel_gap:.2e}",
-            ConvergenceWarning,
-        )
+    _warn_of_gaps(results, tol)
     images = [{name: a.image for name, a in answers.items()} for answers in answered]
     about = [row.provenance([found[row.name] for found in results if row.name in found]) for row in rows]
     return Comparison(
-        table=table,
+        table=[_measured(i, n, a, task, wanted) for i, answers in enumerate(answered) for n, a in answers.items()],
         images=[{"truth": x, "noisy": y} | own for x, y, own in zip(task.truth, task.noisy, images, strict=True)],
         results=results,
         provenance=task.provenance() | {"tol": tol, "workers": workers, "rows": about},
         ways={name: METRICS.get(name, NEITHER) for name in wanted},
     )
+
+
+def _answered(task: _Task, rows: list[_Row], tol: float, workers: int, disp: bool) -> list[dict[str, _Answer]]:
+    """For each image the answer of every row and output; threads share the images, or the solves of one."""
+    answered: list[dict[str, _Answer]] = [{} for _ in range(task.n)]
+    inner = workers if task.n == 1 else 1
+
+    def _one(i: int) -> None:
+        for row in rows:
+            answered[i][row.name] = row.answer(task.noisy[i], task.truth[i], task, tol, inner)
+            progress.step(row.name)
+        for name in task.outputs:
+            answered[i][name] = task.output(name, i)
+            progress.step(name)
+
+    with Workers(workers if task.n > 1 else 1) as pool, Steps(task.n * (len(rows) + len(task.outputs)), disp) as progress:
+        pool.run([functools.partial(_one, i) for i in range(task.n)])
+    return answered
+
+
+def _warn_of_gaps(results: list[dict[str, SolveResult]], tol: float) -> None:
+    """Say once how many answers did not meet the tolerance, and the largest gap."""
+    failed = [result.rel_gap for found in results for result in found.values() if not result.success]
+    if failed:
+        warn(
+            f"{len(failed)} answers did not meet tol={tol:g}; the largest relative gap is {max(failed):.2e}", ConvergenceWarning
+        )
 
 
 @dataclasses.dataclass
@@ -175,7 +184,6 @@ class _Answer:
     image: Array
     seconds: float
     result: SolveResult | None = None
-    about: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 # -- what was given --------------------------------------------------------------------------------------------------
@@ -188,6 +196,7 @@ class _Task:
         self,
         truth: Any,
         outputs: Mapping[str, Any],
+        *,
         noisy: Any,
         noise_std: Any,
         data_range: Any,
@@ -219,6 +228,16 @@ class _Task:
                 raise TypeError(f"outputs must be a dict of names to images or functions, got the name {name!r}")
             if not callable(output):
                 self.outputs[name] = self._images(name, output)
+
+    def require_rows(self, rows: list[_Row]) -> None:
+        """Raise ValueError where the rows cannot stand beside the outputs, or do not take the images."""
+        if not rows and not self.outputs:
+            raise ValueError("there is nothing to compare: no penalty and no output")
+        for row in rows:
+            row.require_axes({x.ndim - (self.channel_axis is not None) for x in self.truth})
+        taken = {"truth", "noisy", *(row.name for row in rows)} & set(self.outputs)
+        if taken:
+            raise ValueError(f"an output cannot be named {sorted(taken)[0]!r}: there is such a row")
 
     def _named(self, name: str, i: int) -> str:
         return name if self.single else f"{name}[{i}]"
@@ -445,7 +464,7 @@ def _rows_of(penalty: str | Penalty, weight: Any) -> list[_Row]:
 # -- the figures -----------------------------------------------------------------------------------------------------
 
 
-def _measured(i: int, name: str, answer: _Answer, *, task: _Task, wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _measured(i: int, name: str, answer: _Answer, task: _Task, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The record of one image of one row."""
     result = answer.result
     record: dict[str, Any] = {"image": i, "name": name, "kind": answer.kind}
