@@ -78,6 +78,34 @@ class Blur(Operator):
         kernel.flags.writeable = False
         object.__setattr__(self, "kernel", kernel)
 
+    @classmethod
+    def gaussian(cls, sigma: Any, boundary: str = "symmetric", *, ndim: int = 2, truncate: float = 4.0) -> Blur:
+        """Return the blur with a Gaussian that adds up to 1, cut off at so many standard deviations.
+
+        Of `scipy.ndimage.gaussian_filter` with mode "reflect", "wrap" or "constant".
+
+        Parameters
+        ----------
+        sigma : float or tuple of float
+            Standard deviation in pixels, > 0, one for all axes or one an axis.
+        boundary : {"symmetric", "periodic", "zero"}
+            As of any blur.
+        ndim : int
+            The number of spatial axes, where sigma is one number.
+        truncate : float
+            Where the Gaussian is cut off, in standard deviations, > 0.
+        """
+        sigmas = np.atleast_1d(np.asarray(sigma, dtype=np.float64))
+        sigmas = np.broadcast_to(sigmas, ndim if sigmas.size == 1 else sigmas.size)
+        if not (np.isfinite(sigmas).all() and (sigmas > 0).all() and truncate > 0):
+            raise ValueError(f"sigma and truncate must be > 0, got {sigma!r} and {truncate!r}")
+        kernel: Any = 1.0
+        for one in sigmas:
+            reach = int(truncate * one + 0.5)
+            g = np.exp(-0.5 * (np.arange(-reach, reach + 1) / one) ** 2)
+            kernel = np.multiply.outer(kernel, g / g.sum())
+        return cls(kernel, boundary)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_last": {}}
 

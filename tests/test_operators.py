@@ -170,3 +170,17 @@ def test_fista_finds_its_step_where_the_norm_is_only_estimated():
     # a step far too long is cut down
     kw["options"] = {"maxiter": 20000, "step": 100.0, "backtracking": True}
     assert solve(y, "tv", 0.05, **kw).fun == pytest.approx(result.fun, rel=2e-6)
+
+
+@pytest.mark.parametrize(("boundary", "mode"), [("symmetric", "reflect"), ("periodic", "wrap"), ("zero", "constant")])
+def test_a_gaussian_blur_is_that_of_scipy(boundary, mode, rng):
+    from scipy import ndimage
+
+    for shape, sigma in (((30, 31), 1.3), ((30, 31), (0.7, 2.0)), ((40,), 1.5), ((9, 10, 11), (0.5, 1.0, 0.8))):
+        x = rng.standard_normal(shape)
+        blur = Blur.gaussian(sigma, boundary, ndim=len(shape))
+        np.testing.assert_allclose(blur.forward(x), ndimage.gaussian_filter(x, sigma, mode=mode), atol=1e-13)
+    assert Blur.gaussian(1.0) == Blur.gaussian((1.0, 1.0))
+    for bad in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="sigma and truncate must be > 0"):
+            Blur.gaussian(bad)
