@@ -23,7 +23,7 @@ from ._progress import Steps
 from ._solve import PENALTIES, attempt, resolve_penalty
 from ._workers import Workers
 from .options import parse, unknown
-from .penalties.base import Penalty
+from .penalties.base import Penalty, check_number
 from .result import ConvergenceWarning, SolveResult, warn
 from .weights import RULES, check_noise
 
@@ -216,7 +216,7 @@ class _Task:
             normalise_channel_axis(channel_axis, x.ndim)
         self.noise_std = check_noise(noise_std)
         self.data_range = _range(data_range, [np.asarray(x).dtype for x in given])
-        self.support_tol = self.data_range / 255 if support_tol is None else _not_negative("support_tol", support_tol)
+        self.support_tol = self.data_range / 255 if support_tol is None else check_number(support_tol, "support_tol")
         self.region = region
         for x in self.truth:
             metrics.support(x, region=region, channel_axis=channel_axis)
@@ -321,14 +321,6 @@ def _image(given: Any, name: str) -> Array:
     return np.array(image)
 
 
-def _not_negative(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
-    return float(value)
-
-
 def _range(data_range: Any, dtypes: list[np.dtype[Any]]) -> float:
     """The range given, or that of bytes: 16 bits may hold 12, and 64 anything."""
     if data_range is None:
@@ -337,7 +329,7 @@ def _range(data_range: Any, dtypes: list[np.dtype[Any]]) -> float:
         if set(dtypes) == {np.dtype(bool)}:
             return 1.0
         raise ValueError("give data_range=, the range the images could take, such as 1.0: only of uint8 and bool is it known")
-    value = _not_negative("data_range", data_range)
+    value = check_number(data_range, "data_range")
     if value == 0:
         raise ValueError("data_range must be > 0, got 0")
     return value
@@ -482,7 +474,10 @@ def _ours(metric: str, truth: Array, image: Array, task: _Task) -> float:
     function = getattr(metrics, metric)
     if metric in ("mse", "mae"):
         return float(function(truth, image, **where))
-    if metric == "ssim" and min(n for a, n in enumerate(truth.shape) if a != _axis(task.channel_axis, truth.ndim)) < 11:
+    if (
+        metric == "ssim"
+        and min(n for a, n in enumerate(truth.shape) if a != normalise_channel_axis(task.channel_axis, truth.ndim)) < 11
+    ):
         # smaller than its window
         return math.nan
     if metric in ("psnr", "ssim"):
@@ -492,7 +487,3 @@ def _ours(metric: str, truth: Array, image: Array, task: _Task) -> float:
     if metric in ("precision", "recall", "f1", "iou"):
         return float(function(truth, image, task.support_tol, **where))
     return float(function(image, task.support_tol, **where))
-
-
-def _axis(channel_axis: int | None, ndim: int) -> int | None:
-    return None if channel_axis is None else channel_axis % ndim

@@ -95,6 +95,12 @@ def write(path: Path, array: Array, overwrite: bool = False, channel_axis: int |
     _replace(path, overwrite, suffix, _fill)
 
 
+def require_free(path: Path, overwrite: bool) -> None:
+    """Raise FileError where a file would be replaced that is not to be."""
+    if path.exists() and not overwrite:
+        raise FileError(f"{path}: exists; --overwrite replaces it")
+
+
 def write_text(path: Path, text: str, overwrite: bool = False) -> None:
     """Write a text, whole or not at all; raises FileError."""
     _replace(path, overwrite, path.suffix, lambda name: Path(name).write_text(text, encoding="utf-8", newline=""))
@@ -104,8 +110,7 @@ def _replace(path: Path, overwrite: bool, suffix: str, fill: Callable[[str], obj
     """Let a file beside it be filled, and put that in its place."""
     if path.is_dir():
         raise FileError(f"{path}: is a directory")
-    if path.exists() and not overwrite:
-        raise FileError(f"{path}: exists; --overwrite replaces it")
+    require_free(path, overwrite)
     try:
         handle, name = tempfile.mkstemp(suffix=suffix, prefix=".proxsparse-", dir=path.parent)
     except OSError as error:

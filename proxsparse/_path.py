@@ -11,9 +11,10 @@ import numpy as np
 from . import metrics
 from ._arrays import as_float, require_finite
 from ._lattice import least
-from ._solve import attempt, resolve_penalty, solve, with_weights
+from ._solve import attempt, resolve_penalty, solve
 from .options import unknown
 from .penalties.base import Penalty, check_weight
+from .penalties.sums import with_weights
 from .result import SolveResult
 from .weights import Weights, first_guess
 

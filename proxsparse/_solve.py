@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ._workers import Workers
 from .options import METHODS, Options, parse, unknown
 from .penalties import L1, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import check_spacing
+from .penalties.sums import with_weights
 from .problem import Certificate, Problem
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
 from .solvers import SOLVERS, fastest, run
@@ -275,13 +276,6 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> tuple[Penalty, str |
     if len(weights) != missing:
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
     return with_weights(chosen, weights), None
-
-
-def with_weights(penalty: Penalty, weights: Iterable[Any]) -> Penalty:
-    """The penalty with these weights for the parts that have none."""
-    given = iter(weights)
-    parts = [part if part.weight is not None else part.with_weight(next(given)) for part in penalty.parts]
-    return sum(parts[1:], parts[0])
 
 
 def _spaced(penalty: Penalty, spacing: Any) -> Penalty:

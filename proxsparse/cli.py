@@ -110,13 +110,12 @@ def _demo(options: argparse.Namespace) -> int:
 def _denoise(options: argparse.Namespace) -> int:
     import numpy as np
 
-    from ._files import FileError, read, write
+    from ._files import read, require_free, write
     from ._solve import solve
     from .result import ConvergenceWarning
 
-    if options.output.exists() and not options.overwrite:
-        # before the work, not after it
-        raise FileError(f"{options.output}: exists; --overwrite replaces it")
+    # before the work, not after it
+    require_free(options.output, options.overwrite)
     picture = read(options.input, options.channel_axis)
     say = (lambda line: None) if options.quiet else print
     say(f"{options.input}: {picture.describe()}")
@@ -147,14 +146,13 @@ def _denoise(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from ._compare import PENALTIES_BY_DEFAULT, compare
-    from ._files import FileError, matching, read, write_text
+    from ._files import FileError, matching, read, require_free, write_text
     from .result import ConvergenceWarning
 
-    for target in (options.report, options.csv):
+    for target in filter(None, (options.report, options.csv)):
         # before the work, not after it
-        if target is not None and target.exists() and not options.overwrite:
-            raise FileError(f"{target}: exists; --overwrite replaces it")
-        if target is not None and not target.parent.is_dir():
+        require_free(target, options.overwrite)
+        if not target.parent.is_dir():
             raise FileError(f"{target.parent}: no such directory")
     given = [_named(text) for text in options.output]
     if len({name for name, _ in given}) < len(given):

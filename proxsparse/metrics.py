@@ -248,9 +248,7 @@ def boundary_per_area(image: Any, support_tol: float = 0.0, **where: Any) -> flo
     image, support_tol, **where
         As in `components`.
     """
-    region = where.pop("region", None)
-    found = support(image, support_tol, **where)
-    inside = np.ones(found.shape, bool) if region is None else _region(region, found.shape)
+    found, inside = _support_and_region(image, support_tol, **where)
     area = np.count_nonzero(found & inside)
     sides = sum(np.count_nonzero((a != b) & inside_a & inside_b) for (a, b), (inside_a, inside_b) in _neighbours(found, inside))
     return float(sides / area) if area else 0.0
@@ -267,9 +265,7 @@ def morans_i(image: Any, support_tol: float = 0.0, **where: Any) -> float:
     image, support_tol, **where
         As in `components`; with a region only its pixels and the sides within it count.
     """
-    region = where.pop("region", None)
-    found = support(image, support_tol, **where)
-    inside = np.ones(found.shape, bool) if region is None else _region(region, found.shape)
+    found, inside = _support_and_region(image, support_tol, **where)
     n = np.count_nonzero(inside)
     deviation = np.where(inside, found - np.mean(found[inside]), 0.0)
     spread, products, pairs = float(np.sum(deviation**2)), 0.0, 0
@@ -352,6 +348,12 @@ def _whole(region: Any, shape: tuple[int, ...], channel_axis: int | None) -> Any
     axis = channel_axis % len(shape)
     inside = np.expand_dims(_region(region, shape[:axis] + shape[axis + 1 :]), axis)
     return np.broadcast_to(inside, shape)
+
+
+def _support_and_region(image: Any, support_tol: float, region: Any = None, **where: Any) -> tuple[Mask, Mask]:
+    """The support, whatever the region, and the region."""
+    found = support(image, support_tol, **where)
+    return found, np.ones(found.shape, bool) if region is None else _region(region, found.shape)
 
 
 def _neighbours(image: Any, inside: Mask, axes: Any = None) -> Any:

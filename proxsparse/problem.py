@@ -446,9 +446,7 @@ class Problem:
             return None
         q = self.data.gradient(self.forward(self.trivial.astype(np.float64)))
         d = -self.adjoint(np.broadcast_to(q, self.y.shape))
-        for n in self._null[0]:
-            d = d - n * (total(n * d) / total(n * n))
-        p = self.full.least_norm_dual(d)
+        p = self.full.least_norm_dual(self.full.without_null(d))
         return None if p is None else self.certificate(self.trivial, self.flat_dual(self.full.split(p)))
 
     def snapped(self, found: Certificate, tol: float) -> Certificate:

@@ -25,8 +25,9 @@ from .metrics import noise_std as estimate_noise
 from .operators import Blur
 from .options import Options, unknown
 from .penalties import L1
-from .penalties.base import Penalty
+from .penalties.base import Penalty, check_number
 from .penalties.denoising import Denoising
+from .penalties.sums import with_weights
 from .problem import Problem
 from .result import warn
 from .solvers import SOLVERS, chambolle_pock, fastest, run
@@ -40,6 +41,8 @@ _ITERATIONS = {"far": 50, "near": 8, "filling": 200}
 _PROBE = 0.01
 #: the relative gap of the answers whose residual the discrepancy looks at
 _LOOSE = 1e-3
+#: octaves beyond a guess, where a weight leaves little or nothing to be found
+_FAR = 8.0
 #: what "noise" leaves of the standard deviation of pure noise (Chen & Selesnick, IEEE TSP 2014, section V)
 _LEFT = 0.01
 #: the most evaluations for one weight and for several
@@ -74,31 +77,21 @@ def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, wo
     """
     if rule not in RULES:
         raise unknown("rule for the weight", rule, RULES)
-    given = check_noise(noise_std)
-    posed = pose(image, [q if q.weight is not None else q.with_weight(1.0) for q in penalty.parts], **about)
-    missing = [q.weight is None for q in penalty.parts]
     with Workers(workers) as pool:
-        task = _Task(posed, missing, None if given is None else given * posed.scale, pool)
+        task = _Task.of(image, penalty, noise_std, pool, **about)
         asked = task.sound(rule)
         weights, took = task.choose(asked)
-    found = iter(weights)
-    parts = [q.with_weight(next(found) / posed.scale) if lacks else q for q, lacks in zip(penalty.parts, missing, strict=True)]
+    given, scale = check_noise(noise_std), task.posed.scale
     # "auto" was anchored by the estimate, whichever rule had the last word
-    noise = given if given is not None or asked == "gcv" else task.noise / posed.scale
+    noise = given if given is not None or asked == "gcv" else task.noise / scale
     if given is None and task.noise == 0 and task.spread > 0 and not any(weights):
         warn("no noise was found in the image, and the weight is 0: give noise_std= or the weight", UserWarning)
-    return Choice(sum(parts[1:], parts[0]), took, noise, task.path(took))
+    return Choice(with_weights(penalty, [w / scale for w in weights]), took, noise, task.path(took))
 
 
 def check_noise(noise_std: Any) -> float | None:
     """A valid standard deviation as a float, or None; raises naming the value."""
-    if noise_std is None:
-        return None
-    if isinstance(noise_std, bool) or not isinstance(noise_std, (int, float, np.number)):
-        raise TypeError(f"noise_std must be a number, got {noise_std!r}")
-    if not (math.isfinite(noise_std) and noise_std >= 0):
-        raise ValueError(f"noise_std must be finite and >= 0, got {noise_std!r}")
-    return float(noise_std)
+    return None if noise_std is None else check_number(noise_std, "noise_std")
 
 
 _NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise")
@@ -118,6 +111,14 @@ class _Task:
         self.plain = self.problem.operator is None and (m is None or bool(((m == 0) | (m == 1)).all()))
         #: weights -> (degrees of freedom, mean squared residual) of the fits made
         self.fits: dict[Weights, tuple[float, float]] = {}
+
+    @classmethod
+    def of(cls, image: Any, penalty: Penalty, noise_std: Any, workers: Workers, **about: Any) -> _Task:
+        """The task for what a user gave; weights that are missing are posed as 1."""
+        given = check_noise(noise_std)
+        posed = pose(image, with_weights(penalty, [1.0] * len(penalty.parts)).parts, **about)
+        missing = [q.weight is None for q in penalty.parts]
+        return cls(posed, missing, None if given is None else given * posed.scale, workers)
 
     # -- what is asked, and whether it is sound ----------------------------------------------------------------------
 
@@ -304,15 +305,14 @@ class _Task:
         trivial = self.problem.trivial
         if trivial is not None and self._residual(self._y, trivial) <= self.n * self.noise**2:
             # all that is left of the image by the largest weight fits the noise
-            low = 8.0
-            search(low)
-            return guess * math.exp2(low)
+            search(_FAR)
+            return guess * math.exp2(_FAR)
         low = high = 0.0
         at_low = at_high = search(0.0)
-        while at_low > 0 and low > -16:
+        while at_low > 0 and low > -2 * _FAR:
             high, at_high, low = low, at_low, low - 1
             at_low = search(low)
-        while at_high < 0 and high < 16:
+        while at_high < 0 and high < 2 * _FAR:
             low, at_low, high = high, at_high, high + 1
             at_high = search(high)
         middle = low if at_low > 0 else high
@@ -426,7 +426,5 @@ def _damping(penalty: Penalty, shape: tuple[int, ...]) -> float:
 
 def first_guess(image: Any, penalty: Penalty, noise_std: Any = None, **about: Any) -> Weights:
     """Weights of about the right size for the parts that lack one, in the user's units."""
-    posed = pose(image, [q if q.weight is not None else q.with_weight(1.0) for q in penalty.parts], **about)
-    given = check_noise(noise_std)
-    task = _Task(posed, [q.weight is None for q in penalty.parts], None if given is None else given * posed.scale, SERIAL)
-    return tuple(w / posed.scale for w in task.guess(task.noise or _FAINT * task.spread))
+    task = _Task.of(image, penalty, noise_std, SERIAL, **about)
+    return tuple(w / task.posed.scale for w in task.guess(task.noise or _FAINT * task.spread))

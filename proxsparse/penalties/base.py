@@ -31,14 +31,19 @@ if TYPE_CHECKING:
     from .denoising import ProxResult
 
 
+def check_number(value: Any, name: str) -> float:
+    """Return a finite number >= 0 as a float, else raise naming the value."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
+    return number
+
+
 def check_weight(weight: Any) -> float:
     """Return a valid weight as a float, else raise naming the value."""
-    if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real):
-        raise TypeError(f"weight must be a number, got {weight!r}")
-    value = float(weight)
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"weight must be finite and >= 0, got {weight!r}")
-    return value
+    return check_number(weight, "weight")
 
 
 def check_sizes(value: Any, name: str) -> tuple[int, ...]:

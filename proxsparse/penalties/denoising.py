@@ -294,7 +294,7 @@ def max_weight(penalty: Penalty, y: Array) -> float:
     parts = [q.with_weight(1.0) for q in penalty.parts] if weightless else penalty.parts
     stack = Stack(parts, y.shape)
     basis = stack.null_basis()
-    d = y - sum((n * (total(n * y) / total(n * n)) for n in basis), np.zeros_like(y))
+    d = stack.without_null(y)
     # each part alone, and all together: whichever needs the least
     bounds = []
     for stacked in [stack, *(Stack([q], y.shape) for q in parts if not basis and q.null_space == "zero")]:

@@ -123,13 +123,13 @@ class Stack:
         near = part._near_gram(self.shape)
         if near is None:
             return None
-        u, residual = np.zeros(self.shape), self._without_null(d.astype(np.float64))
+        u, residual = np.zeros(self.shape), self.without_null(d.astype(np.float64))
         least = 1e-20 * total(np.square(residual))
         direction, slope = np.zeros(self.shape), 1.0
         for k in range(_MOST_ITERATIONS):
             if total(np.square(residual)) <= least:
                 return u
-            z = self._without_null(near.solve(residual))
+            z = self.without_null(near.solve(residual))
             slope, before = total(residual * z), slope
             direction = z + (slope / before if k else 0.0) * direction
             kd, image = np.empty(shape), np.zeros(self.shape)
@@ -137,10 +137,10 @@ class Stack:
             part._add_adjoint(image, kd)
             step = slope / total(direction * image)
             u += step * direction
-            residual = residual - self._without_null(step * image)
+            residual = residual - self.without_null(step * image)
         return None
 
-    def _without_null(self, d: Array) -> Array:
+    def without_null(self, d: Array) -> Array:
         """What is left of d without the images that cost nothing."""
         for n in self._orthogonal:
             d = d - n * (total(n * d) / total(n * n))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 from .._arrays import Array
@@ -86,3 +87,10 @@ class PenaltySum(Penalty):
         raise NotImplementedError("a sum is worked part by part: see penalties/stack.py")
 
     _dual_shape = _analysis = _add_adjoint = _project = _gap = _dual_norm = _norm_squared = _none  # type: ignore[assignment]
+
+
+def with_weights(penalty: Penalty, weights: Iterable[Any]) -> Penalty:
+    """The penalty with these weights for the parts that have none, in their order."""
+    given = iter(weights)
+    parts = [part if part.weight is not None else part.with_weight(next(given)) for part in penalty.parts]
+    return sum(parts[1:], parts[0])
