@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
     from .operators import Blur, Operator, as_operator
-    from .penalties import DCTL1, L1, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
+    from .penalties import (
+        DCTL1,
+        L1,
+        L2,
+        ElasticNet,
+        GroupLasso,
+        OverlappingGroupLasso,
+        Penalty,
+        SecondOrderTV,
+        TotalVariation,
+        WaveletL1,
+    )
     from .result import ConvergenceWarning, SolveResult
 
 # public name -> the module that holds it, imported when the name is first used
@@ -32,6 +43,8 @@ _HOME = {
     "solve_batch": "_batch",
     "BatchResult": "_batch",
     "L1": "penalties",
+    "L2": "penalties",
+    "ElasticNet": "penalties",
     "TotalVariation": "penalties",
     "GroupLasso": "penalties",
     "OverlappingGroupLasso": "penalties",
@@ -51,10 +64,12 @@ _HOME = {
 __all__ = [
     "DCTL1",
     "L1",
+    "L2",
     "BatchResult",
     "Blur",
     "Comparison",
     "ConvergenceWarning",
+    "ElasticNet",
     "GroupLasso",
     "Operator",
     "OverlappingGroupLasso",

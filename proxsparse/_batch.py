@@ -246,12 +246,7 @@ class _Together:
         """The images, if there is nothing about them or the call that the compiled loop does not know."""
         tol = check_call(method, tol)
         about = {name: value for name, value in about.items() if (name, value) != ("nan_policy", "raise")}
-        if (
-            about
-            or method not in ("auto", "chambolle-pock")
-            or type(chosen) is not TotalVariation
-            or chosen.spacing is not None
-        ):
+        if about or method not in ("auto", "chambolle-pock") or type(chosen) is not TotalVariation or not chosen.is_plain:
             return None
         shape = (1, *given.shape[1:])
         if given.ndim != 3 or not 0 < given[0].size <= LARGE or not fits(shape) or chosen._has_exact(shape, True):

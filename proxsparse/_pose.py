@@ -97,7 +97,7 @@ def pose(
         factor = y.dtype.type(scale)
         y = y * factor
         # beyond this every weight gives the trivial answer
-        parts = [q * min(scale, 1e300 / max(q._w(), 1.0)) for q in parts]
+        parts = [q._for_scale(min(scale, 1e300 / max(q._w(), 1.0)), 2) for q in parts]
         lo, hi = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi))
     return Posed(Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi), axis, scale)
 

@@ -253,7 +253,7 @@ class Problem:
         allowed = max(self.tol * fun, self.floor)
         # the range bounds what the data do not see; elsewhere the dual is drawn to feasibility, where that is cheap
         settled = (self.operator is None and self._range is not None) or not self.full.inverts_fast
-        lower = self._dual_with_bounds(q, r)
+        lower = self._dual_with_bounds(p, q, r)
         if lower is None or fun - lower > allowed:
             repaired = self._repaired_dual(x64, p, q, r)
             lower = max((v for v in (lower, repaired) if v is not None), default=None)
@@ -290,13 +290,13 @@ class Problem:
             lo, hi = np.minimum(lo, 0.0), np.maximum(hi, 0.0)
         return lo, hi
 
-    def _dual_with_bounds(self, q: Array, r: Array) -> float | None:
-        """-D*(q) + sum min(lo r, hi r) where a minimiser is known to be within lo and hi; None elsewhere."""
+    def _dual_with_bounds(self, p: Array, q: Array, r: Array) -> float | None:
+        """-D*(q) - c(p) + sum min(lo r, hi r) where a minimiser is known to be within lo and hi; None elsewhere."""
         if self._range is None:
             return None
         lo, hi = self._range
         square, linear = self.data.conjugate_terms(q)
-        return total(np.minimum(lo * r, hi * r)) - square - linear
+        return total(np.minimum(lo * r, hi * r)) - square - linear - self.stack.conjugate(p)
 
     def _admissible(self, x: Array, r: Array) -> Array:
         """The part of r that the bounds touched by x can balance: r >= 0 at lo, r <= 0 at hi, 0 elsewhere."""
@@ -339,6 +339,7 @@ class Problem:
             return None
         gauge = self.stack.gauge(p)
         square, linear = self.data.conjugate_terms(q)
+        square += self.stack.conjugate(p)
         # where r is kept, x stands at the bound that balances it
         slope = total(kept * x) - linear
         # -square t^2 + slope t is greatest at slope / (2 square)

@@ -1,9 +1,22 @@
 """What all tests share: a seeded generator, small images, and the penalties the battery runs over."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from proxsparse import DCTL1, L1, Blur, GroupLasso, OverlappingGroupLasso, SecondOrderTV, TotalVariation, WaveletL1
+from proxsparse import (
+    DCTL1,
+    L1,
+    L2,
+    Blur,
+    ElasticNet,
+    GroupLasso,
+    OverlappingGroupLasso,
+    SecondOrderTV,
+    TotalVariation,
+    WaveletL1,
+)
 
 #: name -> penalty, all that the battery runs over; a new penalty adds one line
 PENALTIES = {
@@ -11,6 +24,11 @@ PENALTIES = {
     "tv": TotalVariation(0.3),
     "tv-aniso": TotalVariation(0.25, isotropic=False),
     "tv, spacing": TotalVariation(0.25, spacing=0.5),
+    "tv, weighted": TotalVariation(0.2, pixel_weight=np.linspace(0.5, 1.5, 144).reshape(2, 9, 8)),
+    "huber tv": TotalVariation(0.3, huber=0.4),
+    "huber tv-aniso": TotalVariation(0.3, isotropic=False, huber=0.1),
+    "ridge": L2(0.5),
+    "elastic": ElasticNet(0.4, 0.6),
     "windows 2": OverlappingGroupLasso(0.2, window=2),
     "windows 3, stride 2": OverlappingGroupLasso(0.3, window=3, stride=2),
     "windows linf": OverlappingGroupLasso(0.2, window=2, norm="linf"),
@@ -26,6 +44,25 @@ PENALTIES = {
     "cosines": DCTL1(0.2),
     "tv of a blur": TotalVariation(0.3).of(Blur([1.0, 2.0, 1.0])),
 }
+
+
+def fitted(penalty, shape):
+    """The penalty as it fits images of that shape: windows and blurs no larger than the image, weights of its pixels."""
+    if len(penalty.parts) > 1:
+        parts = [fitted(part, shape) for part in penalty.parts]
+        return sum(parts[1:], parts[0])
+    if hasattr(penalty, "operator"):
+        kernel = np.ones([min(3, n) for n in shape])
+        return penalty.inner.of(Blur(kernel / kernel.sum()))
+    if isinstance(penalty, OverlappingGroupLasso):
+        window = tuple(min(penalty.window, n) for n in shape)
+        stride = tuple(min(penalty.stride, k) for k in window)
+        return OverlappingGroupLasso(penalty.weight, window=window, stride=stride, norm=penalty.norm)
+    if isinstance(penalty, TotalVariation) and penalty.pixel_weight is not None:
+        directions = (len(shape), *shape)
+        weights = np.linspace(0.5, 1.5, int(np.prod(directions))).reshape(directions)
+        return dataclasses.replace(penalty, pixel_weight=weights)
+    return penalty
 
 
 @pytest.fixture

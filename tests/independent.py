@@ -7,7 +7,7 @@ import naive
 import numpy as np
 import pywt
 
-from proxsparse import DCTL1, L1, GroupLasso, OverlappingGroupLasso, SecondOrderTV, WaveletL1
+from proxsparse import DCTL1, L1, L2, ElasticNet, GroupLasso, OverlappingGroupLasso, SecondOrderTV, WaveletL1
 
 
 def expression(penalty, x, shape):
@@ -38,6 +38,11 @@ def expression(penalty, x, shape):
         root = [1.0 if penalty.group_weight is None else np.sqrt(len(g)) for g in listed]
         order = 2 if penalty.norm == "l2" else "inf"
         return penalty.weight * sum(a * cp.norm(x[g], order) for a, g in zip(root, listed, strict=True) if len(g))
+    if isinstance(penalty, L2):
+        return penalty.weight / 2 * cp.sum_squares(x)
+    if isinstance(penalty, ElasticNet):
+        r = penalty.l1_ratio
+        return penalty.weight * (r * cp.norm1(x) + (1 - r) / 2 * cp.sum_squares(x))
     if isinstance(penalty, DCTL1):
         return penalty.weight * cp.norm1(naive.matrix_of(naive.cosines, shape) @ x)
     if isinstance(penalty, WaveletL1):
@@ -46,10 +51,14 @@ def expression(penalty, x, shape):
         return penalty.weight * cp.norm1(forward @ x)
     matrix = naive.matrix_of(naive.differences, shape)
     spacing = np.broadcast_to(penalty.spacing or 1.0, len(shape))
-    d = [matrix[a * x.size : (a + 1) * x.size] @ x / spacing[a] for a in range(len(shape))]
-    if penalty.isotropic:
-        return penalty.weight * cp.sum(cp.norm(cp.vstack(d), 2, axis=0))
-    return penalty.weight * sum(cp.norm1(v) for v in d)
+    a = np.ones((len(shape), *shape)) if penalty.pixel_weight is None else penalty.pixel_weight
+    d = [cp.multiply(a[k].reshape(-1) / spacing[k], matrix[k * x.size : (k + 1) * x.size] @ x) for k in range(len(shape))]
+    lengths = cp.norm(cp.vstack(d), 2, axis=0) if penalty.isotropic else cp.hstack([cp.abs(v) for v in d])
+    if penalty.huber == 0:
+        return penalty.weight * cp.sum(lengths)
+    # Huber's function is the least of t^2 / 2c + |length - t|
+    t = cp.Variable(lengths.shape[0], nonneg=True)
+    return penalty.weight * (cp.sum_squares(t) / (2 * penalty.huber) + cp.sum(cp.pos(lengths - t)))
 
 
 _KNOWN = {}

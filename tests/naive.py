@@ -17,11 +17,18 @@ def differences(x):
     return out
 
 
-def tv(x, isotropic=True, spacing=1.0):
+def huber(length, corner):
+    return length - corner / 2 if length >= corner else length**2 / (2 * corner)
+
+
+def tv(x, isotropic=True, spacing=1.0, pixel_weight=None, corner=0.0):
     d = differences(x) / np.reshape(np.broadcast_to(spacing, x.ndim), (-1, *(1,) * x.ndim))
+    d = d if pixel_weight is None else d * pixel_weight
     if isotropic:
-        return sum(math.sqrt(sum(d[(a, *i)] ** 2 for a in range(x.ndim))) for i in np.ndindex(x.shape))
-    return float(np.abs(d).sum())
+        lengths = [math.sqrt(sum(d[(a, *i)] ** 2 for a in range(x.ndim))) for i in np.ndindex(x.shape)]
+    else:
+        lengths = np.abs(d).reshape(-1).tolist()
+    return sum(huber(v, corner) for v in lengths)
 
 
 def second_differences(x):

@@ -6,31 +6,29 @@ import naive
 import numpy as np
 import pytest
 import pywt
-from conftest import PENALTIES, image_of
+from conftest import PENALTIES, fitted, image_of
 
-from proxsparse import DCTL1, L1, Blur, GroupLasso, OverlappingGroupLasso, SecondOrderTV, TotalVariation, WaveletL1, solve
+from proxsparse import (
+    DCTL1,
+    L1,
+    L2,
+    ElasticNet,
+    GroupLasso,
+    OverlappingGroupLasso,
+    SecondOrderTV,
+    TotalVariation,
+    WaveletL1,
+    solve,
+)
 from proxsparse._workers import SERIAL, Workers
 from proxsparse.penalties import group_lasso, strips
 from proxsparse.penalties.denoising import Denoising
 from proxsparse.solvers import chambolle_pock
 
 SHAPES = [(6, 7), (13,), (1, 9), (5, 4, 6), (1,)]
+#: smooth where they are 0: no weight is large enough
+SMOOTH = ["huber tv", "huber tv-aniso", "ridge"]
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
-
-
-def fitted(penalty, shape):
-    """The penalty as it fits images of that shape: windows and blurs no larger than the image."""
-    if len(penalty.parts) > 1:
-        parts = [fitted(part, shape) for part in penalty.parts]
-        return sum(parts[1:], parts[0])
-    if hasattr(penalty, "operator"):
-        kernel = np.ones([min(3, n) for n in shape])
-        return penalty.inner.of(Blur(kernel / kernel.sum()))
-    if isinstance(penalty, OverlappingGroupLasso):
-        window = tuple(min(penalty.window, n) for n in shape)
-        stride = tuple(min(penalty.stride, k) for k in window)
-        return OverlappingGroupLasso(penalty.weight, window=window, stride=stride, norm=penalty.norm)
-    return penalty
 
 
 def cases():
@@ -71,15 +69,22 @@ def draw(shape, dtype, rng, scale=1.0):
 
 
 @each
-def test_value_is_a_seminorm(penalty, shape, dtype, rng):
+def test_value_is_even_convex_and_of_its_degree(penalty, shape, dtype, rng):
     x, z = draw(shape, dtype, rng), draw(shape, dtype, rng)
     value = penalty.value(x)
     # each pixel's rounding enters with its weight: a few eps relative
     tol = 50 * EPS[dtype] * (value + penalty.value(z) + 1)
     assert value >= 0
     assert penalty.value(-x) == pytest.approx(value, abs=tol)
-    assert penalty.value(dtype(2.5) * x) == pytest.approx(2.5 * value, abs=3 * tol)
-    assert penalty.value(x + z) <= value + penalty.value(z) + tol
+    assert penalty.value((x + z) / 2) <= (value + penalty.value(z)) / 2 + tol
+    if penalty.degree is not None:
+        assert penalty.value(dtype(2.5) * x) == pytest.approx(2.5**penalty.degree * value, abs=10 * tol)
+    if penalty.degree == 1:
+        assert penalty.value(x + z) <= value + penalty.value(z) + tol
+    # in other units the same cost
+    for degree in (1, 2):
+        scaled = [part._for_scale(4.0, degree) for part in penalty.parts]
+        assert sum(q.value(4 * x) for q in scaled) == pytest.approx(4.0**degree * value, abs=20 * tol)
     assert penalty.value(np.zeros(shape, dtype)) == 0
 
 
@@ -123,7 +128,8 @@ def test_norm_bound_holds_and_is_not_loose(name, rng):
         x = stack.adjoint(stack.analysis(x))
     largest = np.linalg.norm(x)
     assert largest <= stack.norm_squared * (1 + 1e-12)
-    if name != "tv of a blur":  # there the bound is the product of the norms of two maps
+    # there the bound is the product of the norms of two maps, here of the largest weight
+    if name not in ("tv of a blur", "tv, weighted"):
         # the bound of a sum adds the parts' bounds, which different images attain
         # of second differences the bound of frequencies is only neared at the highest
         assert largest >= (0.9 if name == "second order" else 0.95 if len(stack.parts) == 1 else 0.4) * stack.norm_squared
@@ -149,13 +155,16 @@ def test_projection_is_the_nearest_feasible_point(penalty, shape, dtype, rng):
 
 
 @each
-def test_projection_of_a_far_point_supports_the_norm(penalty, shape, dtype, rng):
-    """<project(t z), z> -> P for z = Kx and huge t: the ball and the norm belong together."""
+def test_the_best_dual_gives_the_value(penalty, shape, dtype, rng):
+    """<p, z> - c(p) -> P for z = Kx and the p that huge multiples of z are led to: the ball, c and the norm belong together."""
     x = draw(shape, dtype, rng)
     z = penalty.analysis(x)
-    far = tuple(dtype(1e6) * u for u in parts_of(z))
-    projected = penalty.project(far if isinstance(z, tuple) else far[0])
-    assert inner(projected, z) == pytest.approx(penalty.value(x), rel=1e-3, abs=1e-6)
+    best = [dtype(1e6) * u for u in parts_of(z)]
+    for q, dual in zip(penalty.parts, best, strict=True):
+        q._damp(dual, 1e6)
+    projected = penalty.project(tuple(best) if isinstance(z, tuple) else best[0])
+    cost = sum(q._conjugate(p.astype(float)) for q, p in zip(penalty.parts, parts_of(projected), strict=True))
+    assert inner(projected, z) - cost == pytest.approx(penalty.value(x), rel=1e-3, abs=1e-6)
 
 
 @each
@@ -210,7 +219,7 @@ def test_prox_of_weight_zero_is_the_identity(penalty, shape, dtype, rng):
     np.testing.assert_array_equal(penalty.prox(v, 0.0), v)
 
 
-@pytest.mark.parametrize("name", [n for n in PENALTIES if n not in ("tv of a blur", "second order")])
+@pytest.mark.parametrize("name", [n for n in PENALTIES if n not in ("tv of a blur", "second order", *SMOOTH)])
 @pytest.mark.parametrize("shape", [(6, 7), (13,), (5, 4, 6)])
 def test_from_max_weight_on_the_answer_is_trivial(name, shape, rng):
     """At the certified bound the solution is the projection on the null space; for L1 a hair below it is not."""
@@ -227,10 +236,18 @@ def test_from_max_weight_on_the_answer_is_trivial(name, shape, rng):
         assert np.abs(below - trivial).max() > 1e-4
 
 
+@pytest.mark.parametrize("name", SMOOTH)
+def test_what_is_smooth_has_no_largest_weight(name, rng):
+    y = draw((6, 7), np.float64, rng)
+    assert PENALTIES[name].max_weight(y) == math.inf
+    assert np.ptp(solve(y, PENALTIES[name].with_weight(100.0), tol=1e-6).x) > 0
+
+
 @pytest.mark.parametrize("name", [n for n in PENALTIES if "of a" not in n])
 def test_value_equals_the_oracle(name):
     shape = (6, 7)
     x = image_of(shape, seed=3)
+    penalty = fitted(PENALTIES[name], shape)
 
     def oracle(penalty):
         if len(penalty.parts) > 1:
@@ -238,7 +255,12 @@ def test_value_equals_the_oracle(name):
         if isinstance(penalty, L1):
             return penalty.weight * float(np.abs(x).sum())
         if isinstance(penalty, TotalVariation):
-            return penalty.weight * naive.tv(x, penalty.isotropic, penalty.spacing or 1.0)
+            return penalty.weight * naive.tv(x, penalty.isotropic, penalty.spacing or 1.0, penalty.pixel_weight, penalty.huber)
+        if isinstance(penalty, L2):
+            return penalty.weight * sum(0.5 * v * v for v in x.flat)
+        if isinstance(penalty, ElasticNet):
+            r = penalty.l1_ratio
+            return penalty.weight * sum(r * abs(v) + (1 - r) * 0.5 * v * v for v in x.flat)
         if isinstance(penalty, SecondOrderTV):
             return penalty.weight * naive.second_order(x)
         if isinstance(penalty, GroupLasso):
@@ -251,7 +273,7 @@ def test_value_equals_the_oracle(name):
         window, stride = (np.broadcast_to(v, 2) for v in (penalty.window, penalty.stride))
         return penalty.weight * naive.overlap(x, window, stride, penalty.norm)
 
-    assert PENALTIES[name].value(x) == pytest.approx(oracle(PENALTIES[name]), rel=1e-13)
+    assert penalty.value(x) == pytest.approx(oracle(penalty), rel=1e-13)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -4,8 +4,20 @@ from .base import Penalty
 from .group_lasso import OverlappingGroupLasso
 from .groups import GroupLasso
 from .l1 import L1
+from .l2 import L2, ElasticNet
 from .second_order import SecondOrderTV
 from .total_variation import TotalVariation
 from .transforms import DCTL1, WaveletL1
 
-__all__ = ["DCTL1", "L1", "GroupLasso", "OverlappingGroupLasso", "Penalty", "SecondOrderTV", "TotalVariation", "WaveletL1"]
+__all__ = [
+    "DCTL1",
+    "L1",
+    "L2",
+    "ElasticNet",
+    "GroupLasso",
+    "OverlappingGroupLasso",
+    "Penalty",
+    "SecondOrderTV",
+    "TotalVariation",
+    "WaveletL1",
+]

@@ -68,6 +68,16 @@ def check_spacing(value: Any) -> tuple[float, ...] | None:
     return tuple(float(v) for v in values)
 
 
+def check_pixel_weight(value: Any) -> Array:
+    """Return numbers >= 0 as a read-only copy in float64, else raise naming the value."""
+    weights = np.array(as_float(value, "pixel_weight"), np.float64)
+    require_finite(weights, "pixel_weight")
+    if (weights < 0).any():
+        raise ValueError(f"pixel_weight must be >= 0, got {weights.min()}")
+    weights.flags.writeable = False
+    return weights
+
+
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b)
@@ -86,14 +96,15 @@ class Penalty(abc.ABC):
     Notes
     -----
     The dual of P is the set of p with ``||p||_dual <= w``, where ``||.||_dual`` is the dual norm of h: then
-    ``P(x) = max <p, Kx>``. Algebra: ``2 * p`` multiplies the weight (of a penalty without one: gives it),
+    ``P(x) = max <p, Kx>``. Penalties that are no norms (`L2`, Huber's) subtract a ``c(p)`` of
+    degree two. Algebra: ``2 * p`` multiplies the weight (of a penalty without one: gives it),
     ``p + q`` is the sum of both, ``p.of(operator)`` puts a linear map before K.
     """
 
     weight: float | None = None
 
-    #: P(c x) = c^degree P(x) for c > 0
-    degree: ClassVar[int] = 1
+    #: P(c x) = c^degree P(x) for c > 0; None where no degree is right
+    degree: ClassVar[int | None] = 1
     #: the images that cost nothing: "zero", "constants" or "affine" ones (of each channel), or "unknown"
     null_space: ClassVar[str] = "zero"
     #: P(clip(x, lo, hi)) <= P(x) for all lo <= hi, between which 0 stands unless constants cost nothing
@@ -127,7 +138,7 @@ class Penalty(abc.ABC):
 
     @abc.abstractmethod
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        """(w h(Kx) - <p, Kx>, w h(Kx)), added up term by term in float64."""
+        """(w h(Kx) + c(p) - <p, Kx>, w h(Kx)), added up term by term in float64."""
 
     @abc.abstractmethod
     def _dual_norm(self, p: Array) -> float:
@@ -138,6 +149,21 @@ class Penalty(abc.ABC):
         """An upper bound on ||K||^2."""
 
     # -- what a subclass may write ---------------------------------------------------------------------------------
+
+    def _near_null(self) -> Penalty | None:
+        """The norm that P is to first order near what costs nothing; None where P is smooth there."""
+        return self
+
+    def _conjugate(self, p: Array) -> float:
+        """c(p), where P(x) = max over the ball of <p, Kx> - c(p); c(t p) = t^2 c(p)."""
+        return 0.0
+
+    def _damp(self, p: Array, sigma: float) -> None:  # noqa: B027
+        """p = argmin over q of 1/2 |q - p|^2 + sigma c(q), in place; `_project` then makes it the same in the ball."""
+
+    def _for_scale(self, factor: float, degree: int) -> Penalty:
+        """The penalty P' with P'(factor x) = factor^degree P(x)."""
+        return self * factor ** (degree - 1)
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         """Whether P is piecewise linear: Chambolle-Pock then converges linearly at a held step."""
@@ -160,11 +186,12 @@ class Penalty(abc.ABC):
         return None
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """p = project(p + sigma K x); out += K^T p."""
+        """p = project(damp(p + sigma K x)); out += K^T p."""
         z = np.empty_like(p)
         self._analysis(z, x)
         z *= p.dtype.type(sigma)
         p += z
+        self._damp(p, sigma)
         self._project(p)
         self._add_adjoint(out, p)
 

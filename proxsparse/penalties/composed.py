@@ -58,6 +58,24 @@ class Composed(Penalty):
         for channel, part in zip(out, image, strict=True):
             channel += self.operator.adjoint(part, out.shape[1:])
 
+    @property
+    def degree(self) -> int | None:  # type: ignore[override]
+        """That of the penalty without the operator."""
+        return self.inner.degree
+
+    def _near_null(self) -> Penalty | None:
+        near = self.inner._near_null()
+        return None if near is None else near.of(self.operator)
+
+    def _conjugate(self, p: Array) -> float:
+        return self.inner._conjugate(p)
+
+    def _damp(self, p: Array, sigma: float) -> None:
+        self.inner._damp(p, sigma)
+
+    def _for_scale(self, factor: float, degree: int) -> Penalty:
+        return self.inner._for_scale(factor, degree).of(self.operator)
+
     def _project(self, p: Array, factor: float = 1.0) -> None:
         self.inner._project(p, factor)
 

@@ -292,6 +292,10 @@ def max_weight(penalty: Penalty, y: Array) -> float:
     """See `Penalty.max_weight`; y is (channels, *spatial) in float64."""
     weightless = all(q.weight is None for q in penalty.parts) or len(penalty.parts) == 1
     parts = [q.with_weight(1.0) for q in penalty.parts] if weightless else penalty.parts
+    # a penalty that is smooth where it costs nothing makes nothing trivial
+    parts = [near for near in (q._near_null() for q in parts) if near is not None]
+    if not parts:
+        return math.inf
     stack = Stack(parts, y.shape)
     basis = stack.null_basis()
     d = stack.without_null(y)

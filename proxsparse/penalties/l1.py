@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import Array, as_float, require_finite, total
+from .._arrays import Array, as_float, total
 from ..gram import Gram
 from ..kernels import pointwise
-from .base import Penalty, check_weight
+from .base import Penalty, check_pixel_weight, check_weight
 
 if TYPE_CHECKING:
     from .denoising import ProxResult
@@ -39,14 +39,8 @@ class L1(Penalty):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pixel_weight is None:
-            return
-        a = as_float(self.pixel_weight, "pixel_weight").astype(np.float64)
-        require_finite(a, "pixel_weight")
-        if (a < 0).any():
-            raise ValueError(f"pixel_weight must be >= 0, got {a.min()}")
-        a.flags.writeable = False
-        object.__setattr__(self, "pixel_weight", a)
+        if self.pixel_weight is not None:
+            object.__setattr__(self, "pixel_weight", check_pixel_weight(self.pixel_weight))
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.pixel_weight is not None and self.pixel_weight.shape != shape[1:]:

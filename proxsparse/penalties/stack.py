@@ -62,14 +62,25 @@ class Stack:
             q._project(dual, factor)
         return p
 
+    def conjugate_prox(self, p: Array, sigma: float) -> Array:
+        """p = argmin over q in the balls of 1/2 |q - p|^2 + sigma c(q), in place; returns p."""
+        for q, dual in zip(self.parts, self.split(p), strict=True):
+            q._damp(dual, sigma)
+            q._project(dual)
+        return p
+
+    def conjugate(self, p: Array) -> float:
+        """The sum of c_i(p_i)."""
+        return sum(q._conjugate(dual) for q, dual in zip(self.parts, self.split(p), strict=True))
+
     def dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """p = project(p + sigma K x); out = K^T p."""
+        """p = conjugate_prox(p + sigma K x); out = K^T p."""
         out[...] = 0
         for q, dual in zip(self.parts, self.split(p), strict=True):
             q._dual_step(out, dual, x, sigma)
 
     def gaps(self, x: Array, p: Array) -> list[tuple[float, float]]:
-        """For each part (w h(Kx) - <p, Kx>, w h(Kx)) in float64."""
+        """For each part (w h(Kx) + c(p) - <p, Kx>, w h(Kx)) in float64."""
         return [q._gap(x, dual) for q, dual in zip(self.parts, self.split(p), strict=True)]
 
     def gauge(self, p: Array) -> float:

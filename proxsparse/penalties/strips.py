@@ -41,8 +41,7 @@ class Strips:
         self.isotropic = isotropic
         self.band = max(1, _BAND // self.columns)
         self.x, self.y = x.reshape(-1), y.reshape(-1)
-        p = p.reshape(-1)
-        self.py, self.px = p[-2 * x.size : -x.size], p[-x.size :]
+        self.py, self.px = p[-2].reshape(-1), p[-1].reshape(-1)
 
     # -- iterations ------------------------------------------------------------------------------------------------
 

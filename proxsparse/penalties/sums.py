@@ -32,6 +32,12 @@ class PenaltySum(Penalty):
         # they are nested: the smallest
         return next(kind for kind in ("zero", "constants", "affine") if kind in kinds)
 
+    @property
+    def degree(self) -> int | None:  # type: ignore[override]
+        """That of the parts, where they have the same."""
+        degrees = {q.degree for q in self.penalties}
+        return degrees.pop() if len(degrees) == 1 else None
+
     def with_weight(self, weight: float) -> Penalty:
         """Refused: the parts of a sum have their own weights."""
         raise ValueError("a sum has one weight a part: give a tuple of weights, or multiply the sum by a number")

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, to_4d
+from .._arrays import Array, to_4d, total
 from .._workers import Workers
 from ..gram import Gram, neumann_laplacian
 from ..kernels import pointwise, regions, taut_string
 from ..kernels import total_variation as kernels
 from . import strips
-from .base import Penalty, check_spacing
+from .base import Penalty, check_number, check_pixel_weight, check_spacing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -30,21 +30,51 @@ class TotalVariation(Penalty):
         edges of the channels fall in the same places. False: the sum of ``|difference|``; channels are then separate.
     spacing : float or tuple of float, optional
         The distance of samples along each spatial axis, by which differences are divided; 1 by default.
+    pixel_weight : array_like, optional
+        What each difference is multiplied by, >= 0: one number a pixel, of the image's shape without its channel axis, or with
+        an axis before it one number a direction and pixel (directional total variation). Never modified, copied.
+    huber : float
+        Lengths up to this, in units of the image over the spacing, count as ``length^2 / (2 huber)``, longer ones as
+        ``length - huber / 2``: slopes leave no stairs. 0 by default.
+    coupled : bool
+        False: channels are separate under isotropic total variation too.
 
     Notes
     -----
     ``K x`` has shape (axes, *image shape): ``x[i+1] - x[i]`` along each spatial axis, 0 at the last sample (Neumann
-    edge), divided by the spacing. The dual ball holds each pixel's vector to a length of w (isotropic) or each number to
-    ``|p| <= w``.
-    ``||K||^2 <= 4`` per axis. Rudin, Osher & Fatemi, Physica D 1992; Chambolle, J. Math. Imaging Vis. 2004.
+    edge), divided by the spacing, times the pixel weight. The dual ball holds each pixel's vector to a length of w (isotropic)
+    or each number to ``|p| <= w``; Huber's subtracts ``c(p) = huber |p|^2 / (2w)``.
+    ``||K||^2 <= 4`` per axis. Rudin, Osher & Fatemi, Physica D 1992; Chambolle, J. Math. Imaging Vis. 2004; Huber's:
+    Chambolle & Pock, J. Math. Imaging Vis. 2011, section 6.2.2; directions: Ehrhardt & Betcke, SIAM J. Imaging Sci. 2016.
     """
 
     isotropic: bool = True
     spacing: Any = None
+    pixel_weight: Any = None
+    huber: float = 0.0
+    coupled: bool = True
 
-    null_space = "constants"
     _shrinks = True
     _lead = 1
+
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Constants, unless differences of weight 0 cut the image in pieces."""
+        return "constants" if self.pixel_weight is None or (self.pixel_weight > 0).all() else "unknown"
+
+    @property
+    def degree(self) -> int | None:  # type: ignore[override]
+        """1; Huber's has none."""
+        return None if self._curved else 1
+
+    @property
+    def _curved(self) -> bool:
+        return self.huber > 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the kernels know it: differences as they are, in lengths as they are."""
+        return self.spacing is None and self.pixel_weight is None and self.huber == 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,28 +83,56 @@ class TotalVariation(Penalty):
         # of 1 it is none, and takes the kernels
         plain = spacing is None or set(spacing) == {1.0}
         object.__setattr__(self, "spacing", None if plain or spacing is None else spacing if len(spacing) > 1 else spacing[0])
+        object.__setattr__(self, "coupled", bool(self.coupled))
+        object.__setattr__(self, "huber", check_number(self.huber, "huber"))
+        if self.pixel_weight is not None:
+            object.__setattr__(self, "pixel_weight", check_pixel_weight(self.pixel_weight))
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         # of a signal both kinds are the sum of absolute values
-        return not self.isotropic or shape[0] * sum(n > 1 for n in shape[1:]) <= 1
+        channels = shape[0] if self.coupled else 1
+        return not self._curved and (not self.isotropic or channels * sum(n > 1 for n in shape[1:]) <= 1)
+
+    def _near_null(self) -> Penalty | None:
+        return None if self._curved else self
+
+    def _for_scale(self, factor: float, degree: int) -> Penalty:
+        return dataclasses.replace(self, weight=self._w() * factor ** (degree - 1), huber=self.huber * factor)
 
     def _spaced(self, spacing: Any) -> Penalty:
         if self.spacing is not None:
             raise ValueError(f"spacing={spacing!r} was given, but {self!r} has a spacing of its own")
         return dataclasses.replace(self, spacing=spacing)
 
-    def _scales(self, axes: int) -> Array | None:
-        """What the differences along each axis are multiplied by; None where that is 1."""
-        if self.spacing is None:
-            return None
-        if np.size(self.spacing) not in (1, axes):
-            raise ValueError(f"spacing {self.spacing!r} has {np.size(self.spacing)} axes, the image {axes}")
-        return np.asarray(1.0 / np.broadcast_to(self.spacing, axes))
+    def _scales(self, spatial: tuple[int, ...]) -> Array | None:
+        """What differences are multiplied by, (axes, *spatial) or broadcasting to it; None where that is 1."""
+        axes, scales = len(spatial), None
+        if self.spacing is not None:
+            if np.size(self.spacing) not in (1, axes):
+                raise ValueError(f"spacing {self.spacing!r} has {np.size(self.spacing)} axes, the image {axes}")
+            scales = (1.0 / np.broadcast_to(self.spacing, axes)).reshape(axes, *(1,) * axes)
+        if self.pixel_weight is not None:
+            if self.pixel_weight.shape not in (spatial, (axes, *spatial)):
+                raise ValueError(
+                    f"pixel_weight has shape {self.pixel_weight.shape}; the image {spatial}, with directions {(axes, *spatial)}"
+                )
+            scales = self.pixel_weight * (1.0 if scales is None else scales)
+            scales = np.broadcast_to(scales, (axes, *spatial))
+        return scales
 
     def _scaled(self, p: Array) -> Array:
-        """P with each axis's differences divided by its spacing."""
-        scales = self._scales(len(p))
-        return p if scales is None else p * scales.astype(p.dtype).reshape(-1, *(1,) * (p.ndim - 1))
+        """P with each difference times its scale."""
+        scales = self._scales(p.shape[2:])
+        return p if scales is None else p * scales.astype(p.dtype)[:, None]
+
+    def _units(self, *arrays: Array) -> list[tuple[Array, ...]]:
+        """Arrays (..., channels, *spatial), cut into channels where these are separate."""
+        *_, last = arrays
+        after = last.ndim - 1 - self._lead
+        channels = last.shape[self._lead]
+        if self.coupled or not self.isotropic or channels == 1:
+            return [arrays]
+        return [tuple(a[(slice(None),) * (a.ndim - 1 - after) + (slice(c, c + 1),)] for a in arrays) for c in range(channels)]
 
     @staticmethod
     def _planes(p: Array) -> list[Array]:
@@ -86,22 +144,40 @@ class TotalVariation(Penalty):
         return bool(p.shape[0] == p.ndim - 2)
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        self._scales(len(shape) - 1)
+        self._scales(shape[1:])
         return (len(shape) - 1, *shape)
 
     def _analysis(self, out: Array, x: Array) -> None:
         out[...] = 0
         kernels.gradient(*self._planes(out), to_4d(x))
-        if self.spacing is not None:
+        if not self._unscaled:
             out[...] = self._scaled(out)
 
+    @property
+    def _unscaled(self) -> bool:
+        return self.spacing is None and self.pixel_weight is None
+
     def _add_adjoint(self, out: Array, p: Array) -> None:
-        if self.spacing is not None:
+        if not self._unscaled:
             # in the accuracy asked for, as the certificate relies on
             p = self._scaled(p.astype(out.dtype, copy=False))
         kernels.add_adjoint(to_4d(out), *self._planes(p))
 
+    def _damp(self, p: Array, sigma: float) -> None:
+        if self._curved:
+            w = self._w()
+            p *= p.dtype.type(w / (w + sigma * self.huber))
+
+    def _conjugate(self, p: Array) -> float:
+        if not self._curved or self._w() == 0:
+            return 0.0
+        return 0.5 * self.huber / self._w() * total(np.square(p, dtype=np.float64))
+
     def _project(self, p: Array, factor: float = 1.0) -> None:
+        for (unit,) in self._units(p):
+            self._project_unit(unit, factor)
+
+    def _project_unit(self, p: Array, factor: float) -> None:
         radius = self._ball_radius(p, p.shape[0] * p.shape[1], factor)
         if not self.isotropic:
             pointwise.clip(p.reshape(-1), radius)
@@ -117,26 +193,47 @@ class TotalVariation(Penalty):
         return self._radius(p, factor, size=numbers if self.isotropic else 1)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        if self.spacing is not None:
-            z = np.empty(p.shape)
-            self._analysis(z, x.astype(np.float64, copy=False))
-            lengths = self._w() * (np.sqrt(np.square(z).sum(axis=(0, 1))) if self.isotropic else np.abs(z).sum(axis=(0, 1)))
-            return float(np.sum(lengths - (z * p).sum(axis=(0, 1)))), float(np.sum(lengths))
-        gap, value = kernels.gap(to_4d(x), *self._planes(p), self.isotropic, self._w())
-        return float(gap), float(value)
+        if not self.is_plain:
+            return self._general_gap(x, p)
+        sums = [kernels.gap(to_4d(u), *self._planes(q), self.isotropic, self._w()) for u, q in self._units(x, p)]
+        return float(sum(gap for gap, _ in sums)), float(sum(value for _, value in sums))
+
+    def _general_gap(self, x: Array, p: Array) -> tuple[float, float]:
+        z = np.empty(p.shape)
+        self._analysis(z, x.astype(np.float64, copy=False))
+        lengths = self._lengths(z)
+        if self._curved:
+            costs = np.where(lengths <= self.huber, np.square(lengths) / (2 * self.huber), lengths - self.huber / 2)
+            # Fenchel's inequality, group by group: each term is >= 0
+            terms = self._w() * costs - self._products(z, p)
+            return total(terms) + self._conjugate(p), self._w() * total(costs)
+        return total(self._w() * lengths - self._products(z, p)), self._w() * total(lengths)
+
+    def _over(self) -> int | tuple[int, ...] | None:
+        """The axes of the dual that make one length."""
+        return () if not self.isotropic else (0, 1) if self.coupled else 0
+
+    def _lengths(self, z: Array) -> Array:
+        return np.abs(z) if not self.isotropic else np.sqrt(np.square(z).sum(axis=self._over()))
+
+    def _products(self, z: Array, p: Array) -> Array:
+        return np.asarray(z * p if not self.isotropic else (z * p).sum(axis=self._over()))
 
     def _dual_norm(self, p: Array) -> float:
-        if not self.isotropic:
-            return float(np.abs(p).max())
-        return float(np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)).max()))
+        return float(self._lengths(p.astype(np.float64, copy=False)).max())
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        scales = self._scales(len(shape) - 1)
-        scales = np.ones(len(shape) - 1) if scales is None else scales
-        return float(sum((2.0 * s * np.cos(np.pi / (2 * n))) ** 2 for s, n in zip(scales, shape[1:], strict=True))) or 1.0
+        scales = self._scales(shape[1:])
+        largest = np.ones(len(shape) - 1) if scales is None else [float(s.max()) for s in scales]
+        return float(sum((2.0 * s * np.cos(np.pi / (2 * n))) ** 2 for s, n in zip(largest, shape[1:], strict=True))) or 1.0
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("dct", neumann_laplacian(shape, self._scales(len(shape) - 1)))
+        return self._near_gram(shape) if self.pixel_weight is None else None
+
+    def _near_gram(self, shape: tuple[int, ...]) -> Gram:
+        scales = self._scales(shape[1:])
+        typical = None if scales is None else np.sqrt([np.square(s).mean() for s in scales])
+        return Gram("dct", neumann_laplacian(shape, typical))
 
     def _clear_unused(self, p: Array) -> None:
         # Neumann edge: the dual of the last difference takes no part
@@ -144,7 +241,7 @@ class TotalVariation(Penalty):
             np.moveaxis(p[axis], 1 + axis, 0)[-1] = 0
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
-        return self.spacing is None and self._polyhedral(shape) and sum(n > 1 for n in shape[1:]) <= 1
+        return self.is_plain and self._polyhedral(shape) and sum(n > 1 for n in shape[1:]) <= 1
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:
         long = [axis for axis, n in enumerate(y.shape[1:]) if n > 1]
@@ -167,7 +264,7 @@ class TotalVariation(Penalty):
                 taut_string.funnel(out, dual, signal, w, radius, start, height)
 
     def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
-        if self.spacing is not None or not strips.fits(y.shape) or min(y.shape[-2:]) < 64:
+        if not self.is_plain or not strips.fits(y.shape) or min(y.shape[-2:]) < 64:
             return None
         # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
         differences = np.abs(np.diff(y[..., ::4, :])), np.abs(np.diff(y[..., ::4], axis=-2))
@@ -187,8 +284,15 @@ class TotalVariation(Penalty):
     def _sweep(
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
     ) -> bool:
-        if self.spacing is not None:
+        if not self.is_plain:
             return False
+        for one, one_bar, one_y, dual in self._units(x, xbar, y, p):
+            self._sweep_unit(one, one_bar, dual, one_y, limits, steps, workers)
+        return True
+
+    def _sweep_unit(
+        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
+    ) -> None:
         radius = self._ball_radius(p, p.shape[0] * p.shape[1])
         soft, lo, hi = (x.dtype.type(v) for v in limits)
         if strips.fits(x.shape):
@@ -199,12 +303,11 @@ class TotalVariation(Penalty):
             together = max(1, (1 << 22) // x.size)
             for k in range(0, len(steps), together):
                 kernels.sweep(*arrays, self.isotropic, radius, soft, lo, hi, steps[k : k + together])
-        return True
 
     def _certificate(
         self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
     ) -> tuple[float, ...] | None:
-        if x.dtype != p.dtype or self.spacing is not None:
+        if x.dtype != p.dtype or not self.is_plain or len(self._units(x, p)) > 1:
             return None
         if self._has_exact(x.shape) and x[0].size > 1:
             axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
@@ -218,11 +321,13 @@ class TotalVariation(Penalty):
         return tuple(strips.Strips(x, p, y, self.isotropic).sums(self._w(), limits, workers))
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
+        if self._curved or self.null_space != "constants":
+            return
         label = np.empty(x[0].size, np.int32 if x[0].size < 2**31 else np.int64)
         planes, rows, columns = to_4d(x).shape[1:]
         for c, image in enumerate(x):
             # isotropic: a pixel's vector, over all channels, speaks for all its differences
-            dual = p.reshape(-1, label.size) if self.isotropic else p[:, c].reshape(-1, label.size)
+            dual = (p if self.isotropic and self.coupled else p[:, c]).reshape(-1, label.size)
             regions.flatten(image.reshape(-1), label, self._joined(dual, margin), self.isotropic, planes, rows, columns)
 
     def _joined(self, p: Array, margin: float) -> Array:

@@ -151,7 +151,7 @@ class _Splitting:
         rho, keep = scalar(self.rho), scalar(relaxation)
         z = kv - self.u
         np.multiply(z, rho, out=self.p)
-        self.stack.project(self.p)
+        self.stack.conjugate_prox(self.p, self.rho)
         z -= self.p / rho
         # the multiplier takes up the mixed copies now, and gives off the new image below
         self.u += keep * z
