@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._comparison import Comparison
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
+    from .data_terms import DataTerm, Huber, LeastAbsoluteDeviations, LeastSquares, Poisson
     from .operators import Blur, Operator, as_operator
     from .penalties import (
         DCTL1,
@@ -52,6 +53,11 @@ _HOME = {
     "WaveletL1": "penalties",
     "DCTL1": "penalties",
     "Penalty": "penalties",
+    "DataTerm": "data_terms",
+    "LeastSquares": "data_terms",
+    "LeastAbsoluteDeviations": "data_terms",
+    "Huber": "data_terms",
+    "Poisson": "data_terms",
     "Blur": "operators",
     "Operator": "operators",
     "as_operator": "operators",
@@ -69,11 +75,16 @@ __all__ = [
     "Blur",
     "Comparison",
     "ConvergenceWarning",
+    "DataTerm",
     "ElasticNet",
     "GroupLasso",
+    "Huber",
+    "LeastAbsoluteDeviations",
+    "LeastSquares",
     "Operator",
     "OverlappingGroupLasso",
     "Penalty",
+    "Poisson",
     "SecondOrderTV",
     "SolveResult",
     "TotalVariation",

@@ -153,10 +153,13 @@ def solve_batch(
 
 
 #: what `solve` takes and a batch takes too
+_DEFAULTS = (("nan_policy", "raise"), ("data", "l2"))
 _ARGUMENTS = {
     "method",
     "tol",
     "options",
+    "data",
+    "background",
     "operator",
     "observed",
     "bounds",
@@ -245,7 +248,7 @@ class _Together:
     ) -> _Together | None:
         """The images, if there is nothing about them or the call that the compiled loop does not know."""
         tol = check_call(method, tol)
-        about = {name: value for name, value in about.items() if (name, value) != ("nan_policy", "raise")}
+        about = {name: value for name, value in about.items() if (name, value) not in _DEFAULTS}
         if about or method not in ("auto", "chambolle-pock") or type(chosen) is not TotalVariation or not chosen.is_plain:
             return None
         shape = (1, *given.shape[1:])

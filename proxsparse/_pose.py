@@ -20,6 +20,7 @@ from ._arrays import (
     user_shape,
 )
 from ._bounds import canonical_bounds
+from .data_terms import DataTerm, LeastSquares
 from .operators import Operator, as_operator
 from .penalties.base import Penalty
 from .problem import Channelwise, Problem, Whole
@@ -28,20 +29,36 @@ from .result import SolveResult
 
 @dataclasses.dataclass
 class Posed:
-    """A problem in the solver's layout and units: the image, weights and bounds multiplied by `scale`, a power of two."""
+    """A problem in the solver's layout and units: the image, weights and bounds multiplied by `scale`, a power of two.
+
+    Where there is a background the solver's image is what x is beside it.
+    """
 
     problem: Problem
     channel_axis: int | None
     scale: float
+    background: Array | None = None
+    bounds: tuple[Any, Any] = (None, None)
 
     def restored(self, array: Array, lead: int = 0) -> Array:
         """A fresh array in the user's layout and units."""
         array = from_canonical(array, self.channel_axis, lead)
         return np.array(array if self.scale == 1 else array * array.dtype.type(1 / self.scale), order="C")
 
+    def image(self, x: Array) -> Array:
+        """A fresh image in the user's layout and units, its background included."""
+        if self.background is None:
+            return self.restored(x)
+        return self.restored(np.clip(x + self.background, *self.bounds))
+
+    def dual(self, p: Array, lead: int = 0) -> Array:
+        """A fresh dual in the user's layout and units."""
+        return self.restored(p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale), lead)
+
     def unscaled(self, value: float) -> float:
-        """An objective, or a gap, in the user's units; these are quadratic in the image."""
-        return value / self.scale / self.scale
+        """An objective, or a gap, in the user's units."""
+        # one by one: the square of the scale may be beyond the largest number
+        return value / self.scale if self.problem.data.degree == 1 else value / self.scale / self.scale
 
     def start(self, x0: Any) -> tuple[Array, Array]:
         """The primal and the dual to start from."""
@@ -56,10 +73,28 @@ class Posed:
             raise ValueError(f"x0 has shape {x.shape}, the answer {shape}")
         require_finite(x, "x0")
         factor = problem.dtype.type(self.scale)
-        x = problem.clip(to_canonical(x, self.channel_axis) * factor)
+        x = to_canonical(x, self.channel_axis) * factor
+        x = problem.clip(x if self.background is None else x - self.background)
         if earlier:
-            p = problem.flat_dual([d * factor for d in self._duals_of(x0)])
+            p = problem.flat_dual([d if problem.data.degree == 1 else d * factor for d in self._duals_of(x0)])
+            problem.known_dual = self._data_dual_of(x0)
         return np.array(x), p
+
+    def data_dual(self, q: Array) -> Array:
+        """The dual of the data term in the user's layout and units, as the image given is."""
+        whole = isinstance(self.problem.operator, Whole)
+        q = q if whole else from_canonical(q, self.channel_axis)
+        return np.array(q if self.problem.data.degree == 1 else q * q.dtype.type(1 / self.scale), order="C")
+
+    def _data_dual_of(self, earlier: SolveResult) -> Array | None:
+        q = earlier.get("data_dual")
+        if q is None:
+            return None
+        q = q if isinstance(self.problem.operator, Whole) else to_canonical(q, self.channel_axis)
+        if q.shape != self.problem.y.shape:
+            return None
+        factor = 1 if self.problem.data.degree == 1 else self.scale
+        return np.asarray(q * self.problem.dtype.type(factor)).astype(self.problem.dtype)
 
     def _duals_of(self, earlier: SolveResult) -> list[Array]:
         parts = self.problem.parts
@@ -78,6 +113,8 @@ def pose(
     image: Any,
     parts: Sequence[Penalty],
     *,
+    data: DataTerm | None = None,
+    background: Any = None,
     operator: Any = None,
     observed: Any = None,
     bounds: Any = None,
@@ -92,14 +129,40 @@ def pose(
     layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, len(given)))
     m = _pixel_weight(pixel_weight, observed, missing, y, layout)
     lo, hi = canonical_bounds(bounds, user_shape(shape, axis), y.dtype, axis)
+    data = LeastSquares() if data is None else data.laid_out(layout.place)
+    data.check(y, m)
+    level = _background(background, user_shape(shape, axis), y.dtype, axis)
     scale = power_of_two(y)
     if scale != 1:
         factor = y.dtype.type(scale)
-        y = y * factor
+        y, data = y * factor, data.scaled(scale)
         # beyond this every weight gives the trivial answer
-        parts = [q._for_scale(min(scale, 1e300 / max(q._w(), 1.0)), 2) for q in parts]
-        lo, hi = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi))
-    return Posed(Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi), axis, scale)
+        parts = [q._for_scale(min(scale, 1e300 / max(q._w(), 1.0)), data.degree) for q in parts]
+        lo, hi, level = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi, level))
+    kept = (lo, hi)
+    if level is not None:
+        level = np.asarray(level, y.dtype)
+        whole = np.ascontiguousarray(np.broadcast_to(level, shape))
+        data, y = data.around(y, whole if linear is None else linear.forward(whole))
+        y = np.ascontiguousarray(y)
+        lo, hi = (None if b is None else _plain(b - level) for b in kept)
+    return Posed(Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data), axis, scale, level, kept)
+
+
+def _background(background: Any, shape: tuple[int, ...], dtype: Any, axis: int | None) -> Array | float | None:
+    """The level that is penalised as 0 otherwise is: a number, or an image in the solver's layout."""
+    if background is None:
+        return None
+    level = as_float(background, "background").astype(dtype)
+    require_finite(level, "background")
+    if level.ndim and level.shape != shape:
+        raise ValueError(f"background has shape {level.shape}, the answer {shape}")
+    return to_canonical(level, axis) if level.ndim else float(level)
+
+
+def _plain(bound: Array) -> Array | float:
+    """A bound as `canonical_bounds` gives it: one number is a float."""
+    return bound if bound.ndim else float(bound)
 
 
 def _image(image: Any, nan_policy: str) -> tuple[Array, Array | None]:

@@ -14,6 +14,8 @@ from ._arrays import Array
 from ._pose import Posed, pose
 from ._progress import Progress
 from ._workers import Workers
+from .data_terms import DATA, DataTerm, Huber
+from .metrics import noise_std as estimate_noise
 from .options import METHODS, Options, parse, unknown
 from .penalties import L1, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import check_spacing
@@ -42,9 +44,11 @@ def solve(
     penalty: str | Penalty = "tv",
     weight: Any = None,
     *,
+    data: str | DataTerm = "l2",
     operator: Any = None,
     observed: Any = None,
     bounds: Any = None,
+    background: Any = None,
     pixel_weight: Any = None,
     channel_axis: int | None = None,
     spacing: Any = None,
@@ -56,7 +60,7 @@ def solve(
     options: dict[str, Any] | None = None,
     nan_policy: str = "raise",
 ) -> SolveResult:
-    """Minimise ``1/2 sum_j m_j ((A x)_j - y_j)^2 + sum_i w_i P_i(x)`` over images x, within bounds, with a certificate.
+    """Minimise ``D(A x; y) + sum_i w_i P_i(x - b)`` over images x, within bounds, with a certificate.
 
     Parameters
     ----------
@@ -72,6 +76,10 @@ def solve(
         is given or no part smooths, else by "gcv", generalized cross-validation; with an operator by "discrepancy", a residual
         as large as the noise. These can be named, and "universal" for L1 alone, ``s sqrt(2 log N)``, and "noise", the weight
         that leaves a hundredth of pure noise. Where no noise is found the weight is 0.
+    data : {"l2", "l1", "huber", "poisson"} or DataTerm
+        D: ``1/2 sum_j m_j ((A x)_j - y_j)^2`` for white noise; `LeastAbsoluteDeviations` for a few pixels that are entirely
+        wrong; `Huber`, between both, whose corner is 1.345 noise levels unless `Huber(delta)` says it; `Poisson` for counts,
+        or `Poisson(background)`. All but the first need a weight: the rules that choose one are for least squares.
     operator : Operator, array, sparse matrix or LinearOperator, optional
         A; the identity by default. One that is not square on the image's size needs `as_operator`.
     observed : array_like of bool, optional
@@ -79,6 +87,8 @@ def solve(
         the penalty. Of the image's shape, with or without its channel axis.
     bounds : pair, optional
         (lo, hi): each None, a number, or an array of x's shape.
+    background : float or array_like, optional
+        b: a number, or an image of x's shape; 0 by default. L1 and groups then draw pixels to this level instead of black.
     pixel_weight : array_like, optional
         m >= 0, of the image's shape (without its channel axis, or with it); 1 by default. 0 means not measured.
     channel_axis : int, optional
@@ -125,8 +135,8 @@ def solve(
 
     Notes
     -----
-    Sums, never means. For y, w, bounds multiplied by c > 0 the answer is multiplied by c. `gap` is the difference of
-    the primal and the dual objective (Borwein & Lewis 2006; Chambolle & Pock 2016, section 3), in float64.
+    Sums, never means. With least squares, for y, w, bounds multiplied by c > 0 the answer is multiplied by c. `gap` is the
+    difference of the primal and the dual objective (Borwein & Lewis 2006; Chambolle & Pock 2016, section 3), in float64.
 
     Examples
     --------
@@ -142,6 +152,8 @@ def solve(
         image,
         chosen,
         rule,
+        data=data,
+        background=background,
         spacing=spacing,
         noise_std=noise_std,
         operator=operator,
@@ -172,6 +184,7 @@ def attempt(
     chosen: Penalty,
     rule: str | None = None,
     *,
+    data: str | DataTerm = "l2",
     spacing: Any = None,
     noise_std: float | None = None,
     x0: Any = None,
@@ -185,6 +198,9 @@ def attempt(
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
     chosen = _spaced(chosen, spacing)
+    term = _data_term(data, image, noise_std, about)
+    if rule is not None and not term.quadratic:
+        raise ValueError(f"data={data!r} needs a weight: the rules that choose one are for least squares")
     choice = Choice(chosen, "given", check_noise(noise_std), None)
     if rule is not None:
         threads = parse(
@@ -192,7 +208,7 @@ def attempt(
         )
         choice = choose(image, chosen, rule, noise_std, workers=threads.workers, **about)
     chosen = choice.penalty
-    posed = pose(image, chosen.parts, **about)
+    posed = pose(image, chosen.parts, data=term, **about)
     problem = posed.problem
     if method == "auto":
         method = fastest(problem)
@@ -212,6 +228,25 @@ def attempt(
     result.history = _history(posed, ended.history)
     result.time = time.perf_counter() - begin
     return result
+
+
+def _data_term(data: Any, image: Any, noise_std: float | None, about: dict[str, Any]) -> DataTerm:
+    """The data term of that name, or as given; the corner of Huber's is settled."""
+    if isinstance(data, str) and data not in DATA:
+        raise unknown("data term", data, DATA)
+    term = DATA[data]() if isinstance(data, str) else data
+    if not isinstance(term, DataTerm):
+        raise TypeError(f"data must be a name or a DataTerm, got {data!r}")
+    if isinstance(term, Huber) and term.delta is None:
+        noise = check_noise(noise_std)
+        if noise is None and about.get("operator") is not None:
+            raise ValueError("data='huber' with an operator needs noise_std=, or Huber(delta)")
+        if noise is None:
+            noise = estimate_noise(np.nan_to_num(np.asarray(image, float)), channel_axis=about.get("channel_axis"))
+        if not noise > 0:
+            raise ValueError("no noise was found in the image: give Huber(delta)")
+        term = Huber(1.345 * noise)
+    return term
 
 
 def check_call(method: Any, tol: Any, callback: Any = None) -> float:
@@ -310,7 +345,7 @@ def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
     names = ["data", *_term_names(problem)]
     duals = zip(problem.parts, problem.duals(best.x, best.p), strict=True)
     return SolveResult(
-        x=posed.restored(best.x),
+        x=posed.image(best.x),
         fun=posed.unscaled(best.fun),
         gap=posed.unscaled(best.gap),
         rel_gap=best.rel_gap,
@@ -320,7 +355,8 @@ def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
         status=status,
         message=MESSAGES[status],
         terms=dict(zip(names, map(posed.unscaled, [best.data, *best.values]), strict=True)),
-        dual=tuple(posed.restored(dual, q._lead) for q, dual in duals),
+        data_dual=None if best.q is None else posed.data_dual(best.q),
+        dual=tuple(posed.dual(dual, q._lead) for q, dual in duals),
     )
 
 
@@ -353,7 +389,7 @@ class _Report:
         if self.callback is None:
             return False
         posed = self.posed
-        x, fun, gap = posed.restored(found.x), posed.unscaled(found.fun), posed.unscaled(found.gap)
+        x, fun, gap = posed.image(found.x), posed.unscaled(found.fun), posed.unscaled(found.gap)
         try:
             self.callback(SolveResult(x=x, fun=fun, gap=gap, rel_gap=found.rel_gap, nit=nit))
         except StopIteration:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ._arrays import Array, from_canonical, to_canonical, total, user_shape
 from ._workers import Workers
-from .data_terms import LeastSquares
+from .data_terms import DataTerm, LeastSquares
 from .gram import Gram
 from .operators import Operator
 from .penalties.base import Penalty
@@ -30,6 +30,8 @@ class Certificate:
 
     x: Array
     p: Array
+    #: the dual of the data term, where a solver works on one
+    q: Array | None
     fun: float
     gap: float
     data: float
@@ -54,6 +56,7 @@ class Certificate:
             x[...], p[...] = self.x, self.p
         kept = copy.copy(self)
         kept.x, kept.p = x, p
+        kept.q = None if self.q is None else self.q.copy()
         return kept
 
 
@@ -115,8 +118,14 @@ class Whole(Channelwise):
 LARGE = 1 << 16
 #: how much shorter than its ball a dual must be for its group to be snapped; regions that one margin joins wrongly, all do
 MARGINS = {"zero": (1e-4, 1e-2, 0.2), "constants": (1e-4,)}
-#: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations
+#: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations; thirty times that where
+#: q has a domain to be in
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20
+
+
+def _greatest(*values: float | None) -> float | None:
+    """The greatest of those that are numbers; None where none is."""
+    return max((v for v in values if v is not None and not math.isnan(v)), default=None)
 
 
 def _squared_distance(image: Array, value: Any) -> float:
@@ -142,17 +151,17 @@ class Problem:
         m: Array | None = None,
         lo: Any = None,
         hi: Any = None,
+        data: DataTerm | None = None,
     ) -> None:
         self.y, self.m, self.lo, self.hi = y, m, lo, hi
         self.shape, self.dtype = shape, y.dtype
         self.parts = tuple(parts)
         self.operator = operator
         self.tol = 0.0
-        self.data = LeastSquares(y, m)
-        #: D at the image 0
-        self.energy = 0.5 * total(np.square(y) if m is None else m * np.square(y))
-        # an x with the relative rounding of a few operations has such a data term beside its exact fit
-        self.floor = (8 * float(np.finfo(self.dtype).eps)) ** 2 * self.energy
+        #: the dual of the data term that goes with the image to start from, where it is known
+        self.known_dual: Array | None = None
+        self.data = (LeastSquares() if data is None else data).bind(y, m)
+        self.floor = self.data.floor(float(np.finfo(self.dtype).eps))
         self.denoising: Denoising | None = None
         if operator is None and self.data.mu > 0:
             self.denoising = Denoising(y, self.parts, m, lo, hi)
@@ -191,6 +200,26 @@ class Problem:
         return (self.norm_squared * self.data.lipschitz) or 1.0
 
     @property
+    def curvature(self) -> float:
+        """`lipschitz`, or where there is none the size of a dual of the data term over that of the image, squared."""
+        if math.isfinite(self.lipschitz):
+            return self.lipschitz
+        spread = float(np.std(self.y, dtype=np.float64))
+        return float(np.max(self.data.m)) / spread if spread > 0 else 1.0
+
+    def first_dual(self, x: Array) -> Array:
+        """A dual of the data term to start from, inside its domain: the one known, or its gradient at A x."""
+        if self.known_dual is not None:
+            return self.known_dual.copy()
+        q = np.asarray(self.data.gradient(self.forward(x)))
+        return np.asarray(q / q.dtype.type(max(1.0, self.data.gauge(q))))
+
+    @property
+    def gram_of_operator(self) -> Gram | None:
+        """A^T A where a transform inverts it."""
+        return Gram("uniform", 1.0) if self.operator is None else self.operator.gram
+
+    @property
     def gram(self) -> Gram | None:
         """A^T M A where a division or a transform inverts it."""
         if self.operator is None:
@@ -212,20 +241,24 @@ class Problem:
             return self.denoising.start()
         if self.operator is None:
             # what was not measured may hold anything: the best image that costs nothing stands there
-            blank = 0.0 if self.trivial is None else self.trivial
-            return self.clip(np.where(np.greater(self.data.m, 0), self.y, blank).astype(self.dtype))
-        # one gradient step from 0
-        x = self.adjoint(self.data.m * self.y) / self.lipschitz
+            seen = np.broadcast_to(np.greater(self.data.m, 0), self.shape)
+            blank = np.mean(self.y, where=seen) if self.trivial is None else self.trivial
+            return self.clip(np.where(seen, self.data.nearest, blank).astype(self.dtype))
+        # one gradient step from 0 on the least squares
+        x = self.adjoint(self.data.m * self.y) / ((self.norm_squared * float(np.max(self.data.m))) or 1.0)
         return self.clip(x.astype(self.dtype))
 
     # -- the certificate -------------------------------------------------------------------------------------------
 
-    def certificate(self, x: Array, p: Array) -> Certificate:
-        """How far x is from the optimum, by the dual p of `stack` (feasible part by part)."""
-        if self.denoising is None:
-            return self._general_certificate(x, p)
-        gap, fun, data, values = self.denoising.measure(x, p)
-        return Certificate(x, p, fun, gap, data, values, floor=self.floor)
+    def certificate(self, x: Array, p: Array, q: Array | None = None) -> Certificate:
+        """How far x is from the optimum, by the dual p of `stack` (feasible part by part), and q of the data term if given."""
+        if self.denoising is not None:
+            gap, fun, data, values = self.denoising.measure(x, p)
+            return Certificate(x, p, None, fun, gap, data, values, floor=self.floor)
+        x = self.clip(x)
+        if self.operator is None and self._range is not None:
+            return self._certificate_in_range(x, p)
+        return self._general_certificate(x, p, q)
 
     def duals(self, x: Array, p: Array) -> list[Array]:
         """The dual of every part, in the order of `parts`."""
@@ -239,64 +272,92 @@ class Problem:
             q._clear_unused(dual)
         return self.stack.project(p)
 
-    def _general_certificate(self, x: Array, p: Array) -> Certificate:
-        """The data term dualised too: q = grad D(Ax), r = A^T q + K^T p, with bounds or with a repaired dual."""
-        x = self.clip(x)
+    def _certificate_in_range(self, x: Array, p: Array) -> Certificate:
+        """Without an operator, where lo and hi hold a minimiser: the dual is the least of D(x) + <K^T p, x> between them.
+
+        gap = [D(x) + <K^T p, x> - that] + sum_i [w_i h_i(K_i x) + c_i(p_i) - <p_i, K_i x>], every term >= 0.
+        """
+        x64 = x.astype(np.float64)
+        parts = self.stack.gaps(x64, p)
+        ktp = self.stack.adjoint(p)
+        best = np.clip(self.data.lowest(ktp), *self._range)  # type: ignore[misc]
+        terms = self.data.values(x64)
+        data = total(terms)
+        loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
+        values = [value for _, value in parts]
+        gap = max(loss, 0.0) + max(sum(gap for gap, _ in parts), 0.0)
+        return Certificate(x, p, None, data + sum(values), gap, data, values, floor=self.floor)
+
+    def _general_certificate(self, x: Array, p: Array, q: Array | None) -> Certificate:
+        """The data term dualised too: r = A^T q + K^T p, with bounds or with a repaired dual."""
         x64 = x.astype(np.float64)
         z = self.forward(x64)
         data = self.data.value(z)
         parts = self.stack.gaps(x64, p)
         fun = data + sum(value for _, value in parts)
-        q = np.broadcast_to(self.data.gradient(z), z.shape)
         ktp = self.stack.adjoint(p)
-        r = self.adjoint(q) + ktp
         allowed = max(self.tol * fun, self.floor)
-        # the range bounds what the data do not see; elsewhere the dual is drawn to feasibility, where that is cheap
-        settled = (self.operator is None and self._range is not None) or not self.full.inverts_fast
-        lower = self._dual_with_bounds(p, q, r)
-        if lower is None or fun - lower > allowed:
-            repaired = self._repaired_dual(x64, p, q, r)
-            lower = max((v for v in (lower, repaired) if v is not None), default=None)
-        if lower is not None and not settled and allowed < fun - lower < _WITHIN_REACH * allowed:
-            drawn = self._drawn_together(x, p, q, r - ktp)
-            repaired = self._repaired_dual(x64, *drawn, self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0]))
-            lower = max(lower, -math.inf if repaired is None else repaired)
+        # elsewhere the dual is drawn to feasibility, where that is cheap
+        settled = not self.full.inverts_fast
+        within_reach = allowed * (_WITHIN_REACH if self.data.quadratic else 30 * _WITHIN_REACH)
+        lower: float | None = None
+        for dual in self._data_duals(z, ktp, q):
+            r = self.adjoint(dual) + ktp
+            lower = _greatest(lower, self._dual_with_bounds(p, dual, r))
+            if lower is None or fun - lower > allowed:
+                lower = _greatest(lower, self._repaired_dual(x64, p, dual, r))
+            if lower is not None and not settled and allowed < fun - lower < within_reach:
+                drawn = self._drawn_together(x, p, dual, r - ktp)
+                r = self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0])
+                lower = _greatest(lower, self._repaired_dual(x64, *drawn, r))
         values = [value for _, value in parts]
         if lower is not None:
             # the sums that are compared carry their own rounding
-            gap = max(fun - lower, 0.0) + 8 * np.finfo(np.float64).eps * abs(fun)
-            return Certificate(x, p, fun, gap, data, values, floor=self.floor)
+            gap = max(fun - lower, 0.0) + 8 * np.finfo(np.float64).eps * abs(fun) if math.isfinite(fun) else math.inf
+            return Certificate(x, p, q, fun, gap, data, values, floor=self.floor)
         stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
         residual = max(
             relative(stationarity, math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))),
             relative(sum(gap for gap, _ in parts), fun),
         )
-        return Certificate(x, p, fun, math.inf, data, values, certified=False, residual=residual)
+        return Certificate(x, p, q, fun, math.inf, data, values, certified=False, residual=residual)
+
+    def _data_duals(self, z: Array, ktp: Array, q: Array | None) -> list[Array]:
+        """Duals of the data term to try, inside its domain up to a multiple; the gradient at A x where that is smooth."""
+        if self.data.quadratic:
+            return [np.broadcast_to(self.data.gradient(z), z.shape)]
+        found = [] if q is None else [q.astype(np.float64)]
+        if self.operator is None:
+            found.append(np.where(np.greater(self.data.m, 0), -ktp, 0.0))
+        if self.data.smooth or not found:
+            found.append(np.broadcast_to(self.data.gradient(z), z.shape))
+        return found
 
     @cached_property
     def _range(self) -> tuple[Any, Any] | None:
         """(lo, hi) of each channel that hold a minimiser: the bounds given on both sides, or those that clipping implies."""
         if self.lo is not None and self.hi is not None and not (np.isinf(self.lo).any() or np.isinf(self.hi).any()):
             return self.lo, self.hi
-        if self.bounded or self.operator is not None or not all(q._shrinks for q in self.parts):
+        if self.operator is not None or not all(q._shrinks for q in self.parts) or np.ndim(self.lo) or np.ndim(self.hi):
             return None
         seen = np.ones(self.shape, bool) if self.m is None else np.broadcast_to(self.m > 0, self.shape)
         axes = tuple(range(1, len(self.shape)))
         # unmeasured channels are free, and 0 is an answer for them
-        lo = np.where(seen, self.y, math.inf).min(axis=axes, keepdims=True, initial=math.inf)
-        hi = np.where(seen, self.y, -math.inf).max(axis=axes, keepdims=True, initial=-math.inf)
+        nearest = self.data.nearest
+        lo = np.where(seen, nearest, math.inf).min(axis=axes, keepdims=True, initial=math.inf)
+        hi = np.where(seen, nearest, -math.inf).max(axis=axes, keepdims=True, initial=-math.inf)
         lo, hi = np.where(np.isfinite(lo), lo, 0.0), np.where(np.isfinite(hi), hi, 0.0)
         if not self.full.costs_nothing("constants"):
             lo, hi = np.minimum(lo, 0.0), np.maximum(hi, 0.0)
-        return lo, hi
+        # a bound on one side cuts the interval: each pixel's distance falls towards it
+        return self.clip(lo), self.clip(hi)
 
     def _dual_with_bounds(self, p: Array, q: Array, r: Array) -> float | None:
         """-D*(q) - c(p) + sum min(lo r, hi r) where a minimiser is known to be within lo and hi; None elsewhere."""
         if self._range is None:
             return None
         lo, hi = self._range
-        square, linear = self.data.conjugate_terms(q)
-        return total(np.minimum(lo * r, hi * r)) - square - linear - self.stack.conjugate(p)
+        return total(np.minimum(lo * r, hi * r)) - self.data.conjugate(q) - self.stack.conjugate(p)
 
     def _admissible(self, x: Array, r: Array) -> Array:
         """The part of r that the bounds touched by x can balance: r >= 0 at lo, r <= 0 at hi, 0 elsewhere."""
@@ -337,20 +398,13 @@ class Problem:
         if total(np.abs(left)) > 1e-8 * total(np.abs(for_p)):
             # more than rounding: an image costs nothing under A and K both, and the bounds pull on it
             return None
-        gauge = self.stack.gauge(p)
-        square, linear = self.data.conjugate_terms(q)
-        square += self.stack.conjugate(p)
+        gauge = max(self.stack.gauge(p), self.data.gauge(q))
+        # inside the balls in fact, and not by rounding
+        limit = (1 - 1e-15) / gauge if gauge > 0 else math.inf
         # where r is kept, x stands at the bound that balances it
-        slope = total(kept * x) - linear
-        # -square t^2 + slope t is greatest at slope / (2 square)
-        best = 0.0 if slope <= 0 else (slope / (2 * square) if square > 0 else math.inf)
-        # inside the ball in fact, and not by rounding
-        t = min(best, (1 - 1e-15) / gauge if gauge > 0 else math.inf)
-        if not math.isfinite(t):
-            t = 1.0
+        t, value = self.data.best_multiple(q, self.stack.conjugate(p), total(kept * x), limit)
         # what rounding left of r, against the size of x
-        slack = t * total(np.abs(left)) * float(np.abs(x).max())
-        return t * slope - t * t * square - slack
+        return value - t * total(np.abs(left)) * float(np.abs(x).max())
 
     @cached_property
     def _joint(self) -> tuple[float, Gram] | None:
@@ -359,7 +413,7 @@ class Problem:
         # a part of weight 0 has no dual
         if self.operator is None or data is None or penalty is None or any(q._w() == 0 for q in self.parts):
             return None
-        b = 8e-3 * self.lipschitz / (self.stack.norm_squared or 1.0)
+        b = 8e-3 * self.norm_squared / (self.stack.norm_squared or 1.0)
         joint = data + penalty * b
         return None if joint is None else (b, joint)
 
@@ -394,6 +448,11 @@ class Problem:
                 # A^T A dq is what of the residual is not K^T dp
                 atq += self.stack.add_adjoint(-residual, dp)
             self.stack.project(p)
+            if not self.data.quadratic:
+                # q has a domain of its own
+                q = self.data.project(q - self.forward(moved.astype(np.float64)))
+                moved[...] = 0
+                atq = self.adjoint(q).astype(self.dtype)
         return p, q - self.forward(moved.astype(np.float64))
 
     def _orthogonalised(self, q: Array, kept: Array) -> Array:
@@ -413,6 +472,8 @@ class Problem:
         if self._closed_means:
             shape = (-1, *(1,) * (len(self.shape) - 1))
             return np.array(np.broadcast_to(np.array(self._means, self.dtype).reshape(shape), self.shape))
+        if not self.data.quadratic:
+            return None
         basis, images, matrix = self._null
         x = np.zeros(self.shape)
         if basis:
@@ -424,7 +485,8 @@ class Problem:
     @property
     def _closed_means(self) -> bool:
         """Whether the best image that costs nothing is the mean of each channel, or 0."""
-        return self.operator is None and self.m is None and not self.bounded and not self.full.costs_nothing("affine")
+        plain = self.operator is None and self.m is None and not self.bounded and self.data.quadratic
+        return plain and not self.full.costs_nothing("affine")
 
     @cached_property
     def _means(self) -> list[float]:
@@ -473,7 +535,7 @@ class Problem:
                 x[found.x == 0] = 0
             if np.array_equal(x, found.x):
                 break
-            snapped = self.certificate(self.clip(x), found.p)
+            snapped = self.certificate(self.clip(x), found.p, found.q)
             if snapped.certified and accept(snapped):
                 return snapped
         return found

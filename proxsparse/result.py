@@ -74,6 +74,9 @@ class SolveResult(OptimizeResult):
         The data term ("data") and the value of each part of the penalty, which add up to fun.
     dual : tuple of ndarray
         The dual of each part, as shaped by the part's `analysis`; each is inside its ball.
+    data_dual : ndarray or None
+        The dual of the data term, of the image's shape, where the method worked on one: with an operator or by ADMM, and a data
+        term that is not least squares.
     history : dict of ndarray
         iteration, objective, gap and seconds at every check.
     time : float
@@ -97,6 +100,7 @@ class SolveResult(OptimizeResult):
     weight_path: dict[str, Array] | None
     terms: dict[str, float]
     dual: tuple[Array, ...]
+    data_dual: Array | None
     history: dict[str, Array]
     time: float
 

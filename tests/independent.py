@@ -7,7 +7,19 @@ import naive
 import numpy as np
 import pywt
 
-from proxsparse import DCTL1, L1, L2, ElasticNet, GroupLasso, OverlappingGroupLasso, SecondOrderTV, WaveletL1
+from proxsparse import (
+    DCTL1,
+    L1,
+    L2,
+    ElasticNet,
+    GroupLasso,
+    Huber,
+    LeastAbsoluteDeviations,
+    OverlappingGroupLasso,
+    Poisson,
+    SecondOrderTV,
+    WaveletL1,
+)
 
 
 def expression(penalty, x, shape):
@@ -64,22 +76,32 @@ def expression(penalty, x, shape):
 _KNOWN = {}
 
 
-def minimise(y, penalty, *, matrix=None, shape=None, pixel_weight=None, bounds=None):
+def distance(data, z, y, m):
+    """D(z; y) as a CVXPY expression of the flat z."""
+    if isinstance(data, LeastAbsoluteDeviations):
+        return cp.sum(cp.multiply(m, cp.abs(z - y)))
+    if isinstance(data, Huber):
+        return 0.5 * cp.sum(cp.multiply(m, cp.huber(z - y, data.delta)))
+    if isinstance(data, Poisson):
+        return cp.sum(cp.multiply(m, cp.kl_div(y, z + data.background)))
+    return 0.5 * cp.sum_squares(cp.multiply(np.sqrt(m), z - y))
+
+
+def minimise(y, penalty, *, matrix=None, shape=None, pixel_weight=None, bounds=None, data=None):
     """The minimiser and the minimum of the whole problem."""
     shape = y.shape if shape is None else shape
-    key = repr((y.tolist(), penalty, matrix, shape, pixel_weight, bounds))
+    key = repr((y.tolist(), penalty, matrix, shape, pixel_weight, bounds, data))
     if key in _KNOWN:
         return _KNOWN[key]
     x = cp.Variable(int(np.prod(shape)))
     ax = x if matrix is None else matrix @ x
     m = np.ones(y.size) if pixel_weight is None else pixel_weight.reshape(-1)
-    data = 0.5 * cp.sum_squares(cp.multiply(np.sqrt(m), ax - y.reshape(-1)))
     lo, hi = (None, None) if bounds is None else bounds
     constraints = [] if lo is None else [x >= np.broadcast_to(lo, shape).reshape(-1)]
     constraints += [] if hi is None else [x <= np.broadcast_to(hi, shape).reshape(-1)]
-    problem = cp.Problem(cp.Minimize(data + expression(penalty, x, shape)), constraints)
+    problem = cp.Problem(cp.Minimize(distance(data, ax, y.reshape(-1), m) + expression(penalty, x, shape)), constraints)
     # as tight as it can: some problems stop Clarabel short of 1e-10
-    for tol in (1e-10, 1e-9, 1e-8):
+    for tol in (1e-10, 1e-9, 1e-8, 1e-7):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             problem.solve(solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol)

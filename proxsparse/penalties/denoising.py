@@ -19,8 +19,9 @@ from ..result import ConvergenceWarning, warn
 from .base import Penalty, check_weight
 from .stack import Stack
 
-#: what a solver yields: the primal and the dual it vouches for; and is sent: how many iterations to go on
-Steps = Generator[tuple[Array, Array], int, None]
+#: what a solver yields: the primal, the dual it vouches for, and that of the data term where it works on one; and is sent: how
+#: many iterations to go on
+Steps = Generator[tuple[Array, ...], int, None]
 
 
 class Measure(NamedTuple):

@@ -32,35 +32,43 @@ class _Splitting:
     """The variables of the splitting; u, t, s are the scaled multipliers of z = K v, c = v, x = v."""
 
     def __init__(self, problem: Problem, x: Array, p: Array, rho: float) -> None:
-        self.problem, self.rho = problem, rho * problem.lipschitz
+        self.problem, self.rho = problem, rho * problem.curvature
         self.stack: Stack = problem.full
         self.bounded = problem.bounded
+        #: whether the data term has a copy A v of its own, and a multiplier, as the parts of the penalty do
+        self.dualised = not problem.data.quadratic
         y = problem.y if problem.m is None else problem.m * problem.y
-        self.aty = problem.adjoint(y).astype(problem.dtype)
+        self.aty = np.zeros_like(x) if self.dualised else problem.adjoint(y).astype(problem.dtype)
         self.v = self.c = x.copy()
         self.kv = self.stack.analysis(self.v)
         self.p = self.stack.join(problem.duals(x, p), x.dtype)
         self.u = -self.p / x.dtype.type(self.rho)
         self.t, self.s = np.zeros_like(x), np.zeros_like(x)
+        self.av = problem.forward(x).astype(x.dtype)
+        self.q = problem.first_dual(x).astype(x.dtype)
+        self.d = -self.q / x.dtype.type(self.rho)
+        # what A v is measured by, where the answer may be a constant
+        self.spread = total(np.square(problem.y - np.mean(problem.y))) if self.dualised else 0.0
         self._choose_solves()
         if self.split:
             residual = problem.data.gradient(problem.forward(x))
             self.s = (-problem.adjoint(residual) / x.dtype.type(self.rho)).astype(x.dtype)
 
-    def _yielded(self) -> tuple[Array, Array]:
+    def _yielded(self) -> tuple[Array, ...]:
         # with bounds the copy c: it stands exactly at the bounds it touches, which the certificate needs
-        return (self.c if self.bounded else self.v), self.problem.flat_dual(self.stack.split(self.p))
+        pair = (self.c if self.bounded else self.v), self.problem.flat_dual(self.stack.split(self.p))
+        return (*pair, self.q) if self.dualised else pair
 
     # -- the linear solves -----------------------------------------------------------------------------------------
 
     def _choose_solves(self) -> None:
         """One copy where A^T A + rho K^T K inverts, two where each does by itself, else conjugate gradients."""
-        data, penalty = self.problem.gram, self.stack.gram()
+        data, penalty = self.problem.gram_of_operator if self.dualised else self.problem.gram, self.stack.gram()
         if penalty is not None and self.bounded:
             penalty = penalty + Gram("uniform", 1.0)
         self.gram_data, self.gram_penalty = data, penalty
         joint = None if data is None or penalty is None else data + penalty
-        self.split = joint is None and data is not None and penalty is not None
+        self.split = joint is None and data is not None and penalty is not None and not self.dualised
         self.exact = self.split or joint is not None
         self._prepare()
 
@@ -71,7 +79,7 @@ class _Splitting:
         if self.split:
             self.system_v, self.system_x = one + penalty, data + one * self.rho  # type: ignore[operator, assignment]
         elif self.exact:
-            self.system_v = data + penalty * self.rho  # type: ignore[operator, assignment]
+            self.system_v = data * (self.rho if self.dualised else 1.0) + penalty * self.rho  # type: ignore[operator, assignment]
 
     def _solve_v(self, rhs: Array) -> Array:
         if not self.exact:
@@ -81,9 +89,9 @@ class _Splitting:
         return self.system_v.solve(rhs)  # type: ignore[union-attr]
 
     def _system(self, v: Array) -> Array:
-        """(A^T M A + rho (K^T K + bounds)) v."""
+        """(A^T M A + rho (K^T K + bounds)) v; rho in place of M where the data term has a copy of its own."""
         problem = self.problem
-        result = problem.adjoint(problem.data.m * problem.forward(v)).astype(v.dtype)
+        result = problem.adjoint((self.rho if self.dualised else problem.data.m) * problem.forward(v)).astype(v.dtype)
         scalar = v.dtype.type(self.rho)
         result += scalar * self.stack.add_adjoint(np.zeros_like(v), self.stack.analysis(v))
         return result + scalar * v if self.bounded else result
@@ -91,7 +99,7 @@ class _Splitting:
     def _preconditioner(self) -> Gram:
         """The system with what is not diagonal in the penalty's domain replaced by a multiple of the identity."""
         problem = self.problem
-        result = Gram("uniform", self._gain + self.rho * self.bounded)
+        result = Gram("uniform", self._gain * (self.rho if self.dualised else 1.0) + self.rho * self.bounded)
         for q in self.stack.parts:
             gram = q._gram(problem.shape)
             if gram is None:
@@ -102,10 +110,11 @@ class _Splitting:
 
     @cached_property
     def _gain(self) -> float:
-        """||A v||^2 / ||v||^2 for a random v."""
+        """||M^1/2 A v||^2 / ||v||^2 for a random v, M = I where the data term has a copy of its own."""
         problem = self.problem
         probe = np.random.default_rng(0).standard_normal(problem.shape).astype(problem.dtype)
-        return total(problem.data.m * np.square(problem.forward(probe))) / total(np.square(probe))
+        m = 1.0 if self.dualised else problem.data.m
+        return total(m * np.square(problem.forward(probe))) / total(np.square(probe))
 
     def _conjugate_gradients(self, rhs: Array) -> Array:
         """Preconditioned conjugate gradients from the last v, to a hundredth of the first residual."""
@@ -157,6 +166,13 @@ class _Splitting:
         self.u += keep * z
         self.u += (1 - keep) * kv
         image = self.stack.add_adjoint(np.zeros_like(v), self.u)
+        copies = []
+        if self.dualised:
+            copy = self.av - self.d
+            self.q = problem.data.conjugate_prox(rho * copy, self.rho)
+            copy -= self.q / rho
+            self.d += keep * copy + (1 - keep) * self.av
+            image += problem.adjoint(self.d)
         if self.bounded:
             self.c = problem.clip(v - self.t)
             self.t += keep * self.c + (1 - keep) * v
@@ -171,26 +187,29 @@ class _Splitting:
         self.v = new = self._solve_v(image).astype(v.dtype, copy=False)
         self.kv = self.stack.analysis(new)
         self.u -= self.kv
-        copies = []
+        if self.dualised:
+            before, self.av = self.av, problem.forward(new).astype(v.dtype, copy=False)
+            self.d -= self.av
+            copies.append((copy, self.av, before, self.d))
         if self.bounded:
             self.t -= new
-            copies.append((self.c, self.t))
+            copies.append((self.c, new, v, self.t))
         if self.split:
             self.s -= new
-            copies.append((x, self.s))
-        return self._residuals(z, kv, v, copies) if measure else None
+            copies.append((x, new, v, self.s))
+        return self._residuals(z, kv, copies) if measure else None
 
-    def _residuals(self, z: Array, kv: Array, v: Array, copies: list[tuple[Array, Array]]) -> tuple[float, float]:
-        """Of z = K v and the copies of v, each with its multiplier; kv and v are those of the iteration before."""
+    def _residuals(self, z: Array, kv: Array, copies: list[tuple[Array, Array, Array, Array]]) -> tuple[float, float]:
+        """Of z = K v, kv that of the iteration before, and the copies of v or A v: copy, now, before, multiplier."""
         primal = total(np.square(z - self.kv))
-        size = max(total(np.square(z)), total(np.square(self.kv)))
+        size = max(total(np.square(z)), total(np.square(self.kv))) + self.spread
         change = total(np.square(self.kv - kv))
         multiplier = total(np.square(self.u))
-        for copy, scaled in copies:
-            primal += total(np.square(copy - self.v))
-            change += total(np.square(self.v - v))
+        for copy, now, before, scaled in copies:
+            primal += total(np.square(copy - now))
+            change += total(np.square(now - before))
             multiplier += total(np.square(scaled))
-            size += total(np.square(self.v - np.mean(self.v)))
+            size += total(np.square(now - np.mean(now)))
         tiny = float(np.finfo(np.float64).tiny)
         return math.sqrt(primal / max(size, tiny)), math.sqrt(change / max(multiplier, tiny))
 
@@ -204,5 +223,5 @@ class _Splitting:
         factor = min(max(ratio, 0.2), 5.0)
         self.rho *= factor
         self._prepare()
-        for multiplier in (self.u, self.t, self.s):
+        for multiplier in (self.u, self.t, self.s, self.d):
             multiplier /= multiplier.dtype.type(factor)

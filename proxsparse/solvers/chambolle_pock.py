@@ -143,12 +143,13 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     share = 0.5 if dualised else _LENGTH
     balanced = tau is None and dualised
     first = 0.25 if tau is None else tau
-    tau = first / norm_data / data.lipschitz if tau is not None or dualised else by_scale(problem)
+    tau = first / norm_data / problem.curvature if tau is not None or dualised else by_scale(problem)
     x, p = x.copy(), p.copy()
     xbar, ktp = x.copy(), np.empty_like(x)
-    q = data.gradient(problem.forward(x))
+    q = problem.first_dual(x)
     nit, next_balance = 0, 10
-    iterations = yield x, p
+    own = () if data.quadratic or not dualised else (q,)
+    iterations = yield x, p, *own
     while True:
         for _ in range(iterations):
             nit += 1
@@ -166,7 +167,8 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
                 dual = total(np.square(q - before[1])) / sigma_data + total(np.square(p - before[2])) / sigma
                 if primal > 0 and dual > 0:
                     tau *= min(max(math.sqrt(primal / dual), 0.3), 3.0)
-        iterations = yield x, p
+        own = () if data.quadratic or not dualised else (q,)
+        iterations = yield x, p, *own
 
 
 def by_scale(problem: Problem) -> float:
@@ -175,14 +177,14 @@ def by_scale(problem: Problem) -> float:
     spread = float(np.std(seen, dtype=np.float64)) if seen.size else 0.0
     weight = max((q._w() for q in problem.parts), default=0.0)
     if not (spread > 0 and weight > 0):
-        return 0.25 / problem.data.lipschitz
+        return 0.25 / problem.curvature
     return 0.06 * problem.stack.first_step * spread / weight
 
 
 def _primal_step(problem: Problem, x: Array, xbar: Array, ktp: Array, tau: float) -> None:
     """X and xbar in place after the proximal step: of the bounds, and where there is no operator of the data term."""
     scalar, lo, hi = x.dtype.type(tau), problem.lo, problem.hi
-    if problem.operator is None and problem.m is not None and np.ndim(lo) == np.ndim(hi) == 0:
+    if problem.operator is None and problem.data.quadratic and problem.m is not None and np.ndim(lo) == np.ndim(hi) == 0:
         limits = (x.dtype.type(-math.inf if lo is None else lo), x.dtype.type(math.inf if hi is None else hi))
         flat = [a.reshape(-1) for a in (x, xbar, ktp, problem.y, problem.m)]
         pointwise.weighted_step(*flat, *limits, scalar)

@@ -62,7 +62,8 @@ def run(
         if best is None or _rank(found) <= _rank(best):
             best = found.copy(best)
         elapsed = time.perf_counter() - begin
-        status = _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
+        broken = math.isnan(found.gap) or (not math.isfinite(found.fun) and not _outside(problem, found))
+        status = 5 if broken else _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
         if status is not None:
             return Run(best, status, nit, history)
         target = min(nit + (options.check_every or pace(nit, found.rel_gap, tol)), options.maxiter)
@@ -79,13 +80,18 @@ def run(
                 break
 
 
+def _outside(problem: Problem, found: Certificate) -> bool:
+    """Whether the image is one where the data term is infinite, and none that overflowed."""
+    return not problem.data.quadratic and bool(np.isfinite(found.x).all())
+
+
 def _rank(found: Certificate) -> tuple[float, float]:
     return (found.gap, found.residual)
 
 
 def _better_of(problem: Problem, found: Certificate) -> Certificate:
     """`found`, or the image that costs nothing where that one has the lower objective: then it may be the answer."""
-    if problem.trivial_fun > found.fun or problem.trivial is None:
+    if not math.isfinite(found.fun) or problem.trivial_fun > found.fun or problem.trivial is None:
         return found
     candidates = [found, problem.certificate(problem.trivial, found.p)]
     if problem.trivial_certificate is not None:
@@ -96,8 +102,6 @@ def _better_of(problem: Problem, found: Certificate) -> Certificate:
 def _status(
     found: Certificate, tol: float, nit: int, elapsed: float, stopped: bool, stalled: bool, options: Options
 ) -> int | None:
-    if not math.isfinite(found.fun) or math.isnan(found.gap):
-        return 5
     if not found.certified and found.residual <= tol:
         return 6
     if stopped:

@@ -30,6 +30,8 @@ def steps(
 def _proximal_gradient(
     problem: Problem, x: Array, p: Array, step: float | None, backtracking: bool | None, restart: bool
 ) -> Steps:
+    if not math.isfinite(problem.lipschitz):
+        raise ValueError("method 'fista' needs a data term with a Lipschitz gradient; use 'chambolle-pock' or 'admm'")
     known = problem.operator is None or problem.operator.norm_is_bound
     backtracking = (not known and step is None) if backtracking is None else backtracking
     step = step or 1.0 / problem.lipschitz
