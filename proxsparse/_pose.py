@@ -21,6 +21,7 @@ from ._arrays import (
 )
 from ._bounds import canonical_bounds
 from .data_terms import DataTerm, LeastSquares
+from .lifted import problem_of
 from .operators import Operator, as_operator
 from .penalties.base import Penalty
 from .problem import Channelwise, Problem, Whole
@@ -35,6 +36,8 @@ class Posed:
     """
 
     problem: Problem
+    parts: Sequence[Penalty]
+    shape: tuple[int, ...]
     channel_axis: int | None
     scale: float
     background: Array | None = None
@@ -47,6 +50,7 @@ class Posed:
 
     def image(self, x: Array) -> Array:
         """A fresh image in the user's layout and units, its background included."""
+        x = self.problem.image_of(x)
         if self.background is None:
             return self.restored(x)
         return self.restored(np.clip(x + self.background, *self.bounds))
@@ -63,26 +67,25 @@ class Posed:
     def start(self, x0: Any) -> tuple[Array, Array]:
         """The primal and the dual to start from."""
         problem = self.problem
-        p = np.zeros(problem.stack.size, problem.dtype)
         if x0 is None:
-            return problem.start(), p
+            return problem.start(), np.zeros(problem.stack.size, problem.dtype)
         earlier = isinstance(x0, SolveResult) and "dual" in x0
         x = as_float(x0.x if isinstance(x0, SolveResult) else x0, "x0").astype(problem.dtype)
-        shape = user_shape(problem.shape, self.channel_axis)
-        if x.shape != shape:
-            raise ValueError(f"x0 has shape {x.shape}, the answer {shape}")
+        if x.shape != user_shape(self.shape, self.channel_axis):
+            raise ValueError(f"x0 has shape {x.shape}, the answer {user_shape(self.shape, self.channel_axis)}")
         require_finite(x, "x0")
         factor = problem.dtype.type(self.scale)
         x = to_canonical(x, self.channel_axis) * factor
-        x = problem.clip(x if self.background is None else x - self.background)
+        x = x if self.background is None else x - self.background
+        duals = None
         if earlier:
-            p = problem.flat_dual([d if problem.data.degree == 1 else d * factor for d in self._duals_of(x0)])
+            duals = [d if problem.data.degree == 1 else d * factor for d in self._duals_of(x0)]
             problem.known_dual = self._data_dual_of(x0)
-        return np.array(x), p
+        return problem.begin(x, duals)
 
     def data_dual(self, q: Array) -> Array:
         """The dual of the data term in the user's layout and units, as the image given is."""
-        whole = isinstance(self.problem.operator, Whole)
+        whole = isinstance(self.problem.image_problem.operator, Whole)
         q = q if whole else from_canonical(q, self.channel_axis)
         return np.array(q if self.problem.data.degree == 1 else q * q.dtype.type(1 / self.scale), order="C")
 
@@ -90,19 +93,19 @@ class Posed:
         q = earlier.get("data_dual")
         if q is None:
             return None
-        q = q if isinstance(self.problem.operator, Whole) else to_canonical(q, self.channel_axis)
+        q = q if isinstance(self.problem.image_problem.operator, Whole) else to_canonical(q, self.channel_axis)
         if q.shape != self.problem.y.shape:
             return None
         factor = 1 if self.problem.data.degree == 1 else self.scale
         return np.asarray(q * self.problem.dtype.type(factor)).astype(self.problem.dtype)
 
     def _duals_of(self, earlier: SolveResult) -> list[Array]:
-        parts = self.problem.parts
+        parts = self.parts
         if len(earlier.dual) != len(parts):
             raise ValueError(f"x0 was solved with a penalty of {len(earlier.dual)} parts, this one has {len(parts)}")
         duals = []
         for q, dual in zip(parts, earlier.dual, strict=True):
-            wanted = q._dual_shape(self.problem.shape)
+            wanted = q._dual_shape(self.shape)
             if dual.shape != user_shape(wanted, self.channel_axis, q._lead):
                 raise ValueError(f"x0 was solved with another penalty: its dual does not fit {q!r}")
             duals.append(to_canonical(dual, self.channel_axis, q._lead).astype(self.problem.dtype))
@@ -146,7 +149,8 @@ def pose(
         data, y = data.around(y, whole if linear is None else linear.forward(whole))
         y = np.ascontiguousarray(y)
         lo, hi = (None if b is None else _plain(b - level) for b in kept)
-    return Posed(Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data), axis, scale, level, kept)
+    problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
+    return Posed(problem, parts, shape, axis, scale, level, kept)
 
 
 def _background(background: Any, shape: tuple[int, ...], dtype: Any, axis: int | None) -> Array | float | None:

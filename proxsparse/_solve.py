@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ from ._workers import Workers
 from .data_terms import DATA, DataTerm, Huber
 from .metrics import noise_std as estimate_noise
 from .options import METHODS, Options, parse, unknown
-from .penalties import L1, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
+from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import check_spacing
 from .penalties.sums import with_weights
-from .problem import Certificate, Problem
+from .problem import Certificate
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
 from .solvers import SOLVERS, fastest, run
 from .weights import RULES, Choice, check_noise, choose
@@ -30,6 +30,7 @@ PENALTIES: dict[str, Callable[[], Penalty]] = {
     "tv": lambda: TotalVariation(),
     "tv-aniso": lambda: TotalVariation(isotropic=False),
     "tv2": lambda: SecondOrderTV(),
+    "tgv": lambda: TGV(),
     "group": lambda: GroupLasso(block=4),
     "overlap": lambda: OverlappingGroupLasso(window=3),
     "wavelet": lambda: WaveletL1(),
@@ -68,8 +69,8 @@ def solve(
         y: a signal, image or volume, optionally with a channel axis. float32 stays float32, float64 stays float64,
         float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
     penalty : str or Penalty
-        "l1", "tv", "tv-aniso", "tv2", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet", "l1+tv",
-        "l1+tv-aniso", "l1+overlap", or an object such as ``TotalVariation(0.1)``, or a sum of objects.
+        "l1", "tv", "tv-aniso", "tv2", "tgv", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet",
+        "l1+tv", "l1+tv-aniso", "l1+overlap", or an object such as ``TotalVariation(0.1)``, or a sum of objects.
     weight : float, tuple of float or str, optional
         w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here. Left out, or
         "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, where `noise_std`
@@ -341,9 +342,9 @@ def warn_of_integers(image: Any, penalty: Penalty) -> None:
 def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
     """The certificate in the user's units and layout."""
     problem = posed.problem
-    mu = problem.mu if best.certified else 0.0
-    names = ["data", *_term_names(problem)]
-    duals = zip(problem.parts, problem.duals(best.x, best.p), strict=True)
+    mu = problem.strength if best.certified else 0.0
+    parts, own = problem.told(best)
+    names, duals = ["data", *_term_names(parts)], zip(parts, own, strict=True)
     return SolveResult(
         x=posed.image(best.x),
         fun=posed.unscaled(best.fun),
@@ -370,9 +371,9 @@ def _history(posed: Posed, checks: list[tuple[int, float, float, float]]) -> dic
     }
 
 
-def _term_names(problem: Problem) -> list[str]:
+def _term_names(parts: Sequence[Penalty]) -> list[str]:
     """The class of each part, numbered where two parts share it."""
-    names = [type(q).__name__ for q in problem.parts]
+    names = [type(q).__name__ for q in parts]
     return [n if names.count(n) == 1 else f"{n} {names[: i + 1].count(n)}" for i, n in enumerate(names)]
 
 

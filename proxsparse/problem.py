@@ -123,6 +123,10 @@ MARGINS = {"zero": (1e-4, 1e-2, 0.2), "constants": (1e-4,)}
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20
 
 
+#: what parts cost that are minimisations of their own, by their index
+Costs = dict[int, float]
+
+
 def _greatest(*values: float | None) -> float | None:
     """The greatest of those that are numbers; None where none is."""
     return max((v for v in values if v is not None and not math.isnan(v)), default=None)
@@ -138,7 +142,7 @@ class Problem:
     """The problem on arrays (channels, *spatial) of one dtype.
 
     `stack` holds the parts whose dual the solvers work on: with A = I the parts that are w|x| pixel by pixel are
-    left to the primal step (see `Denoising`), and `denoising` is set; otherwise `stack` holds all parts.
+    left to the primal step (see `Denoising`), and `denoising` is set; otherwise, or not `apart`, `stack` holds all parts.
     """
 
     def __init__(
@@ -152,6 +156,7 @@ class Problem:
         lo: Any = None,
         hi: Any = None,
         data: DataTerm | None = None,
+        apart: bool = True,
     ) -> None:
         self.y, self.m, self.lo, self.hi = y, m, lo, hi
         self.shape, self.dtype = shape, y.dtype
@@ -163,7 +168,7 @@ class Problem:
         self.data = (LeastSquares() if data is None else data).bind(y, m)
         self.floor = self.data.floor(float(np.finfo(self.dtype).eps))
         self.denoising: Denoising | None = None
-        if operator is None and self.data.mu > 0:
+        if apart and operator is None and self.data.mu > 0:
             self.denoising = Denoising(y, self.parts, m, lo, hi)
         self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.rest
         self.stack = self.full if self.denoising is None else self.denoising.rest
@@ -188,6 +193,11 @@ class Problem:
     def mu(self) -> float:
         """Modulus of strong convexity of the data term in x, as far as it is known."""
         return self.data.mu if self.operator is None else 0.0
+
+    @property
+    def strength(self) -> float:
+        """Modulus of strong convexity in the image."""
+        return self.mu
 
     @property
     def norm_squared(self) -> float:
@@ -250,15 +260,53 @@ class Problem:
 
     # -- the certificate -------------------------------------------------------------------------------------------
 
-    def certificate(self, x: Array, p: Array, q: Array | None = None) -> Certificate:
-        """How far x is from the optimum, by the dual p of `stack` (feasible part by part), and q of the data term if given."""
+    def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
+        """How far x is from the optimum, by the dual p of `stack` (feasible part by part), and q of the data term if given.
+
+        `costs` is for parts that are minimisations of their own (see `lifted.py`).
+        """
         if self.denoising is not None:
             gap, fun, data, values = self.denoising.measure(x, p)
             return Certificate(x, p, None, fun, gap, data, values, floor=self.floor)
         x = self.clip(x)
-        if self.operator is None and self._range is not None:
-            return self._certificate_in_range(x, p)
-        return self._general_certificate(x, p, q)
+        parts = self._gaps(x.astype(np.float64), p, costs)
+        if self.operator is None and (self._range is not None or self.data.mu > 0):
+            return self._certificate_in_range(x, p, parts)
+        return self._general_certificate(x, p, q, parts)
+
+    def _gaps(self, x: Array, p: Array, costs: Costs | None) -> list[tuple[float, float]]:
+        """`Stack.gaps`, with these costs."""
+        if costs is None:
+            return self.stack.gaps(x, p)
+        found = []
+        for i, (part, dual) in enumerate(zip(self.stack.parts, self.stack.split(p), strict=True)):
+            if i in costs:
+                kx = np.zeros(dual.shape)
+                part._analysis(kx, x)
+                found.append((costs[i] - total(kx * dual), costs[i]))
+            else:
+                found.append(part._gap(x, dual))
+        return found
+
+    # -- between the user's image and the solvers' -----------------------------------------------------------------
+
+    @property
+    def image_problem(self) -> Problem:
+        """The problem as the user gave it; this one, unless a larger one is behind it."""
+        return self
+
+    def begin(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
+        """Where to start from an image and one dual a part."""
+        p = np.zeros(self.stack.size, self.dtype) if duals is None else self.flat_dual(duals)
+        return np.array(self.clip(x)), p
+
+    def image_of(self, x: Array) -> Array:
+        """The image that the solvers' x is."""
+        return x
+
+    def told(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
+        """The parts of the penalty and their duals."""
+        return self.parts, self.duals(found.x, found.p)
 
     def duals(self, x: Array, p: Array) -> list[Array]:
         """The dual of every part, in the order of `parts`."""
@@ -272,15 +320,15 @@ class Problem:
             q._clear_unused(dual)
         return self.stack.project(p)
 
-    def _certificate_in_range(self, x: Array, p: Array) -> Certificate:
+    def _certificate_in_range(self, x: Array, p: Array, parts: list[tuple[float, float]]) -> Certificate:
         """Without an operator, where lo and hi hold a minimiser: the dual is the least of D(x) + <K^T p, x> between them.
 
         gap = [D(x) + <K^T p, x> - that] + sum_i [w_i h_i(K_i x) + c_i(p_i) - <p_i, K_i x>], every term >= 0.
         """
         x64 = x.astype(np.float64)
-        parts = self.stack.gaps(x64, p)
         ktp = self.stack.adjoint(p)
-        best = np.clip(self.data.lowest(ktp), *self._range)  # type: ignore[misc]
+        limits = (-math.inf if self.lo is None else self.lo, math.inf if self.hi is None else self.hi)
+        best = np.clip(self.data.lowest(ktp), *(limits if self._range is None else self._range))
         terms = self.data.values(x64)
         data = total(terms)
         loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
@@ -288,12 +336,11 @@ class Problem:
         gap = max(loss, 0.0) + max(sum(gap for gap, _ in parts), 0.0)
         return Certificate(x, p, None, data + sum(values), gap, data, values, floor=self.floor)
 
-    def _general_certificate(self, x: Array, p: Array, q: Array | None) -> Certificate:
+    def _general_certificate(self, x: Array, p: Array, q: Array | None, parts: list[tuple[float, float]]) -> Certificate:
         """The data term dualised too: r = A^T q + K^T p, with bounds or with a repaired dual."""
         x64 = x.astype(np.float64)
         z = self.forward(x64)
         data = self.data.value(z)
-        parts = self.stack.gaps(x64, p)
         fun = data + sum(value for _, value in parts)
         ktp = self.stack.adjoint(p)
         allowed = max(self.tol * fun, self.floor)

@@ -21,6 +21,7 @@ from ._arrays import Array, from_canonical, total
 from ._lattice import least
 from ._pose import Posed, pose
 from ._workers import SERIAL, Workers
+from .lifted import problem_of
 from .metrics import noise_std as estimate_noise
 from .operators import Blur
 from .options import Options, unknown
@@ -101,7 +102,7 @@ class _Task:
     """A posed problem whose weights are sought, in the units of the posed problem."""
 
     def __init__(self, posed: Posed, missing: Sequence[bool], noise_std: float | None, workers: Workers) -> None:
-        self.posed, self.problem, self.workers = posed, posed.problem, workers
+        self.posed, self.problem, self.workers = posed, posed.problem.image_problem, workers
         self.missing = [i for i, lacks in enumerate(missing) if lacks]
         self.given = noise_std
         m = self.problem.m
@@ -231,7 +232,7 @@ class _Task:
         for i, weight in zip(self.missing, weights, strict=True):
             parts[i] = parts[i].with_weight(weight)
         m, lo, hi = (v.astype(y.dtype) if isinstance(v, np.ndarray) else v for v in (problem.m, problem.lo, problem.hi))
-        posed = Problem(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
+        posed = problem_of(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
         posed.use(self.workers, _LOOSE)
         return posed
 
@@ -331,7 +332,7 @@ class _Task:
         steps = SOLVERS[fastest(posed)](posed, x, posed.stack.project(p.copy()))
         best = run(posed, steps, _LOOSE, Options(maxiter=300)).best
         x = best.x.copy()
-        return x, (x, best.p.copy())
+        return posed.image_of(x), (x, best.p.copy())
 
     # -- what is told ------------------------------------------------------------------------------------------------
 
@@ -375,7 +376,7 @@ def _fit(posed: Problem, tau: float, iterations: int) -> Array:
     steps = chambolle_pock.steps(posed, posed.start(), p, tau=tau)
     next(steps)
     x, _ = steps.send(iterations)
-    return x.astype(np.float64)
+    return posed.image_of(x).astype(np.float64)
 
 
 def _shows_pieces(denoising: Denoising) -> bool:

@@ -15,6 +15,7 @@ LEVELS = [
     {"_arrays", "_workers", "gram", "kernels", "_progress", "_lattice"},
     {"_bounds", "penalties", "operators", "data_terms", "options", "result", "metrics", "phantoms"},
     {"problem"},
+    {"lifted"},
     {"solvers", "_pose"},
     {"weights"},
     {"_solve"},

@@ -26,6 +26,8 @@ def fastest(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
     if problem.denoising is not None and problem.denoising.has_exact:
         return "exact"
+    if problem.image_problem is not problem:
+        return "chambolle-pock" if problem.strength > 0 else "admm"
     if problem.operator is not None:
         hard: Any = True
     elif problem.denoising is not None:

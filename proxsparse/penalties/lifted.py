@@ -1,0 +1,240 @@
+"""Penalties that are minimisations themselves: P(x) = min of h(K X) over the X with S X = x.
+
+Infimal convolutions (total generalized variation, latent groups) are of this kind. To the certificate such a penalty is one
+like others: a linear map, and a ball of duals with ``P(x) = max over the ball of <p, K x>``, but one on which nothing projects
+in closed form. To the solvers it is an ordinary penalty `_cost` of the larger X, behind the linear map S.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._arrays import Array, as_float, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
+from ..result import ConvergenceWarning, warn
+from .base import Penalty, check_weight
+from .denoising import ProxResult, relative
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Lifted(Penalty):
+    """A penalty with a larger X behind it; `_project` scales into the ball, which is feasible and not nearest."""
+
+    @abc.abstractmethod
+    def _cost(self) -> Penalty:
+        """h(K X), as a penalty of X."""
+
+    @abc.abstractmethod
+    def _lifted_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of X for images of that shape."""
+
+    @abc.abstractmethod
+    def _lower(self, lifted: Array, shape: tuple[int, ...]) -> Array:
+        """S X."""
+
+    @abc.abstractmethod
+    def _raise(self, x: Array) -> Array:
+        """S^T x."""
+
+    @abc.abstractmethod
+    def _start(self, x: Array) -> Array:
+        """An X with S X = x."""
+
+    @abc.abstractmethod
+    def _counts(self, shape: tuple[int, ...]) -> Any:
+        """S S^T, which is diagonal: a number, or one a pixel."""
+
+    #: whether S takes some of the channels of X: the first ones
+    _selects: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def _lower_dual(self, dual: Array, shape: tuple[int, ...]) -> Array:
+        """The dual of this penalty that goes with one of `_cost`, up to a multiple that is in the ball."""
+
+    @abc.abstractmethod
+    def _raise_dual(self, p: Array) -> Array:
+        """The dual of `_cost` that goes with one of this penalty."""
+
+    def _lifted_bounds(self, bound: Any, shape: tuple[int, ...], free: float) -> Any:
+        """A bound on x as one on X, `free` where there is none."""
+        raise ValueError(f"{self!r} takes no bounds")
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        norm, radius = self._dual_norm(p), float(self._radius(p, factor, size=p.shape[0]))
+        if norm > radius:
+            p *= p.dtype.type(radius / norm * (1 - 8 * float(np.finfo(p.dtype).eps)))
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        value = self._least(x.astype(np.float64))
+        kx = np.zeros(p.shape)
+        self._analysis(kx, x.astype(np.float64, copy=False))
+        return value - total(kx * p), value
+
+    def _least(self, x: Array, tol: float = 1e-6) -> float:
+        """P(x) up to a relative `tol`: an upper bound."""
+        return _fixed(self, x, tol) if self._w() > 0 else 0.0
+
+    def prox(
+        self,
+        v: Any,
+        step: float = 1.0,
+        *,
+        bounds: Any = None,
+        channel_axis: int | None = None,
+        tol: float | None = None,
+        maxiter: int = 10000,
+        full_output: bool = False,
+    ) -> Any:
+        """Return argmin over x of 1/2 ||x - v||^2 + step P(x), as `Penalty.prox`: no bounds, to a `tol` of 1e-4 by default."""
+        if bounds is not None:
+            raise ValueError(f"the prox of {self!r} takes no bounds: use solve")
+        v = as_float(v, "v")
+        require_finite(v, "v")
+        if v.size == 0:
+            raise ValueError(f"v is empty: shape {v.shape}")
+        axis = normalise_channel_axis(channel_axis, v.ndim)
+        tol = 1e-4 if tol is None else tol
+        penalty = dataclasses.replace(self, weight=check_weight(step) * self._w())
+        y = to_canonical(v, axis)
+        x, p, fun, gap, nit = _denoised(penalty, y, tol, maxiter)
+        result = from_canonical(x, axis).copy()
+        if not full_output:
+            return result
+        return ProxResult(result, (from_canonical(p, axis, self._lead).copy(),), fun, gap, relative(gap, fun), nit)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class OfImage(Penalty):
+    """P(S X): another part of a sum, as a penalty of X."""
+
+    inner: Any = None
+    part: Any = None
+    shape: Any = None
+
+    null_space = "unknown"
+
+    @property
+    def _lead(self) -> int:  # type: ignore[override]
+        return int(self.inner._lead)
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(self.inner._dual_shape(self.shape))
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        self.inner._analysis(out, self.part._lower(x, self.shape))
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        image = np.zeros(self.shape, out.dtype)
+        self.inner._add_adjoint(image, p)
+        out += self.part._raise(image)
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        self.inner._project(p, factor)
+
+    def _damp(self, p: Array, sigma: float) -> None:
+        self.inner._damp(p, sigma)
+
+    def _conjugate(self, p: Array) -> float:
+        return float(self.inner._conjugate(p))
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        gap, value = self.inner._gap(self.part._lower(x, self.shape), p)
+        return float(gap), float(value)
+
+    def _dual_norm(self, p: Array) -> float:
+        return float(self.inner._dual_norm(p))
+
+    def _clear_unused(self, p: Array) -> None:
+        self.inner._clear_unused(p)
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return float(self.inner._norm_squared(self.shape) * np.max(self.part._counts(self.shape)))
+
+    def with_weight(self, weight: float) -> Penalty:
+        """The same with that weight, of the part too."""
+        return OfImage(weight, self.inner.with_weight(weight), self.part, self.shape)
+
+
+def large_part(q: Penalty, part: Lifted, shape: tuple[int, ...]) -> Penalty:
+    """A part of the sum as a penalty of the X behind `part`."""
+    return part._cost() if q is part else OfImage(q.weight, q, part, shape)
+
+
+def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Array, Array, float, float, int]:
+    """The proximal point, its dual, the objective, the gap and the iterations: Chambolle & Pock 2011, algorithm 1, on X.
+
+    The data term stays in the primal step: S S^T is diagonal, so that its proximal point is a formula.
+    """
+    if penalty._w() == 0:
+        return y.copy(), np.zeros(penalty._dual_shape(y.shape), y.dtype), 0.0, 0.0, 0
+    cost, counts = penalty._cost(), penalty._counts(y.shape)
+    lifted = penalty._start(y.astype(np.float64))
+    dual, bar = np.zeros(cost._dual_shape(lifted.shape)), lifted.copy()
+    tau = 0.01 * (float(np.std(y, dtype=np.float64)) or 1.0) / penalty._w()
+    sigma = 1.3 / (tau * cost._norm_squared(lifted.shape))
+    nit = 0
+    found = _measured(penalty, cost, lifted, dual, y)
+    best = found
+    while relative(best[3], best[2]) > tol and nit < maxiter:
+        n = min(max(10, nit // 8), maxiter - nit)
+        for _ in range(n):
+            pull = np.zeros(lifted.shape)
+            cost._dual_step(pull, dual, bar, sigma)
+            new = lifted - tau * pull
+            new -= penalty._raise(tau / (1 + tau * counts) * (penalty._lower(new, y.shape) - y))
+            bar = 2 * new - lifted
+            lifted = new
+        nit += n
+        found = _measured(penalty, cost, lifted, dual, y)
+        best = min(best, found, key=lambda each: each[3])
+    x, p, fun, gap = best
+    if relative(gap, fun) > tol:
+        message = f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}"
+        warn(message, ConvergenceWarning)
+    return x.astype(y.dtype), p.astype(y.dtype), fun, gap, nit
+
+
+def _measured(penalty: Lifted, cost: Penalty, lifted: Array, dual: Array, y: Array) -> tuple[Array, Array, float, float]:
+    """The image, its dual, the objective and the gap, of terms >= 0."""
+    x, p = penalty._lower(lifted, y.shape), penalty._lower_dual(dual, y.shape)
+    penalty._project(p)
+    value = cost._gap(lifted, np.zeros(cost._dual_shape(lifted.shape)))[1]
+    ktp = np.zeros(y.shape)
+    penalty._add_adjoint(ktp, p)
+    kx = np.zeros(p.shape)
+    penalty._analysis(kx, x)
+    loss = 0.5 * total(np.square(x - y + ktp))
+    return x, p, 0.5 * total(np.square(x - y)) + value, loss + max(value - total(kx * p), 0.0)
+
+
+def _fixed(penalty: Lifted, x: Array, tol: float) -> float:
+    """The least of the cost over the X with S X = x: Chambolle & Pock with x held, until the dual is within `tol`."""
+    cost = penalty._cost()
+    lifted = penalty._start(x)
+    dual = np.zeros(cost._dual_shape(lifted.shape))
+    bar = lifted.copy()
+    counts = penalty._counts(x.shape)
+    norm = cost._norm_squared(lifted.shape)
+    kx = np.zeros(penalty._dual_shape(x.shape))
+    penalty._analysis(kx, x)
+    tau = 0.1 * (float(np.std(x)) or 1.0) / penalty._w()
+    value, nit = math.inf, 0
+    while True:
+        value = min(value, cost._gap(lifted, np.zeros_like(dual))[1])
+        p = penalty._lower_dual(dual, x.shape)
+        penalty._project(p)
+        if value - total(kx * p) <= tol * value or nit >= 20000:
+            return value
+        for _ in range(max(10, nit // 8)):
+            nit += 1
+            pull = np.zeros(lifted.shape)
+            cost._dual_step(pull, dual, bar, 1 / (tau * norm))
+            new = lifted - tau * pull
+            # back onto S X = x
+            new -= penalty._raise((penalty._lower(new, x.shape) - x) / counts)
+            bar = 2 * new - lifted
+            lifted = new
