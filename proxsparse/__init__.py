@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Penalty,
         SecondOrderTV,
         TotalVariation,
+        TreeGroupLasso,
         WaveletL1,
     )
     from .result import ConvergenceWarning, SolveResult
@@ -52,6 +53,7 @@ _HOME = {
     "GroupLasso": "penalties",
     "OverlappingGroupLasso": "penalties",
     "SecondOrderTV": "penalties",
+    "TreeGroupLasso": "penalties",
     "WaveletL1": "penalties",
     "DCTL1": "penalties",
     "Penalty": "penalties",
@@ -91,6 +93,7 @@ __all__ = [
     "SecondOrderTV",
     "SolveResult",
     "TotalVariation",
+    "TreeGroupLasso",
     "WaveletL1",
     "as_operator",
     "compare",

@@ -91,8 +91,7 @@ class LiftedProblem(Problem):
         lifted = self._part._start(np.array(self.base.clip(x)))
         if duals is None:
             return lifted, np.zeros(self.stack.size, self.dtype)
-        raised = [self._part._raise_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
-        return lifted, self.flat_dual(raised)
+        return lifted, self.flat_dual(self._raised(duals))
 
     def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
         """That of S X, by the dual of the image's problem that goes with p."""
@@ -117,8 +116,20 @@ class LiftedProblem(Problem):
 
     @cached_property
     def trivial(self) -> Array | None:
-        """Not known."""
-        return None
+        """An X of the best image that costs nothing."""
+        image = self.base.trivial
+        return None if image is None else self._part._free(image)
+
+    @cached_property
+    def trivial_certificate(self) -> Certificate | None:
+        """By the least-norm dual of the image's problem."""
+        duals = self.base.trivial_duals()
+        if self.trivial is None or duals is None:
+            return None
+        return self.certificate(self.trivial, self.flat_dual(self._raised(duals)))
+
+    def _raised(self, duals: Sequence[Array]) -> list[Array]:
+        return [self._part._raise_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
 
 
 class Lowered(Channelwise):
@@ -140,7 +151,7 @@ class Lowered(Channelwise):
     @cached_property
     def norm_squared(self) -> float:
         """The product of the bounds."""
-        return (1.0 if self.after is None else self.after.norm_squared) * float(np.max(self.part._counts(self.shape)))
+        return (1.0 if self.after is None else self.after.norm_squared) * float(np.max(self.part._multiplicity(self.shape)))
 
     @cached_property
     def gram(self) -> Gram | None:

@@ -552,12 +552,17 @@ class Problem:
     @cached_property
     def trivial_certificate(self) -> Certificate | None:
         """The trivial image with the least-norm dual: closed where the weight is at or above `max_weight`."""
+        duals = self.trivial_duals()
+        return None if self.trivial is None or duals is None else self.certificate(self.trivial, self.flat_dual(duals))
+
+    def trivial_duals(self) -> list[Array] | None:
+        """The dual of each part, of least norm, for the trivial image."""
         if self.trivial is None:
             return None
         q = self.data.gradient(self.forward(self.trivial.astype(np.float64)))
         d = -self.adjoint(np.broadcast_to(q, self.y.shape))
         p = self.full.least_norm_dual(self.full.without_null(d))
-        return None if p is None else self.certificate(self.trivial, self.flat_dual(self.full.split(p)))
+        return None if p is None else self.full.split(p)
 
     def snapped(self, found: Certificate, tol: float) -> Certificate:
         """The image made exact where the dual says so: zeros where the gap still meets `tol`, flat regions where it falls."""

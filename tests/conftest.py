@@ -15,6 +15,7 @@ from proxsparse import (
     OverlappingGroupLasso,
     SecondOrderTV,
     TotalVariation,
+    TreeGroupLasso,
     WaveletL1,
 )
 
@@ -40,7 +41,12 @@ PENALTIES = {
     "blocks": GroupLasso(0.4, block=2),
     "blocks linf": GroupLasso(0.3, block=2, group_weight="sqrt", norm="linf"),
     "l1 + blocks": L1(0.1) + GroupLasso(0.3, block=3),
+    "pairs": OverlappingGroupLasso(0.06, groups="pairs"),
+    "pairs linf": OverlappingGroupLasso(0.06, groups="pairs", norm="linf"),
+    "windows sqrt": OverlappingGroupLasso(0.15, window=2, group_weight="sqrt"),
+    "tree": TreeGroupLasso(0.15, levels=3, level_weight=[1.0, 0.5, 2.0]),
     "wavelet": WaveletL1(0.2, wavelet="db2", level=1),
+    "wavelet frame": WaveletL1(0.2, wavelet="haar", level=1, undecimated=True),
     "cosines": DCTL1(0.2),
     "tv of a blur": TotalVariation(0.3).of(Blur([1.0, 2.0, 1.0])),
 }
@@ -54,10 +60,10 @@ def fitted(penalty, shape):
     if hasattr(penalty, "operator"):
         kernel = np.ones([min(3, n) for n in shape])
         return penalty.inner.of(Blur(kernel / kernel.sum()))
-    if isinstance(penalty, OverlappingGroupLasso):
+    if isinstance(penalty, OverlappingGroupLasso) and penalty.groups is None:
         window = tuple(min(penalty.window, n) for n in shape)
         stride = tuple(min(penalty.stride, k) for k in window)
-        return OverlappingGroupLasso(penalty.weight, window=window, stride=stride, norm=penalty.norm)
+        return dataclasses.replace(penalty, window=window, stride=stride)
     if isinstance(penalty, TotalVariation) and penalty.pixel_weight is not None:
         directions = (len(shape), *shape)
         weights = np.linspace(0.5, 1.5, int(np.prod(directions))).reshape(directions)

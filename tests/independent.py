@@ -18,6 +18,7 @@ from proxsparse import (
     OverlappingGroupLasso,
     Poisson,
     SecondOrderTV,
+    TreeGroupLasso,
     WaveletL1,
 )
 
@@ -33,13 +34,21 @@ def expression(penalty, x, shape):
         a = 1.0 if penalty.pixel_weight is None else penalty.pixel_weight.reshape(-1)
         return penalty.weight * cp.sum(cp.multiply(a, cp.abs(x)))
     if isinstance(penalty, OverlappingGroupLasso):
-        window, stride = (np.broadcast_to(v, len(shape)) for v in (penalty.window, penalty.stride))
         order = 2 if penalty.norm == "l2" else "inf"
-        listed = [[np.ravel_multi_index(i, shape) for i in g] for g in naive.groups(shape, window, stride)]
-        sizes = sorted({len(g) for g in listed})
-        alike = [np.array([g for g in listed if len(g) == size]) for size in sizes]
+        listed = [[np.ravel_multi_index(i, shape) for i in g] for g in naive.groups_of(penalty, shape)]
+        # groups of one size are one matrix
+        alike = [np.array([g for g in listed if len(g) == size]) for size in sorted({len(g) for g in listed})]
+        root = [np.sqrt(g.shape[1]) if penalty.group_weight == "sqrt" else 1.0 for g in alike]
         return penalty.weight * sum(
-            cp.sum(cp.norm(cp.vstack([x[g[:, i]] for i in range(g.shape[1])]), order, axis=0)) for g in alike
+            a * cp.sum(cp.norm(cp.vstack([x[g[:, i]] for i in range(g.shape[1])]), order, axis=0))
+            for a, g in zip(root, alike, strict=True)
+        )
+    if isinstance(penalty, TreeGroupLasso):
+        labels = [naive.blocks(shape, 2**k).reshape(-1) for k in range(penalty.levels)]
+        return penalty.weight * sum(
+            a * cp.norm(x[np.flatnonzero(label == g)])
+            for label, a in zip(labels, penalty.level_weight, strict=True)
+            for g in set(label)
         )
     if isinstance(penalty, SecondOrderTV):
         rows = naive.matrix_of(naive.second_differences, shape).reshape(-1, int(np.prod(shape)), int(np.prod(shape)))
@@ -57,6 +66,8 @@ def expression(penalty, x, shape):
         return penalty.weight * (r * cp.norm1(x) + (1 - r) / 2 * cp.sum_squares(x))
     if isinstance(penalty, DCTL1):
         return penalty.weight * cp.norm1(naive.matrix_of(naive.cosines, shape) @ x)
+    if isinstance(penalty, WaveletL1) and penalty.undecimated:
+        return penalty.weight * cp.norm1(naive.matrix_of(naive.haar_frame, shape) @ x)
     if isinstance(penalty, WaveletL1):
         wavelet = pywt.Wavelet(penalty.wavelet)
         forward = naive.matrix_of(lambda u: naive.wavelet(u, (wavelet.dec_lo, wavelet.dec_hi)), shape)

@@ -121,6 +121,34 @@ def groups(shape, window, stride):
     return result
 
 
+def groups_of(penalty, shape):
+    """The lists of indices of an `OverlappingGroupLasso`: windows, or every pixel with each of its neighbours."""
+    if penalty.groups is None:
+        window, stride = (np.broadcast_to(v, len(shape)) for v in (penalty.window, penalty.stride))
+        return groups(shape, window, stride)
+    pixels = list(np.ndindex(shape))
+    return [[i, j] for i in pixels for j in pixels if i < j and max(abs(a - b) for a, b in zip(i, j, strict=True)) == 1]
+
+
+def listed(x, lists, group_weight, norm):
+    """The sum of a_g times the length of x on each list of indices."""
+    total = 0.0
+    for g, group in enumerate(lists):
+        values = [x[i] for i in group]
+        a = 1.0 if group_weight is None else math.sqrt(len(group)) if isinstance(group_weight, str) else group_weight[g]
+        total += a * (math.sqrt(sum(v * v for v in values)) if norm == "l2" else max(abs(v) for v in values))
+    return total
+
+
+def haar_frame(x):
+    """Undecimated Haar coefficients of one level: half the sum and the difference of neighbours, around the border, of each axis."""
+    x = np.pad(x, [(0, n % 2) for n in x.shape])[None]
+    for axis in range(1, x.ndim):
+        after = np.roll(x, -1, axis)
+        x = np.concatenate([(x + after) / 2, (x - after) / 2])
+    return x
+
+
 def overlap(x, window, stride, norm="l2"):
     total = 0.0
     for group in groups(x.shape, window, stride):

@@ -17,6 +17,7 @@ from proxsparse import (
     OverlappingGroupLasso,
     SecondOrderTV,
     TotalVariation,
+    TreeGroupLasso,
     WaveletL1,
     solve,
 )
@@ -267,11 +268,16 @@ def test_value_equals_the_oracle(name):
             return penalty.weight * naive.grouped(x, naive.blocks(shape, penalty.block), penalty.group_weight, penalty.norm)
         if isinstance(penalty, DCTL1):
             return penalty.weight * float(np.abs(naive.cosines(x)).sum())
+        if isinstance(penalty, WaveletL1) and penalty.undecimated:
+            return penalty.weight * float(np.abs(naive.haar_frame(x)).sum())
         if isinstance(penalty, WaveletL1):
             wavelet = pywt.Wavelet(penalty.wavelet)
             return penalty.weight * float(np.abs(naive.wavelet(x, (wavelet.dec_lo, wavelet.dec_hi))).sum())
-        window, stride = (np.broadcast_to(v, 2) for v in (penalty.window, penalty.stride))
-        return penalty.weight * naive.overlap(x, window, stride, penalty.norm)
+        if isinstance(penalty, TreeGroupLasso):
+            labels = [naive.blocks(shape, 2**k) for k in range(penalty.levels)]
+            each = zip(labels, penalty.level_weight, strict=True)
+            return penalty.weight * sum(a * naive.grouped(x, label, None, "l2") for label, a in each)
+        return penalty.weight * naive.listed(x, naive.groups_of(penalty, shape), penalty.group_weight, penalty.norm)
 
     assert penalty.value(x) == pytest.approx(oracle(penalty), rel=1e-13)
 

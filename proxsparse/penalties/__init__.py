@@ -9,6 +9,7 @@ from .second_order import SecondOrderTV
 from .tgv import TGV
 from .total_variation import TotalVariation
 from .transforms import DCTL1, WaveletL1
+from .tree import TreeGroupLasso
 
 __all__ = [
     "DCTL1",
@@ -21,5 +22,6 @@ __all__ = [
     "Penalty",
     "SecondOrderTV",
     "TotalVariation",
+    "TreeGroupLasso",
     "WaveletL1",
 ]

@@ -68,14 +68,21 @@ def check_spacing(value: Any) -> tuple[float, ...] | None:
     return tuple(float(v) for v in values)
 
 
-def check_pixel_weight(value: Any) -> Array:
+def check_pixel_weight(value: Any, name: str = "pixel_weight") -> Array:
     """Return numbers >= 0 as a read-only copy in float64, else raise naming the value."""
-    weights = np.array(as_float(value, "pixel_weight"), np.float64)
-    require_finite(weights, "pixel_weight")
+    weights = np.array(as_float(value, name), np.float64)
+    require_finite(weights, name)
     if (weights < 0).any():
-        raise ValueError(f"pixel_weight must be >= 0, got {weights.min()}")
+        raise ValueError(f"{name} must be >= 0, got {weights.min()}")
     weights.flags.writeable = False
     return weights
+
+
+def check_group_weight(value: Any) -> Array | str | None:
+    """Return None, "sqrt" or numbers >= 0 as a read-only copy, else raise naming the value."""
+    if isinstance(value, str) and value != "sqrt":
+        raise ValueError(f"group_weight must be None, 'sqrt' or numbers, got {value!r}")
+    return value if value is None or isinstance(value, str) else check_pixel_weight(value, "group_weight")
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -111,6 +118,8 @@ class Penalty(abc.ABC):
     _shrinks: ClassVar[bool] = False
     #: the first step tau of accelerated Chambolle-Pock, in units of the data term's curvature
     _first_step: ClassVar[float] = 0.5
+    #: the public class that made this one
+    _shown: ClassVar[str] = ""
     #: axes of the dual before (channels, *spatial)
     _lead: ClassVar[int] = 0
 
@@ -300,14 +309,14 @@ class Penalty(abc.ABC):
 
     def __repr__(self) -> str:
         """An expression that builds this penalty again (with numpy imported as np where it holds arrays)."""
-        shown = []
+        shown: list[str] = []
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             if f.default is not dataclasses.MISSING and _same(value, f.default):
                 continue
             text = f"np.array({value.tolist()!r})" if isinstance(value, np.ndarray) else repr(value)
             shown.append(text if f.name == "weight" else f"{f.name}={text}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return f"{self._shown or type(self).__name__}({', '.join(shown)})"
 
     # -- public, on a user's arrays --------------------------------------------------------------------------------
 

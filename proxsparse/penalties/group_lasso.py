@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, to_4d
+from .._arrays import Array, to_4d, total
 from .._workers import Workers
 from ..gram import Gram
 from ..kernels import windows as kernels
-from .base import Penalty, check_sizes
+from .base import Penalty, check_group_weight, check_sizes
 
 Triple = tuple[int, int, int]
 
@@ -37,6 +37,14 @@ class OverlappingGroupLasso(Penalty):
         Distance of windows along each axis, at most the window.
     norm : {"l2", "linf"}
         Length of a group: Euclidean, or the largest absolute value.
+    groups : list, matrix or "pairs", optional
+        Instead of windows: lists of flat pixel indices (C order, without channels), a matrix (sparse, or dense and boolean)
+        with a row a group and a column a pixel, or "pairs", each pixel with each of its neighbours, across corners too. Copied.
+    group_weight : {None, "sqrt"} or array_like, optional
+        a_g >= 0, which multiplies the length of group g: 1, the root of the number of pixels, or one number a group.
+    kind : {"overlap", "latent"}
+        "overlap": zeros are unions of groups. "latent": what is *not* zero is one, ``P(x) = w min sum_g a_g |v_g|`` over images
+        v_g on group g that add up to x.
 
     Notes
     -----
@@ -50,14 +58,45 @@ class OverlappingGroupLasso(Penalty):
     window: Any = (3, 3)
     stride: Any = 1
     norm: str = "l2"
+    groups: Any = None
+    group_weight: Any = None
+    kind: str = "overlap"
 
     _lead = 1
     # K^T K is all but a multiple of the identity: nothing has far to travel
     _shrinks = True
     _first_step = 2.0
 
+    def __new__(
+        cls,
+        weight: Any = None,
+        window: Any = (3, 3),
+        stride: Any = 1,
+        norm: Any = "l2",
+        groups: Any = None,
+        group_weight: Any = None,
+        kind: Any = "overlap",
+    ) -> OverlappingGroupLasso:
+        """Make the class for what is given, as `pathlib.Path` does."""
+        if cls is not OverlappingGroupLasso:
+            return object.__new__(cls)
+        from .latent import LatentGroups
+        from .listed import ListedGroups, WeightedWindows
+
+        if kind not in ("overlap", "latent"):
+            raise ValueError(f"kind must be 'overlap' or 'latent', got {kind!r}")
+        one: type[OverlappingGroupLasso] = OverlappingGroupLasso
+        if kind == "latent":
+            one = LatentGroups
+        elif groups is not None:
+            one = ListedGroups
+        elif group_weight is not None:
+            one = WeightedWindows
+        return object.__new__(one)
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "group_weight", check_group_weight(self.group_weight))
         window, stride = check_sizes(self.window, "window"), check_sizes(self.stride, "stride")
         if len(stride) not in (1, len(window)) and len(window) != 1:
             raise ValueError(f"window {self.window!r} and stride {self.stride!r} differ in their number of axes")
@@ -164,6 +203,15 @@ class OverlappingGroupLasso(Penalty):
         geometry = self._geometry(x.ndim - 1)
         gap, value = kernels.gap(to_4d(x), to_4d(p, lead=1), *geometry, self.norm == "l2", self._w())
         return float(gap), float(value)
+
+    def _gap_of(self, z: Array, p: Array) -> tuple[float, float]:
+        """`_gap` from K x in float64."""
+        lengths = np.sqrt(np.square(z).sum(axis=(0, 1))) if self.norm == "l2" else np.abs(z).max(axis=(0, 1))
+        return total(self._w() * lengths - (z * p).sum(axis=(0, 1))), self._w() * total(lengths)
+
+    def _clear_inside(self, z: Array, p: Array, margin: float) -> None:
+        """Make 0 the copies of the groups whose dual is shorter than (1 - margin) w."""
+        z[:, :, self._group_norms(p) < (1.0 - margin) * self._w()] = 0
 
     def _group_norms(self, p: Array) -> Array:
         if self.norm == "l2":

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, as_float, require_finite
+from .._arrays import Array
 from ..gram import Gram
-from .base import Penalty, check_sizes
+from .base import Penalty, check_group_weight, check_sizes
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -54,14 +54,9 @@ class GroupLasso(Penalty):
             raise ValueError(f"norm must be 'l2' or 'linf', got {self.norm!r}")
         if self.labels is not None:
             self._freeze("labels", self._checked_labels())
-        if isinstance(self.group_weight, str) and self.group_weight != "sqrt":
-            raise ValueError(f"group_weight must be None, 'sqrt' or numbers, got {self.group_weight!r}")
-        if self.group_weight is not None and not isinstance(self.group_weight, str):
-            a = as_float(self.group_weight, "group_weight").astype(np.float64)
-            require_finite(a, "group_weight")
-            if a.ndim != 1 or (a < 0).any():
-                raise ValueError(f"group_weight must be one number >= 0 for each group, got shape {a.shape}, least {a.min()}")
-            self._freeze("group_weight", a)
+        object.__setattr__(self, "group_weight", check_group_weight(self.group_weight))
+        if isinstance(self.group_weight, np.ndarray) and self.group_weight.ndim != 1:
+            raise ValueError(f"group_weight must be one number for each group, got shape {self.group_weight.shape}")
 
     def _checked_labels(self) -> Array:
         labels = np.asarray(self.labels)
@@ -143,7 +138,7 @@ class GroupLasso(Penalty):
         sizes = np.bincount(groups[groups >= 0])
         radii = float(self._radius(p, factor, int(sizes.max()) * len(p))) * self._radii(p.shape)
         if self.norm == "linf":
-            _onto_l1_balls(flat, groups, radii)
+            onto_l1_balls(flat, groups, radii)
             return
         lengths = self._lengths(flat, groups, dual=True)
         scale = np.divide(radii, lengths, out=np.ones_like(lengths), where=lengths > radii)
@@ -198,7 +193,7 @@ class GroupLasso(Penalty):
         x[self._inside(x, p, margin)] = 0
 
 
-def _onto_l1_balls(flat: Array, groups: Array, radii: Array) -> None:
+def onto_l1_balls(flat: Array, groups: Array, radii: Array) -> None:
     """Project the numbers of each group onto the l1 ball of its radius, in place (Held, Wolfe & Crowder 1974)."""
     inside = np.flatnonzero(groups >= 0)
     sizes = np.abs(flat[:, inside], dtype=np.float64)

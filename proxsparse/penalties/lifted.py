@@ -44,8 +44,12 @@ class Lifted(Penalty):
     def _start(self, x: Array) -> Array:
         """An X with S X = x."""
 
+    def _free(self, x: Array) -> Array:
+        """An X of an image that costs nothing that costs nothing."""
+        return self._start(x)
+
     @abc.abstractmethod
-    def _counts(self, shape: tuple[int, ...]) -> Any:
+    def _multiplicity(self, shape: tuple[int, ...]) -> Any:
         """S S^T, which is diagonal: a number, or one a pixel."""
 
     #: whether S takes some of the channels of X: the first ones
@@ -152,7 +156,7 @@ class OfImage(Penalty):
         self.inner._clear_unused(p)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return float(self.inner._norm_squared(self.shape) * np.max(self.part._counts(self.shape)))
+        return float(self.inner._norm_squared(self.shape) * np.max(self.part._multiplicity(self.shape)))
 
     def with_weight(self, weight: float) -> Penalty:
         """The same with that weight, of the part too."""
@@ -171,7 +175,7 @@ def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Arra
     """
     if penalty._w() == 0:
         return y.copy(), np.zeros(penalty._dual_shape(y.shape), y.dtype), 0.0, 0.0, 0
-    cost, counts = penalty._cost(), penalty._counts(y.shape)
+    cost, counts = penalty._cost(), penalty._multiplicity(y.shape)
     lifted = penalty._start(y.astype(np.float64))
     dual, bar = np.zeros(cost._dual_shape(lifted.shape)), lifted.copy()
     tau = 0.01 * (float(np.std(y, dtype=np.float64)) or 1.0) / penalty._w()
@@ -217,7 +221,7 @@ def _fixed(penalty: Lifted, x: Array, tol: float) -> float:
     lifted = penalty._start(x)
     dual = np.zeros(cost._dual_shape(lifted.shape))
     bar = lifted.copy()
-    counts = penalty._counts(x.shape)
+    counts = penalty._multiplicity(x.shape)
     norm = cost._norm_squared(lifted.shape)
     kx = np.zeros(penalty._dual_shape(x.shape))
     penalty._analysis(kx, x)

@@ -30,9 +30,9 @@ class TGV(Lifted, SecondOrderTV):
     Notes
     -----
     D is the forward difference of `TotalVariation`, E the symmetrised gradient, ``E D`` the second differences of
-    `SecondOrderTV`, so that slopes cost nothing. Lengths are of pixels, over all axes and channels. In the dual ``P(x) = max <q, E D x>`` over
-    ``|q| <= w ratio``, ``|E^T q| <= w``: q is scaled until both hold. `value` is itself a minimisation, to a millionth.
-    Bredies, Kunisch & Pock, SIAM J. Imaging Sci. 2010; the primal-dual algorithm: Bredies 2014.
+    `SecondOrderTV`, so that slopes cost nothing. Lengths are of pixels, over all axes and channels. In the dual
+    ``P(x) = max <q, E D x>`` over ``|q| <= w ratio``, ``|E^T q| <= w``: q is scaled until both hold. `value` is itself a
+    minimisation, to a millionth. Bredies, Kunisch & Pock, SIAM J. Imaging Sci. 2010; the primal-dual algorithm: Bredies 2014.
     """
 
     ratio: float = 2.0
@@ -62,7 +62,15 @@ class TGV(Lifted, SecondOrderTV):
     def _start(self, x: Array) -> Array:
         return self._raise(x)
 
-    def _counts(self, shape: tuple[int, ...]) -> Any:
+    def _free(self, x: Array) -> Array:
+        lifted = self._raise(x)
+        _, field = _FieldCost._split(lifted)
+        for a, along in enumerate(field):
+            here, after = _two(x, 1 + a)
+            _two(along, 1 + a)[0][...] = after - here
+        return lifted
+
+    def _multiplicity(self, shape: tuple[int, ...]) -> Any:
         return 1.0
 
     def _lower_dual(self, dual: Array, shape: tuple[int, ...]) -> Array:

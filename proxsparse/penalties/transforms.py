@@ -98,16 +98,21 @@ class WaveletL1(_TransformL1):
         The name of an orthogonal wavelet of PyWavelets: "haar", "db2", "sym4", ...
     level : int
         How often the averages are split again, >= 1.
+    undecimated : bool
+        True: the stationary transform, of every shift of the image alike, ``1 + level (2^axes - 1)`` times as many
+        coefficients, scaled to a tight frame. Edges leave no blocks, and the proximal operator is found by iterations.
 
     Notes
     -----
     ``K x`` is the periodised transform of the image, after zeros are put at the end of axes whose length ``2^level`` does not
     divide; ``K^T K = I``, so that without padding the proximal operator is exact, soft-thresholding of the coefficients
-    (Donoho & Johnstone, Biometrika 1994). Channels are separate.
+    (Donoho & Johnstone, Biometrika 1994). Undecimated, ``K x`` has an axis of bands before the others, the averages first, and
+    ``K^T K = I`` still, but not ``K K^T`` (Coifman & Donoho 1995). Channels are separate.
     """
 
     wavelet: str = "db2"
     level: int = 3
+    undecimated: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,6 +123,45 @@ class WaveletL1(_TransformL1):
             raise ValueError(f"wavelet must be a discrete wavelet of PyWavelets, got {self.wavelet!r}")
         if not pywt.Wavelet(self.wavelet).orthogonal:
             raise ValueError(f"wavelet {self.wavelet!r} is not orthogonal")
+
+    @property
+    def _lead(self) -> int:  # type: ignore[override]
+        return int(self.undecimated)
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        one = super()._dual_shape(shape)
+        return (1 + self.level * (2 ** (len(shape) - 1) - 1), *one) if self.undecimated else one
+
+    def _fits_dual(self, p: Array) -> bool:
+        return not self.undecimated or bool(p.shape[0] == 1 + self.level * (2 ** (p.ndim - 2) - 1))
+
+    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
+        return not self.undecimated and super()._has_exact(shape, alone)
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        if not self.undecimated:
+            super()._analysis(out, x)
+            return
+        widths = [(0, m - n) for n, m in zip(x.shape[1:], out.shape[2:], strict=True)]
+        for c, image in enumerate(x):
+            averages, *details = _pywt().swtn(np.pad(image, widths), self.wavelet, self.level, norm=True, trim_approx=True)
+            out[0, c] = averages
+            for band, part in enumerate((level[name] for level in details for name in sorted(level)), 1):
+                out[band, c] = part
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        if not self.undecimated:
+            super()._add_adjoint(out, p)
+            return
+        inside, names = (
+            tuple(slice(0, n) for n in out.shape[1:]),
+            ["".join(n) for n in itertools.product("ad", repeat=out.ndim - 1)],
+        )
+        for c, image in enumerate(out):
+            bands = iter(p[1:, c].astype(out.dtype, copy=False))
+            details = [{name: next(bands) for name in sorted(names)[1:]} for _ in range(self.level)]
+            # of a tight frame the inverse is the adjoint
+            image += _pywt().iswtn([p[0, c].astype(out.dtype, copy=False), *details], self.wavelet, norm=True)[inside]
 
     def _padded(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
         block = 1 << self.level

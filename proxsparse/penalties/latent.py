@@ -1,0 +1,175 @@
+"""Latent overlapping groups: what `OverlappingGroupLasso(kind="latent")` makes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array
+from ..gram import Gram
+from .base import Penalty
+from .group_lasso import OverlappingGroupLasso
+from .lifted import Lifted
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class LatentGroups(Lifted, OverlappingGroupLasso):
+    """P(x) = w min sum_g a_g |v_g| over the v_g on the groups that add up to x: supports are unions of groups.
+
+    X holds the v_g, S adds them up. In the dual ``P(x) = max <p, x>`` over the p whose length on every group is at most w a_g:
+    K is the identity. Jacob, Obozinski & Vert, ICML 2009; Obozinski, Jacob & Vert 2011.
+    """
+
+    _shown = "OverlappingGroupLasso"
+    _lead = 0
+    _shrinks = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups is None and self.group_weight is not None:
+            raise ValueError("latent windows take no group_weight: give the groups as lists")
+        inner = self._groups
+        if inner.null_space != "zero":
+            raise ValueError("latent groups must cover every pixel, with weights > 0")
+        object.__setattr__(self, "groups", inner.groups)
+
+    @property
+    def _groups(self) -> OverlappingGroupLasso:
+        """The same groups, overlapping: gathers and scatters, and knows the balls."""
+        window, stride = self.window, self.stride
+        return OverlappingGroupLasso(self.weight, window, stride, self.norm, self.groups, self.group_weight)
+
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Zero."""
+        return "zero"
+
+    @property
+    def _first_step(self) -> float:  # type: ignore[override]
+        return 0.5
+
+    # -- to the certificate ------------------------------------------------------------------------------------------
+
+    def _fits_dual(self, p: Array) -> bool:
+        return True
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        self._groups._dual_shape(shape)
+        return shape
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        out[...] = x
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        out += p
+
+    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
+        Penalty._dual_step(self, out, p, x, sigma)
+
+    def _sweep(self, *args: Any) -> bool:
+        return False
+
+    def _certificate(self, *args: Any) -> None:
+        return None
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        # zeros are those of the v_g
+        return None
+
+    def _dual_norm(self, p: Array) -> float:
+        groups = self._groups
+        copies = np.zeros(groups._dual_shape(p.shape))
+        groups._analysis(copies, p.astype(np.float64, copy=False))
+        return groups._dual_norm(copies)
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return 1.0
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("uniform", 1.0)
+
+    # -- the larger problem ------------------------------------------------------------------------------------------
+
+    def _cost(self) -> Penalty:
+        return _Copies(self.weight, inner=self._groups)
+
+    def _lifted_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        dual = self._groups._dual_shape(shape)
+        # all copies of a window are its channels
+        return dual if self._groups._lead == 0 else (dual[0] * dual[1], *dual[2:])
+
+    def _lower(self, lifted: Array, shape: tuple[int, ...]) -> Array:
+        groups = self._groups
+        out = np.zeros(shape, lifted.dtype)
+        groups._add_adjoint(out, lifted.reshape(groups._dual_shape(shape)))
+        return out
+
+    def _raise(self, x: Array) -> Array:
+        groups = self._groups
+        copies = np.zeros(groups._dual_shape(x.shape), x.dtype)
+        groups._analysis(copies, x)
+        return copies.reshape(self._lifted_shape(x.shape))
+
+    def _multiplicity(self, shape: tuple[int, ...]) -> Any:
+        gram = self._groups._gram(shape)
+        assert gram is not None
+        return gram.eigenvalues
+
+    def _start(self, x: Array) -> Array:
+        return self._raise((x / self._multiplicity(x.shape)).astype(x.dtype))
+
+    def _lower_dual(self, dual: Array, shape: tuple[int, ...]) -> Array:
+        return np.asarray(self._lower(dual, shape) / self._multiplicity(shape)).astype(dual.dtype)
+
+    def _raise_dual(self, p: Array) -> Array:
+        return self._raise(p)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class _Copies(Penalty):
+    """w sum_g a_g |v_g| of the v_g themselves."""
+
+    inner: Any = None
+
+    _first_step = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "inner", self.inner.with_weight(self.weight))
+
+    def _groups_of(self, p: Array) -> Array:
+        """The v_g as the dual of `inner` is shaped."""
+        if self.inner._lead == 0:
+            return p
+        size = int(np.prod(np.broadcast_to(self.inner.window, p.ndim - 1)))
+        return p.reshape(size, len(p) // size, *p.shape[1:])
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        out[...] = x
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        out += p
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        self.inner._project(self._groups_of(p), factor)
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        gap, value = self.inner._gap_of(self._groups_of(x.astype(np.float64)), self._groups_of(p))
+        return float(gap), float(value)
+
+    def _dual_norm(self, p: Array) -> float:
+        return float(self.inner._dual_norm(self._groups_of(p)))
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return 1.0
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("uniform", 1.0)
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        self.inner._clear_inside(self._groups_of(x), self._groups_of(p), margin)

@@ -1,0 +1,299 @@
+"""What `OverlappingGroupLasso` makes of groups that are lists of pixels, and of windows with weights of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array, total
+from ..gram import Gram
+from ..kernels import listed as kernels
+from .base import Penalty
+from .group_lasso import OverlappingGroupLasso
+from .groups import onto_l1_balls
+
+
+class Groups:
+    """Lists of pixels, one after the other: flat indices of an image without channels, and where each list starts."""
+
+    def __init__(self, indices: Array, starts: Array, pixels: int) -> None:
+        self.indices, self.starts, self.pixels = indices, starts, pixels
+        for array in (indices, starts):
+            array.flags.writeable = False
+
+    @classmethod
+    def of(cls, groups: Any) -> Groups:
+        """From lists of flat indices, or from a matrix with a row a group and a column a pixel."""
+        if isinstance(groups, Groups):
+            return groups
+        if hasattr(groups, "tocsr") or (isinstance(groups, np.ndarray) and groups.ndim == 2 and groups.dtype == bool):
+            from scipy.sparse import csr_matrix
+
+            matrix = csr_matrix(groups)
+            matrix.eliminate_zeros()
+            matrix.sort_indices()
+            indices, starts, pixels = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64), matrix.shape[1]
+        else:
+            lists = [np.asarray(group) for group in groups]
+            if not lists or any(one.ndim != 1 or (one.size and one.dtype.kind not in "iu") for one in lists):
+                raise TypeError(
+                    "groups must be lists of flat pixel indices, or a matrix with a row a group and a column a pixel"
+                )
+            indices = np.concatenate(lists).astype(np.int64)
+            starts = np.concatenate([[0], np.cumsum([one.size for one in lists])]).astype(np.int64)
+            pixels = int(indices.max(initial=-1)) + 1
+        if indices.size == 0 or indices.min() < 0:
+            raise ValueError(f"groups must hold pixels, with indices >= 0, got {indices.min(initial=0)}")
+        owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        if len(np.unique(owners * np.int64(pixels) + indices)) < len(indices):
+            raise ValueError("a group holds a pixel twice")
+        return cls(indices, starts, int(pixels))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Groups):
+            return NotImplemented
+        same = np.array_equal(self.indices, other.indices) and np.array_equal(self.starts, other.starts)
+        return same and self.pixels == other.pixels
+
+    def __hash__(self) -> int:
+        return hash((self.indices.tobytes(), self.starts.tobytes(), self.pixels))
+
+    def __repr__(self) -> str:
+        lists = [self.indices[a:b].tolist() for a, b in itertools.pairwise(self.starts.tolist())]
+        return repr(lists)
+
+
+@functools.lru_cache(maxsize=8)
+def _pairs(spatial: tuple[int, ...]) -> Groups:
+    """Every pixel with each of its neighbours, also across corners: (3^d - 1) / 2 pairs a pixel."""
+    index = np.arange(math.prod(spatial)).reshape(spatial)
+    pairs = []
+    for step in itertools.product((-1, 0, 1), repeat=len(spatial)):
+        if step > (0,) * len(spatial):
+            here = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, spatial, strict=True))
+            there = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, spatial, strict=True))
+            pairs.append(np.stack([index[here].reshape(-1), index[there].reshape(-1)], axis=1))
+    both = np.concatenate(pairs)
+    if not len(both):
+        # a single pixel has no neighbour, and is a group by itself
+        return Groups(index.reshape(-1), np.arange(index.size + 1), index.size)
+    return Groups(both.reshape(-1).astype(np.int64), np.arange(0, both.size + 1, 2), index.size)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ListedGroups(OverlappingGroupLasso):
+    """P(x) = w sum_g a_g times the length of x on group g, of lists; see `OverlappingGroupLasso`."""
+
+    _shown = "OverlappingGroupLasso"
+    _lead = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.groups, str) and self.groups != "pairs":
+            raise ValueError(f"groups must be 'pairs', lists or a matrix, got {self.groups!r}")
+        if not isinstance(self.groups, str):
+            object.__setattr__(self, "groups", Groups.of(self.groups))
+
+    def _lists(self, shape: tuple[int, ...]) -> Groups:
+        """The groups of an image (channels, *spatial)."""
+        return self.groups if isinstance(self.groups, Groups) else _pairs(shape[1:])
+
+    def _starts(self, p: Array) -> Array:
+        """Where the groups of a dual start."""
+        if isinstance(self.groups, Groups):
+            return self.groups.starts
+        return np.append(np.arange(0, p.shape[1], 2), p.shape[1])
+
+    def _radii(self, starts: Array) -> Array:
+        """a_g."""
+        if self.group_weight is None:
+            return np.ones(len(starts) - 1)
+        if isinstance(self.group_weight, str):
+            return np.sqrt(np.diff(starts))
+        if self.group_weight.shape != (len(starts) - 1,):
+            raise ValueError(f"group_weight has shape {self.group_weight.shape}, there are {len(starts) - 1} groups")
+        return np.asarray(self.group_weight)
+
+    @property
+    def _covers_all(self) -> bool:
+        return not isinstance(self.groups, Groups) or len(np.unique(self.groups.indices)) == self.groups.pixels
+
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Zero, unless pixels are in no group, or in groups of weight 0."""
+        weighted = not isinstance(self.group_weight, np.ndarray) or bool((self.group_weight > 0).all())
+        return "zero" if weighted and self._covers_all else "unknown"
+
+    @property
+    def _shrinks(self) -> bool:  # type: ignore[override]
+        return self.null_space == "zero"
+
+    @property
+    def _first_step(self) -> float:  # type: ignore[override]
+        return 2.0
+
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        return self.norm == "linf"
+
+    def _fits_dual(self, p: Array) -> bool:
+        return p.ndim == 2 and (not isinstance(self.groups, Groups) or p.shape[1] == len(self.groups.indices))
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        groups = self._lists(shape)
+        if groups.pixels != math.prod(shape[1:]):
+            raise ValueError(
+                f"groups are of images of {groups.pixels} pixels, this one has {math.prod(shape[1:])}; where pixels are in no "
+                "group give a matrix with a column a pixel"
+            )
+        self._radii(groups.starts)
+        return (shape[0], len(groups.indices))
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        kernels.gather(out, x.reshape(len(x), -1), self._lists(x.shape).indices)
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        kernels.scatter(out.reshape(len(out), -1), p, self._lists(out.shape).indices)
+
+    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
+        Penalty._dual_step(self, out, p, x, sigma)
+
+    def _sweep(self, *args: Any) -> bool:
+        return False
+
+    def _certificate(self, *args: Any) -> None:
+        return None
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        starts = self._starts(p)
+        sizes = np.diff(starts)
+        radii = float(self._radius(p, factor, int(sizes.max()) * len(p))) * self._radii(starts)
+        if self.norm == "l2":
+            kernels.project_l2(p, starts, radii.astype(p.dtype))
+        else:
+            onto_l1_balls(p, np.repeat(np.arange(len(radii)), sizes), radii)
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        z = np.empty(p.shape)
+        self._analysis(z, x.astype(np.float64, copy=False))
+        return self._gap_of(z, p)
+
+    def _gap_of(self, z: Array, p: Array) -> tuple[float, float]:
+        starts = self._starts(p)
+        radii = self._w() * self._radii(starts)
+        if self.norm == "l2":
+            gap, value = kernels.gap_l2(z, p, starts, radii)
+            return float(gap), float(value)
+        # of an empty group nothing is the largest
+        full = np.flatnonzero(np.diff(starts))
+        lengths = radii[full] * np.maximum.reduceat(np.abs(z).max(axis=0), starts[full])
+        products = np.add.reduceat((z * p).sum(axis=0), starts[full])
+        return total(lengths - products), total(lengths)
+
+    def _group_norms(self, p: Array) -> Array:
+        """The dual length of each group."""
+        owners, n = np.repeat(np.arange(len(self._starts(p)) - 1), np.diff(self._starts(p))), len(self._starts(p)) - 1
+        if self.norm == "l2":
+            return np.sqrt(np.bincount(owners, np.square(p, dtype=np.float64).sum(axis=0), n))
+        return np.asarray(np.bincount(owners, np.abs(p).sum(axis=0, dtype=np.float64), n))
+
+    def _dual_norm(self, p: Array) -> float:
+        lengths, a = self._group_norms(p), self._radii(self._starts(p))
+        return float(np.divide(lengths, a, out=np.where(lengths > 0, math.inf, 0.0), where=a > 0).max(initial=0.0))
+
+    def _over(self, shape: tuple[int, ...]) -> Array:
+        """The number of groups over each pixel."""
+        groups = self._lists(shape)
+        return np.bincount(groups.indices, minlength=groups.pixels).reshape(shape[1:]).astype(np.float64)
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return float(self._over(shape).max())
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("pixel", self._over(shape))
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        x.reshape(len(x), -1)[:, self._lists(x.shape).indices[self._inside(p, margin)]] = 0
+
+    def _inside(self, p: Array, margin: float) -> Array:
+        """Which copies are of groups whose dual is shorter than (1 - margin) w a_g."""
+        starts = self._starts(p)
+        inside = self._group_norms(p) < (1.0 - margin) * self._w() * self._radii(starts)
+        return np.repeat(inside, np.diff(starts))
+
+    def _clear_inside(self, z: Array, p: Array, margin: float) -> None:
+        z[:, self._inside(p, margin)] = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class WeightedWindows(OverlappingGroupLasso):
+    """P(x) = w sum over windows of a_g times the length of x on the window: K multiplies each window's copies by a_g."""
+
+    _shown = "OverlappingGroupLasso"
+
+    def _scales(self, windows: tuple[int, ...], shape: tuple[int, ...] | None = None) -> Array:
+        """a_g of each window."""
+        if isinstance(self.group_weight, str):
+            assert shape is not None
+            inside = np.zeros(super()._dual_shape((1, *shape[1:])))
+            super()._analysis(inside, np.ones((1, *shape[1:])))
+            return np.asarray(np.sqrt(inside.sum(axis=(0, 1))))
+        if self.group_weight.size != math.prod(windows):
+            raise ValueError(
+                f"group_weight has shape {self.group_weight.shape}, there are {math.prod(windows)} groups, {windows}"
+            )
+        return np.asarray(self.group_weight.reshape(windows))
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        dual = super()._dual_shape(shape)
+        self._scales(dual[2:], shape)
+        return dual
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        super()._analysis(out, x)
+        out *= self._scales(out.shape[2:], x.shape).astype(out.dtype)
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        super()._add_adjoint(out, p.astype(out.dtype, copy=False) * self._scales(p.shape[2:], out.shape).astype(out.dtype))
+
+    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
+        Penalty._dual_step(self, out, p, x, sigma)
+
+    def _is_plain(self, shape: tuple[int, ...]) -> bool:
+        return False
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        z = np.empty(p.shape)
+        self._analysis(z, x.astype(np.float64, copy=False))
+        return self._gap_of(z, p)
+
+    def _over(self, shape: tuple[int, ...]) -> Array:
+        """K^T K of each pixel."""
+        ones = np.ones((1, *shape[1:]))
+        copies, over = np.zeros(self._dual_shape(ones.shape)), np.zeros(ones.shape)
+        self._analysis(copies, ones)
+        self._add_adjoint(over, copies)
+        return np.asarray(over[0])
+
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Zero, unless windows have no weight."""
+        return "zero" if isinstance(self.group_weight, str) or bool((self.group_weight > 0).all()) else "unknown"
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return float(self._over(shape).max())
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("pixel", self._over(shape))
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        inside = self._group_norms(p) < (1.0 - margin) * self._w()
+        copies = np.zeros(super()._dual_shape((1, *x.shape[1:])))
+        copies[:] = inside
+        touched = np.zeros((1, *x.shape[1:]))
+        super()._add_adjoint(touched, copies)
+        x[:, touched[0] > 0] = 0
