@@ -50,7 +50,10 @@ class Posed:
 
     def image(self, x: Array) -> Array:
         """A fresh image in the user's layout and units, its background included."""
-        x = self.problem.image_of(x)
+        return self.framed(self.problem.image_of(x))
+
+    def framed(self, x: Array) -> Array:
+        """An image of the solver's, as the user's; see `image`."""
         if self.background is None:
             return self.restored(x)
         return self.restored(np.clip(x + self.background, *self.bounds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -10,20 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array
+from ._arrays import Array, to_canonical
+from ._debias import ACCURACY, refit
+from ._nonconvex import solve_nonconvex, solve_reweighted
 from ._pose import Posed, pose
 from ._progress import Progress
-from ._workers import Workers
+from ._workers import SERIAL, Workers
 from .data_terms import DATA, DataTerm, Huber
+from .lifted import problem_of
 from .metrics import noise_std as estimate_noise
 from .options import METHODS, Options, parse, unknown
 from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import check_spacing
+from .penalties.nonconvex import Nonconvex, Reweighted
 from .penalties.sums import with_weights
 from .problem import Certificate
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
 from .solvers import SOLVERS, fastest, run
 from .weights import RULES, Choice, check_noise, choose
+
+#: what `solve` takes as penalty
+AnyPenalty = str | Penalty | Nonconvex | Reweighted
 
 PENALTIES: dict[str, Callable[[], Penalty]] = {
     "l1": lambda: L1(),
@@ -42,7 +50,7 @@ PENALTIES: dict[str, Callable[[], Penalty]] = {
 
 def solve(
     image: Any,
-    penalty: str | Penalty = "tv",
+    penalty: AnyPenalty = "tv",
     weight: Any = None,
     *,
     data: str | DataTerm = "l2",
@@ -60,6 +68,7 @@ def solve(
     callback: Callable[[Any], object] | None = None,
     options: dict[str, Any] | None = None,
     nan_policy: str = "raise",
+    debias: bool = False,
 ) -> SolveResult:
     """Minimise ``D(A x; y) + sum_i w_i P_i(x - b)`` over images x, within bounds, with a certificate.
 
@@ -114,6 +123,10 @@ def solve(
         Raising StopIteration stops cleanly.
     nan_policy : {"raise", "omit"}
         Whether NaN in the image is an error or a pixel that was not measured. Infinity is always an error.
+    debias : bool
+        Give back in the result's `debiased` the contrast that shrinkage took away: least squares on the support and the flat
+        regions for L1, groups and anisotropic total variation, covariant refitting for all others (Deledalle et al. 2017),
+        whose plain refit would return the noise. `x` stays the minimiser.
     options : dict, optional
         For every method: maxiter (5000), maxtime (seconds), check_every (iterations), history (True), disp (False),
         workers (1: threads; total variation of gray images uses them, and the answer is the same bit for bit).
@@ -168,10 +181,11 @@ def solve(
         tol=tol,
         callback=callback,
         options=options,
+        debias=debias,
     )
     # a weight that was chosen is in units of the image
     warn_of_integers(image, chosen)
-    if not result.success:
+    if not result.success and not (result.status == 6 and isinstance(chosen, (Nonconvex, Reweighted))):
         warn(
             f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "
             f"{result.method}.",
@@ -182,7 +196,7 @@ def solve(
 
 def attempt(
     image: Any,
-    chosen: Penalty,
+    chosen: Any,
     rule: str | None = None,
     *,
     data: str | DataTerm = "l2",
@@ -193,13 +207,24 @@ def attempt(
     tol: float = 1e-4,
     callback: Callable[[Any], object] | None = None,
     options: dict[str, Any] | None = None,
+    debias: bool = False,
     **about: Any,
 ) -> SolveResult:
     """`solve` without its warnings, for a penalty whose weights are settled, or chosen by a rule."""
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
-    chosen = _spaced(chosen, spacing)
+    call: dict[str, Any] = {"method": method, "tol": tol, "callback": callback, "options": options}
+    if isinstance(chosen, Reweighted):
+        about |= {"data": data, "spacing": spacing, "noise_std": noise_std, "debias": debias}
+        return solve_reweighted(attempt, image, chosen, rule, x0, **call, **about)
     term = _data_term(data, image, noise_std, about)
+    if isinstance(chosen, Nonconvex):
+        if rule is not None or debias:
+            raise ValueError(f"{chosen!r} needs a weight, and is not debiased: no rule is known for what is not convex")
+        return solve_nonconvex(image, chosen, x0=x0, data=term, **call, **about)
+    chosen = _spaced(chosen, spacing)
+    if debias and not term.quadratic:
+        raise ValueError(f"debias is for least squares, not for data={data!r}")
     if rule is not None and not term.quadratic:
         raise ValueError(f"data={data!r} needs a weight: the rules that choose one are for least squares")
     choice = Choice(chosen, "given", check_noise(noise_std), None)
@@ -227,8 +252,27 @@ def attempt(
     result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule=choice.rule)
     result.update(noise_std=choice.noise_std, weight_path=choice.path)
     result.history = _history(posed, ended.history)
+    result.debiased = _debiased(posed, result, method, parsed) if debias else None
     result.time = time.perf_counter() - begin
     return result
+
+
+def _debiased(posed: Posed, result: SolveResult, method: str, options: Options) -> Array:
+    """The answer refitted; see `_debias.py`."""
+    problem = posed.problem.image_problem
+
+    def solved(y: Array) -> Array:
+        about = {"operator": problem.operator, "m": problem.m, "lo": problem.lo, "hi": problem.hi}
+        again = problem_of(y, problem.parts, problem.shape, **about)
+        again.use(SERIAL, ACCURACY)
+        steps = SOLVERS[method](again, again.start(), np.zeros(again.stack.size, again.dtype))
+        tol = max(ACCURACY, 10 * float(np.finfo(y.dtype).eps))
+        best = run(again, steps, tol, dataclasses.replace(options, maxiter=4 * options.maxiter, history=False)).best
+        return again.image_of(best.x)
+
+    x = to_canonical(result.x, posed.channel_axis) * problem.dtype.type(posed.scale)
+    x = x if posed.background is None else x - posed.background
+    return posed.framed(refit(problem, np.asarray(x), solved))
 
 
 def _data_term(data: Any, image: Any, noise_std: float | None, about: dict[str, Any]) -> DataTerm:
@@ -261,7 +305,7 @@ def check_call(method: Any, tol: Any, callback: Any = None) -> float:
     return float(tol)
 
 
-def denoise(image: Any, penalty: str | Penalty = "tv", weight: Any = None, **kwargs: Any) -> Array:
+def denoise(image: Any, penalty: AnyPenalty = "tv", weight: Any = None, **kwargs: Any) -> Array:
     """Return ``solve(image, penalty, weight, **kwargs).x``: the image alone.
 
     Fits `skimage.restoration.calibrate_denoiser`, which wants image in, image out.
@@ -281,7 +325,7 @@ def denoise(image: Any, penalty: str | Penalty = "tv", weight: Any = None, **kwa
     return solve(image, penalty, weight, **kwargs).x
 
 
-def resolve_penalty(penalty: str | Penalty, weight: Any) -> tuple[Penalty, str | None]:
+def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
     """Return the penalty, and the rule that is to choose the weights its parts still lack; None where they lack none.
 
     A part has its weight from the object, from the call, or from the rule; never from two of them.
@@ -294,8 +338,8 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> tuple[Penalty, str |
     if isinstance(penalty, str):
         if penalty not in PENALTIES:
             raise unknown("penalty", penalty, PENALTIES)
-        chosen = PENALTIES[penalty]()
-    elif isinstance(penalty, Penalty):
+        chosen: Any = PENALTIES[penalty]()
+    elif isinstance(penalty, (Penalty, Nonconvex, Reweighted)):
         chosen = penalty
     else:
         raise TypeError(f"penalty must be a name or a Penalty, got {penalty!r}")
@@ -311,6 +355,8 @@ def resolve_penalty(penalty: str | Penalty, weight: Any) -> tuple[Penalty, str |
     weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
     if len(weights) != missing:
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
+    if isinstance(chosen, (Nonconvex, Reweighted)):
+        return chosen.with_weight(weights[0]), None
     return with_weights(chosen, weights), None
 
 
@@ -352,6 +398,7 @@ def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
         rel_gap=best.rel_gap,
         x_error_bound=math.sqrt(2 * best.gap / mu) / posed.scale if mu > 0 else math.inf,
         certified=best.certified,
+        stationarity=None if best.certified else best.residual,
         success=status == 0,
         status=status,
         message=MESSAGES[status],

@@ -39,9 +39,146 @@ class Operator(abc.ABC):
         """Return the shape of x where A x has that shape."""
         return shape
 
+    def __matmul__(self, other: Any) -> Operator:
+        """A @ B: first B, then A."""
+        return Composition(self, other) if isinstance(other, Operator) else NotImplemented
+
     def gram(self, shape: tuple[int, ...]) -> Gram | None:
         """Return A^T A where a transform inverts it, else None."""
         return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Composition(Operator):
+    """A B: made by ``A @ B``."""
+
+    after: Operator
+    before: Operator
+
+    def __repr__(self) -> str:
+        return f"{self.after!r} @ {self.before!r}"
+
+    @property
+    def norm_is_bound(self) -> bool:  # type: ignore[override]
+        """Whether the product of the norms is one of bounds."""
+        return self.after.norm_is_bound and self.before.norm_is_bound
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of A B x; raise ValueError where A or B does not take what it gets."""
+        return self.after.output_shape(self.before.output_shape(shape))
+
+    def input_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of x where A B x has that shape."""
+        return self.before.input_shape(self.after.input_shape(shape))
+
+    def forward(self, x: Array) -> Array:
+        """Return A (B x)."""
+        return self.after.forward(self.before.forward(x))
+
+    def adjoint(self, q: Array, shape: tuple[int, ...]) -> Array:
+        """Return B^T (A^T q), an image of that shape."""
+        return self.before.adjoint(self.after.adjoint(q, self.before.output_shape(shape)), shape)
+
+    def norm_squared(self, shape: tuple[int, ...]) -> float:
+        """Return the product of the bounds on both norms."""
+        return self.after.norm_squared(self.before.output_shape(shape)) * self.before.norm_squared(shape)
+
+    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+        """Return B^T A^T A B where both are diagonal under one cosine or Fourier transform."""
+        one, other = self.after.gram(self.before.output_shape(shape)), self.before.gram(shape)
+        if one is None or other is None or one.domain != other.domain or one.domain not in ("dct", "fft"):
+            return None
+        return Gram(one.domain, one.eigenvalues * other.eigenvalues)
+
+
+@dataclasses.dataclass(frozen=True)
+class Downsample(Operator):
+    """Fewer samples along each axis: the means of blocks, or every so many-th sample.
+
+    Parameters
+    ----------
+    factor : int or tuple of int
+        Samples of x along each axis for one of A x; the blocks begin at the first sample, the last are clipped.
+    mean : bool
+        True: the mean of each block, as a detector of larger pixels. False: its first sample.
+    shape : tuple of int, optional
+        The shape of x. Left out it is that of A x times the factor.
+
+    Notes
+    -----
+    ``||A||^2`` is one over the number of samples in the smallest block for means, 1 for samples.
+    """
+
+    factor: Any
+    mean: bool = True
+    shape: Any = None
+
+    def __post_init__(self) -> None:
+        factors = self.factor if isinstance(self.factor, (tuple, list)) else (self.factor,)
+        if not factors or any(isinstance(f, bool) or not isinstance(f, (int, np.integer)) or f < 1 for f in factors):
+            raise ValueError(f"factor must be integers >= 1, got {self.factor!r}")
+        object.__setattr__(self, "factor", tuple(map(int, factors)) if len(factors) > 1 else int(factors[0]))
+        if self.shape is not None:
+            object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+
+    def _factors(self, axes: int) -> tuple[int, ...]:
+        if np.size(self.factor) not in (1, axes):
+            raise ValueError(f"factor {self.factor!r} has {np.size(self.factor)} axes, the image {axes}")
+        return tuple(int(f) for f in np.broadcast_to(self.factor, axes))
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of A x."""
+        if self.shape is not None and tuple(shape) != self.shape:
+            raise ValueError(f"{self!r} takes images of shape {self.shape}, got {tuple(shape)}")
+        return tuple(-(-n // f) for n, f in zip(shape, self._factors(len(shape)), strict=True))
+
+    def input_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of x where A x has that shape."""
+        if self.shape is not None:
+            return tuple(self.shape)
+        return tuple(n * f for n, f in zip(shape, self._factors(len(shape)), strict=True))
+
+    def _counts(self, shape: tuple[int, ...]) -> Array:
+        """The samples in each block."""
+        counts: Any = 1.0
+        for n, f in zip(shape, self._factors(len(shape)), strict=True):
+            counts = np.multiply.outer(counts, np.diff(np.append(np.arange(0, n, f), n)))
+        return np.asarray(counts)
+
+    def forward(self, x: Array) -> Array:
+        """Return A x."""
+        self.output_shape(x.shape)
+        factors = self._factors(x.ndim)
+        if not self.mean:
+            return np.ascontiguousarray(x[tuple(slice(None, None, f) for f in factors)])
+        sums = x
+        for axis, f in enumerate(factors):
+            sums = np.add.reduceat(sums, np.arange(0, x.shape[axis], f), axis)
+        return np.asarray(sums / self._counts(x.shape).astype(x.dtype))
+
+    def adjoint(self, q: Array, shape: tuple[int, ...]) -> Array:
+        """Return A^T q, an image of that shape."""
+        factors = self._factors(len(shape))
+        if not self.mean:
+            out = np.zeros(shape, q.dtype)
+            out[tuple(slice(None, None, f) for f in factors)] = q
+            return out
+        spread = q / self._counts(shape).astype(q.dtype)
+        for axis, (f, n) in enumerate(zip(factors, shape, strict=True)):
+            spread = np.repeat(spread, f, axis).take(np.arange(n), axis)
+        return np.ascontiguousarray(spread)
+
+    def norm_squared(self, shape: tuple[int, ...]) -> float:
+        """Return ||A||^2."""
+        return 1.0 / float(self._counts(shape).min()) if self.mean else 1.0
+
+    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+        """Return A^T A where it is diagonal: for samples."""
+        if self.mean:
+            return None
+        seen = np.zeros(shape)
+        seen[tuple(slice(None, None, f) for f in self._factors(len(shape)))] = 1
+        return Gram("pixel", seen)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

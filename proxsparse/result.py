@@ -51,6 +51,8 @@ class SolveResult(OptimizeResult):
         ``||x - x*||_2 <= sqrt(2 gap / mu)``, mu the smallest data weight (1 without); infinite with an operator.
     certified : bool
         Whether gap is a proven bound.
+    stationarity : float or None
+        Where not certified: how far from stationary, relative; the residual of the optimality conditions.
     success : bool
         Whether rel_gap met the tolerance.
     status : int
@@ -77,6 +79,8 @@ class SolveResult(OptimizeResult):
     data_dual : ndarray or None
         The dual of the data term, of the image's shape, where the method worked on one: with an operator or by ADMM, and a data
         term that is not least squares.
+    debiased : ndarray or None
+        Where ``debias=True`` asked for it: x with the contrast given back that shrinkage took away.
     history : dict of ndarray
         iteration, objective, gap and seconds at every check.
     time : float
@@ -89,6 +93,7 @@ class SolveResult(OptimizeResult):
     rel_gap: float
     x_error_bound: float
     certified: bool
+    stationarity: float | None
     success: bool
     status: int
     message: str
@@ -101,6 +106,7 @@ class SolveResult(OptimizeResult):
     terms: dict[str, float]
     dual: tuple[Array, ...]
     data_dual: Array | None
+    debiased: Array | None
     history: dict[str, Array]
     time: float
 

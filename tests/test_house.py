@@ -17,7 +17,7 @@ LEVELS = [
     {"problem"},
     {"lifted"},
     {"solvers", "_pose"},
-    {"weights"},
+    {"weights", "_debias", "_nonconvex"},
     {"_solve"},
     {"_batch", "_path"},
     {"_baselines"},

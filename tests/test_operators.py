@@ -8,7 +8,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from conftest import image_of
 
-from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, as_operator, solve
+from proxsparse import L1, Blur, Downsample, OverlappingGroupLasso, TotalVariation, as_operator, metrics, phantoms, solve
 
 KERNELS = {
     "odd": np.array([[0.0, 0.1, 0.3], [0.1, 0.2, 0.1], [0.2, 0.0, 0.0]]),
@@ -184,3 +184,65 @@ def test_a_gaussian_blur_is_that_of_scipy(boundary, mode, rng):
     for bad in (0.0, -1.0, np.nan):
         with pytest.raises(ValueError, match="sigma and truncate must be > 0"):
             Blur.gaussian(bad)
+
+
+# -- fewer samples, compositions -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mean", [True, False])
+@pytest.mark.parametrize(("shape", "factor"), [((12, 9), 3), ((13, 10), 3), ((7,), 2), ((5, 6, 7), (2, 3, 1)), ((4, 4), 5)])
+def test_downsampling_by_its_definition(shape, factor, mean, rng):
+    operator = Downsample(factor, mean=mean)
+    factors = np.broadcast_to(factor, len(shape))
+    x = rng.standard_normal(shape)
+    out = operator.forward(x)
+    assert out.shape == operator.output_shape(shape)
+    for index in np.ndindex(out.shape):
+        block = x[tuple(slice(i * f, (i + 1) * f) for i, f in zip(index, factors, strict=True))]
+        assert out[index] == pytest.approx(block.mean() if mean else block.flat[0])
+    q = rng.standard_normal(out.shape)
+    assert np.sum(out * q) == pytest.approx(np.sum(x * operator.adjoint(q, shape)))
+    norm = np.linalg.norm(naive.matrix_of(operator.forward, shape), 2)
+    assert norm**2 == pytest.approx(operator.norm_squared(shape))
+    gram = operator.gram(shape)
+    if gram is not None:
+        np.testing.assert_allclose(operator.adjoint(operator.forward(x), shape), gram.eigenvalues * x)
+
+
+def test_an_image_of_fewer_samples_is_solved_at_full_size():
+    truth = phantoms.rectangles((48, 40))
+    few = phantoms.add_noise(Downsample(2).forward(truth), 0.02)
+    for operator in (Downsample(2), Downsample(2, shape=(48, 40))):
+        result = solve(few, "tv", 0.01, operator=operator, tol=1e-3, options={"maxiter": 20000})
+        assert result.x.shape == (48, 40)
+        assert result.certified
+        assert metrics.mse(truth, result.x) < metrics.mse(truth, np.repeat(np.repeat(few, 2, 0), 2, 1))
+    odd = solve(few[:, :-1], "tv", 0.01, operator=Downsample(2, shape=(48, 37)), tol=1e-2, options={"maxiter": 20000})
+    assert odd.x.shape == (48, 37)
+    with pytest.raises(ValueError, match="factor must be integers >= 1, got 0"):
+        Downsample(0)
+    with pytest.raises(ValueError, match="the operator gives images of shape"):
+        solve(few, "tv", 0.01, operator=Downsample(2, shape=(50, 40)))
+
+
+def test_compositions_are_products(rng):
+    blur = Blur.gaussian(1.0)
+    both = Downsample(2) @ blur
+    matrix = naive.matrix_of(Downsample(2).forward, (20, 18)) @ naive.matrix_of(blur.forward, (20, 18))
+    x, q = rng.standard_normal((20, 18)), rng.standard_normal((10, 9))
+    np.testing.assert_allclose(both.forward(x).reshape(-1), matrix @ x.reshape(-1), atol=1e-12)
+    np.testing.assert_allclose(both.adjoint(q, (20, 18)).reshape(-1), matrix.T @ q.reshape(-1), atol=1e-12)
+    assert np.linalg.norm(matrix, 2) ** 2 <= both.norm_squared((20, 18))
+    mild = Blur([[0.0, 0.05, 0.0], [0.05, 0.8, 0.05], [0.0, 0.05, 0.0]])
+    twice = mild @ mild
+    gram = twice.gram((20, 18))
+    np.testing.assert_allclose(gram.solve(twice.adjoint(twice.forward(x), (20, 18))[None])[0], x, atol=1e-10)
+    assert both.gram((20, 18)) is None
+    noisy = phantoms.add_noise(both.forward(phantoms.rectangles((40, 36))), 0.01)
+    for method in ("admm", "chambolle-pock", "fista"):
+        result = solve(noisy, "tv", 0.01, operator=both, method=method, tol=1e-2, options={"maxiter": 20000})
+        assert result.success
+        assert result.x.shape == (40, 36)
+    assert eval(repr(Downsample(2) @ Downsample(3)), {"Downsample": Downsample}) == Downsample(2) @ Downsample(3)
+    with pytest.raises(TypeError):
+        both @ "blur"

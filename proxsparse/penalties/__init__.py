@@ -5,6 +5,7 @@ from .group_lasso import OverlappingGroupLasso
 from .groups import GroupLasso
 from .l1 import L1
 from .l2 import L2, ElasticNet
+from .nonconvex import L0, MCP, SCAD, Nonconvex, Reweighted
 from .second_order import SecondOrderTV
 from .tgv import TGV
 from .total_variation import TotalVariation
@@ -13,13 +14,18 @@ from .tree import TreeGroupLasso
 
 __all__ = [
     "DCTL1",
+    "L0",
     "L1",
     "L2",
+    "MCP",
+    "SCAD",
     "TGV",
     "ElasticNet",
     "GroupLasso",
+    "Nonconvex",
     "OverlappingGroupLasso",
     "Penalty",
+    "Reweighted",
     "SecondOrderTV",
     "TotalVariation",
     "TreeGroupLasso",

@@ -238,6 +238,10 @@ class Penalty(abc.ABC):
     def _clear_unused(self, p: Array) -> None:  # noqa: B027
         """Set to 0, in place, the numbers of p that K^T ignores."""
 
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        """The structure that answers show, on which they are refitted: their "support", their flat "regions", or none."""
+        return ""
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
 

@@ -237,6 +237,9 @@ class OverlappingGroupLasso(Penalty):
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
         return Gram("pixel", functools.reduce(np.multiply.outer, self._covers(shape)))
 
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        return "support"
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         if self.norm == "l2":
             geometry = self._geometry(x.ndim - 1)

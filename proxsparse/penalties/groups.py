@@ -189,6 +189,9 @@ class GroupLasso(Penalty):
         zero = (groups >= 0) & np.append(within, False)[groups]
         return np.broadcast_to(zero.reshape(image.shape[1:]), image.shape)
 
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        return "support"
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         x[self._inside(x, p, margin)] = 0
 

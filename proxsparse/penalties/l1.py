@@ -87,6 +87,9 @@ class L1(Penalty):
     def _threshold(self, shape: tuple[int, ...]) -> Any:
         return self._w() if self.pixel_weight is None else self._w() * self.pixel_weight
 
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        return "support"
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         x[np.abs(p) < (1.0 - margin) * np.asarray(self._threshold(x.shape))] = 0
 

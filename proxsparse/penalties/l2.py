@@ -174,6 +174,9 @@ class ElasticNet(Penalty):
             p[0] = y - x - p[1]
             self._project(p)
 
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        return "support"
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         x[np.abs(p[0]) < (1.0 - margin) * self._weights()[0]] = 0
 

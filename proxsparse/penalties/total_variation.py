@@ -320,6 +320,9 @@ class TotalVariation(Penalty):
             return None
         return tuple(strips.Strips(x, p, y, self.isotropic).sums(self._w(), limits, workers))
 
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        return "regions" if self._polyhedral(shape) and self.null_space == "constants" else ""
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         if self._curved or self.null_space != "constants":
             return

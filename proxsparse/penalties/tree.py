@@ -105,6 +105,9 @@ class TreeGroupLasso(Penalty):
             if p is not None:
                 p[k] = taken
 
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        return "support"
+
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         for k, level in enumerate(p):
             self._level(k)._snap(x, level, margin)

@@ -1,0 +1,181 @@
+"""Penalties that are not convex: stationary points instead of certified minimisers, and a measure of how nearly."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._arrays import Array, total
+from ._pose import Posed, pose
+from .options import parse
+from .penalties.nonconvex import Nonconvex, Reweighted
+from .result import SolveResult
+
+NOT_CONVEX = "Stationary to the tolerance; the penalty is not convex, and nothing is certified."
+REWEIGHTED = "The stated number of convex solves was made; each is certified, the whole is not convex."
+
+
+def solve_nonconvex(
+    image: Any,
+    penalty: Nonconvex,
+    *,
+    x0: Any,
+    method: str,
+    tol: float,
+    callback: Any,
+    options: dict[str, Any] | None,
+    **about: Any,
+) -> SolveResult:
+    """A stationary point of D(A x; y) + P(x): each pixel's global minimum without an operator, else monotone proximal gradient.
+
+    The extrapolated step is taken where it lowers the objective, else the plain one (Li & Lin, NeurIPS 2015).
+    """
+    begin = time.perf_counter()
+    if method != "auto":
+        raise ValueError(f"method={method!r} is for convex penalties; {type(penalty).__name__} takes method='auto'")
+    if about.get("bounds") is not None:
+        raise ValueError(f"{type(penalty).__name__} takes no bounds")
+    limits = parse("exact", options)
+    posed = pose(image, [], **about)
+    problem, scaled = posed.problem, penalty._for_scale(posed.scale)
+    if not math.isfinite(problem.lipschitz):
+        raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
+    if problem.operator is None and problem.data.quadratic:
+        with np.errstate(divide="ignore"):
+            step = 1.0 / np.broadcast_to(np.asarray(problem.data.m, np.float64), problem.shape)
+        x = np.where(np.isfinite(step), scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0)), 0).astype(problem.dtype)
+        ended = _Ended(x, 0.0, 0, 6, [])
+    else:
+        ended = _descend(posed, scaled, posed.start(x0)[0], tol, limits, callback)
+    x, nit, status = ended.x, ended.nit, ended.status
+    data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x)
+    checks = np.array(ended.history or [(nit, data + cost, time.perf_counter() - begin)])
+    return SolveResult(
+        x=posed.image(x),
+        fun=posed.unscaled(data + cost),
+        gap=math.inf,
+        rel_gap=math.inf,
+        x_error_bound=math.inf,
+        certified=False,
+        stationarity=ended.stationarity,
+        success=False,
+        status=status,
+        message={
+            6: NOT_CONVEX,
+            1: "The iteration limit was reached.",
+            2: "The time limit was reached.",
+            3: "Stopped by the callback.",
+        }[status],
+        terms={"data": posed.unscaled(data), type(penalty).__name__: posed.unscaled(cost)},
+        dual=(),
+        data_dual=None,
+        nit=nit,
+        method="exact" if problem.operator is None and problem.data.quadratic else "proximal-gradient",
+        weight=penalty.weight,
+        weight_rule="given",
+        noise_std=None,
+        weight_path=None,
+        debiased=None,
+        history={
+            "iteration": checks[:, 0].astype(int),
+            "objective": np.array([posed.unscaled(v) for v in checks[:, 1]]),
+            "gap": np.full(len(checks), math.inf),
+            "seconds": checks[:, 2],
+        },
+        time=time.perf_counter() - begin,
+    )
+
+
+@dataclasses.dataclass
+class _Ended:
+    x: Array
+    stationarity: float
+    nit: int
+    status: int
+    history: list[tuple[int, float, float]]
+
+
+def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any, callback: Any) -> _Ended:
+    problem, begin = posed.problem, time.perf_counter()
+    data = problem.data
+
+    def cost(z: Array) -> float:
+        return data.value(problem.forward(z)) + penalty.value(z)
+
+    def step_from(z: Array) -> Array:
+        gradient = problem.adjoint(np.asarray(data.gradient(problem.forward(z))))
+        return penalty.prox(z - z.dtype.type(step) * gradient, step)
+
+    step, t = 0.99 / problem.lipschitz, 1.0
+    zero = np.zeros_like(x)
+    # the gradient at 0 is what a residual is measured by
+    size = math.sqrt(total(np.square(problem.adjoint(np.asarray(data.gradient(problem.forward(zero))))))) or 1.0
+    fun, before, nit, history = cost(x), x, 0, []
+    while True:
+        plain = step_from(x)
+        stationarity = math.sqrt(total(np.square(plain - x))) / (step * size)
+        if limits.history and nit % (limits.check_every or 10) == 0:
+            history.append((nit, fun, time.perf_counter() - begin))
+        if callback is not None and nit % (limits.check_every or 10) == 0:
+            try:
+                callback(SolveResult(x=posed.image(x), fun=posed.unscaled(fun), gap=math.inf, rel_gap=math.inf, nit=nit))
+            except StopIteration:
+                return _Ended(x, stationarity, nit, 3, history)
+        if stationarity <= tol:
+            return _Ended(x, stationarity, nit, 6, history)
+        if nit >= limits.maxiter or time.perf_counter() - begin >= limits.maxtime:
+            return _Ended(x, stationarity, nit, 1 if nit >= limits.maxiter else 2, history)
+        nit += 1
+        following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        further = step_from(x + x.dtype.type((t - 1) / following) * (x - before))
+        t = following
+        new, best = further, cost(further)
+        if best > (plain_cost := cost(plain)):
+            new, best, t = plain, plain_cost, 1.0
+        if best > fun * (1 + 1e-12):
+            # the norm was estimated too small
+            step *= 0.5
+            continue
+        before, x, fun = x, new, best
+
+
+def solve_reweighted(
+    attempt: Callable[..., SolveResult], image: Any, penalty: Reweighted, rule: str | None, x0: Any, **call: Any
+) -> SolveResult:
+    """`Reweighted`: convex solves, each from the last answer and with the weights that it gives."""
+    begin = time.perf_counter()
+    axis, background = call.get("channel_axis"), call.get("background")
+    spacing = call.pop("spacing", None)
+    if spacing is not None:
+        penalty = dataclasses.replace(penalty, penalty=penalty.penalty._spaced(spacing))
+    result = attempt(image, penalty.penalty, rule, x0=x0, **call)
+    first, nit = result, result.nit
+    if penalty.weight is None:
+        penalty = penalty.with_weight(result.weight)
+
+    def given_by(found: SolveResult) -> Any:
+        x = found.x if background is None else found.x - np.asarray(background, found.x.dtype)
+        return penalty.reweighted(penalty.lengths(x, axis))
+
+    for _ in range(penalty.solves - 1):
+        result = attempt(image, given_by(result), x0=result, **call)
+        nit += result.nit
+    options = {**(call.pop("options", None) or {}), "maxiter": 0}
+    call["method"] = result.method if call.get("method", "auto") == "auto" else call["method"]
+    options = {name: value for name, value in options.items() if name in ("maxiter", "workers")}
+    fixed = attempt(image, given_by(result), x0=result, options=options, **{**call, "method": "chambolle-pock"})
+    x = result.x if background is None else result.x - np.asarray(background, result.x.dtype)
+    cost = penalty.value(x, channel_axis=axis)
+    name = type(penalty.penalty).__name__
+    result.update(terms={"data": result.terms["data"], name: cost}, fun=result.terms["data"] + cost)
+    result.update(gap=math.inf, rel_gap=math.inf, x_error_bound=math.inf, certified=False, success=False)
+    if result.status in (0, 4):
+        result.update(status=6, message=REWEIGHTED)
+    result.update(stationarity=fixed.rel_gap, nit=nit, time=time.perf_counter() - begin)
+    result.update(weight_rule=first.weight_rule, noise_std=first.noise_std, weight_path=first.weight_path)
+    return result

@@ -1,0 +1,250 @@
+"""Penalties that are not convex, pixel by pixel: no certificate, but a proximal operator that is the global minimiser."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._arrays import Array, as_float, require_finite, total
+from .base import check_number, check_weight
+
+
+@dataclasses.dataclass(frozen=True)
+class Nonconvex(abc.ABC):
+    """P(x) = sum rho(|x_i|) with rho that grows ever slower: large pixels keep their size.
+
+    `solve` returns a stationary point, `certified=False`, with `stationarity` saying how nearly; without an operator each pixel
+    is at its global minimum.
+    """
+
+    weight: float | None = None
+
+    #: the weight is in units of the image to this power
+    _power: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.weight is not None:
+            object.__setattr__(self, "weight", check_weight(self.weight))
+
+    @property
+    def parts(self) -> tuple[Nonconvex, ...]:
+        """Itself: it takes part in no sum."""
+        return (self,)
+
+    def with_weight(self, weight: float) -> Nonconvex:
+        """Return the same penalty with that weight."""
+        return dataclasses.replace(self, weight=weight)
+
+    def _for_scale(self, factor: float) -> Nonconvex:
+        """The penalty P' with P'(factor x) = factor^2 P(x)."""
+        return self.with_weight(self._w() * factor**self._power)
+
+    def _w(self) -> float:
+        if self.weight is None:
+            raise ValueError(f"{self!r} has no weight: give one, as in {type(self).__name__}(0.1)")
+        return self.weight
+
+    @abc.abstractmethod
+    def _costs(self, size: Array) -> Array:
+        """rho of each size >= 0."""
+
+    @abc.abstractmethod
+    def _candidates(self, size: Array, step: Any) -> list[Array]:
+        """Sizes among which argmin over z >= 0 of 1/2 (z - size)^2 + step rho(z) is."""
+
+    def value(self, x: Any) -> float:
+        """Return P(x)."""
+        x = as_float(x, "x")
+        require_finite(x, "x")
+        return total(self._costs(np.abs(x, dtype=np.float64)))
+
+    def prox(self, v: Any, step: Any = 1.0) -> Array:
+        """Return argmin over x of 1/2 ||x - v||^2 + step P(x), a global minimiser; step >= 0, a number or one a pixel."""
+        v = as_float(v, "v")
+        require_finite(v, "v")
+        size, step = np.abs(v, dtype=np.float64), np.asarray(step, np.float64)
+        best, least = np.zeros_like(size), 0.5 * size * size
+        for z in self._candidates(size, step):
+            cost = 0.5 * np.square(z - size) + step * self._costs(z)
+            better = (cost < least) & (z >= 0)
+            best, least = np.where(better, z, best), np.where(better, cost, least)
+        return np.asarray(np.where(best > 0, np.copysign(best, v), 0.0)).astype(v.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class L0(Nonconvex):
+    """P(x) = w times the number of pixels that are not 0; the proximal operator is hard thresholding at ``sqrt(2 step w)``.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0, in units of the image squared.
+
+    Notes
+    -----
+    Blumensath & Davies, Appl. Comput. Harmon. Anal. 2009.
+    """
+
+    _power = 2
+
+    def _costs(self, size: Array) -> Array:
+        return np.where(size > 0, self._w(), 0.0)
+
+    def _candidates(self, size: Array, step: Any) -> list[Array]:
+        return [size]
+
+
+@dataclasses.dataclass(frozen=True)
+class MCP(Nonconvex):
+    """P(x) = sum of ``w |x| - x^2 / (2 gamma)`` up to ``|x| = gamma w``, the constant ``gamma w^2 / 2`` beyond.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0, in units of the image.
+    gamma : float
+        > 0; 3 by default. L1 for large, L0 for small ones.
+
+    Notes
+    -----
+    The minimax concave penalty: Zhang, Ann. Statist. 2010. For ``gamma > step`` the proximal operator is firm thresholding.
+    """
+
+    gamma: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if check_number(self.gamma, "gamma") == 0:
+            raise ValueError(f"gamma must be > 0, got {self.gamma!r}")
+
+    def _costs(self, size: Array) -> Array:
+        w, edge = self._w(), self.gamma * self._w()
+        return np.where(size <= edge, w * size - size * size / (2 * self.gamma), 0.5 * edge * w)
+
+    def _candidates(self, size: Array, step: Any) -> list[Array]:
+        w = self._w()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            firm = (size - step * w) / (1 - step / self.gamma)
+        inside = (step < self.gamma) & (firm >= 0) & (firm <= self.gamma * w)
+        return [np.where(inside, firm, 0.0), size]
+
+
+@dataclasses.dataclass(frozen=True)
+class SCAD(Nonconvex):
+    """P(x) = sum of w|x| up to |x| = w, (2 a w |x| - x^2 - w^2) / (2 (a - 1)) up to a w, w^2 (a + 1) / 2 beyond.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0, in units of the image.
+    a : float
+        > 2; 3.7 by default, after the paper.
+
+    Notes
+    -----
+    Smoothly clipped absolute deviation: Fan & Li, J. Am. Stat. Assoc. 2001, equation 2.8 for the proximal operator at step 1.
+    """
+
+    a: float = 3.7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (math.isfinite(self.a) and self.a > 2):
+            raise ValueError(f"a must be > 2, got {self.a!r}")
+
+    def _costs(self, size: Array) -> Array:
+        w, a = self._w(), self.a
+        middle = (2 * a * w * size - size * size - w * w) / (2 * (a - 1))
+        return np.where(size <= w, w * size, np.where(size <= a * w, middle, 0.5 * w * w * (a + 1)))
+
+    def _candidates(self, size: Array, step: Any) -> list[Array]:
+        w, a = self._w(), self.a
+        soft = np.clip(size - step * w, 0, w)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            middle = ((a - 1) * size - a * step * w) / (a - 1 - step)
+        inside = (step < a - 1) & (middle >= w) & (middle <= a * w)
+        return [soft, np.where(inside, middle, 0.0), size]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reweighted:
+    """L1 or total variation solved several times, each time with weights ``epsilon / (epsilon + length)`` from the last answer.
+
+    What is made small is ``w epsilon sum log(1 + length / epsilon)``, which is not convex: large lengths cost little more and
+    keep their contrast. Every solve is certified by itself; the whole is not, and `stationarity` is the relative gap of the
+    last answer under the weights that it gives itself.
+
+    Parameters
+    ----------
+    penalty : L1 or TotalVariation
+        With or without a weight.
+    solves : int
+        How many convex solves, >= 1.
+    epsilon : float, optional
+        In units of the image, > 0; the weight by default.
+
+    Notes
+    -----
+    Candes, Wakin & Boyd, J. Fourier Anal. Appl. 2008, section 2.2.
+    """
+
+    penalty: Any
+    solves: int = 4
+    epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        from .l1 import L1
+        from .total_variation import TotalVariation
+
+        plain = isinstance(self.penalty, (L1, TotalVariation)) and self.penalty.pixel_weight is None
+        if not plain or (isinstance(self.penalty, TotalVariation) and self.penalty.huber > 0):
+            raise TypeError(f"Reweighted takes L1 or TotalVariation without weights of their own, got {self.penalty!r}")
+        if isinstance(self.solves, bool) or not isinstance(self.solves, (int, np.integer)) or self.solves < 1:
+            raise ValueError(f"solves must be an integer >= 1, got {self.solves!r}")
+        if self.epsilon is not None and check_number(self.epsilon, "epsilon") == 0:
+            raise ValueError(f"epsilon must be > 0, got {self.epsilon!r}")
+
+    @property
+    def parts(self) -> tuple[Reweighted, ...]:
+        """Itself: it takes part in no sum."""
+        return (self,)
+
+    @property
+    def weight(self) -> float | None:
+        """That of the penalty."""
+        return self.penalty.weight  # type: ignore[no-any-return]
+
+    def with_weight(self, weight: float) -> Reweighted:
+        """Return the same with that weight."""
+        return dataclasses.replace(self, penalty=self.penalty.with_weight(weight))
+
+    def _corner(self) -> float:
+        return self.penalty._w() if self.epsilon is None else self.epsilon
+
+    def lengths(self, x: Array, channel_axis: int | None = None) -> Array:
+        """What is weighted: pixels, differences or their vectors; of all channels together, of the shape of `pixel_weight`."""
+        z = np.asarray(self.penalty.analysis(x, channel_axis=channel_axis), np.float64)
+        lead = self.penalty._lead
+        square = z * z
+        if channel_axis is not None:
+            square = square.sum(axis=lead + channel_axis % x.ndim)
+        if lead and self.penalty.isotropic:
+            square = square.sum(axis=0)
+        return np.asarray(np.sqrt(square))
+
+    def reweighted(self, lengths: Array) -> Any:
+        """The convex penalty with the weights that these lengths give."""
+        corner = self._corner()
+        weights = corner / (corner + lengths) if corner > 0 else np.ones_like(lengths)
+        return dataclasses.replace(self.penalty, pixel_weight=weights)
+
+    def value(self, x: Any, *, channel_axis: int | None = None) -> float:
+        """Return ``w epsilon sum log(1 + length / epsilon)``."""
+        corner = self._corner()
+        if corner == 0:
+            return 0.0
+        return float(self.penalty._w() * corner) * total(np.log1p(self.lengths(as_float(x, "x"), channel_axis) / corner))
