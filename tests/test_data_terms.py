@@ -1,5 +1,7 @@
 """Data terms beside least squares: identities, agreement with an independent solver, what each is for; backgrounds."""
 
+import itertools
+
 import independent
 import naive
 import numpy as np
@@ -99,11 +101,18 @@ def test_the_best_multiple_of_a_dual_is_the_best(name, rng):
     assert value >= max(every) - 1e-9
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("bounds", [None, (0.0, 0.7)], ids=["free", "bounded"])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("name", ROBUST)
-@pytest.mark.parametrize("operator", [None, Blur(KERNEL)], ids=["denoise", "deblur"])
+def problems():
+    """Each term, penalty, operator, bounds and method; the long tests have most of the deblurring."""
+    for name, penalty, blurred, bounds, method in itertools.product(
+        ROBUST, PENALTIES, (False, True), (None, (0.0, 0.7)), METHODS
+    ):
+        short = not blurred or (penalty in ("tv", "l1 + tv") and method != "fista" and bounds is None)
+        label = f"{name}-{penalty}-{'deblur' if blurred else 'denoise'}-{'bounded' if bounds else 'free'}-{method}"
+        marks = [] if short else [pytest.mark.slow]
+        yield pytest.param(name, penalty, Blur(KERNEL) if blurred else None, bounds, method, marks=marks, id=label)
+
+
+@pytest.mark.parametrize(("name", "penalty", "operator", "bounds", "method"), list(problems()))
 def test_every_data_term_agrees_with_an_independent_solver(name, penalty, operator, bounds, method):
     if method == "fista" and name != "huber":
         with pytest.raises(ValueError, match="Lipschitz gradient; use 'chambolle-pock' or 'admm'"):

@@ -209,7 +209,7 @@ def test_sums_across_the_families_have_a_certificate():
         (lambda: GroupLasso(1.0, norm="l1"), ValueError, "got 'l1'"),
         (lambda: GroupLasso(1.0, labels=np.ones((2, 2))), TypeError, "labels must be integers"),
         (lambda: GroupLasso(1.0, group_weight="root"), ValueError, "got 'root'"),
-        (lambda: GroupLasso(1.0, group_weight=[-1.0]), ValueError, "least -1"),
+        (lambda: GroupLasso(1.0, group_weight=[-1.0]), ValueError, "group_weight must be >= 0, got -1"),
         (lambda: solve(np.ones((3, 3)), GroupLasso(1.0, labels=np.zeros((2, 2), int))), ValueError, "labels have shape"),
         (lambda: solve(np.ones((3, 3)), GroupLasso(1.0, block=(2, 2, 2))), ValueError, "has 3 axes, the image 2"),
         (

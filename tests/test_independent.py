@@ -1,5 +1,7 @@
 """Agreement with an independent solver for every penalty and sum, with bounds, weights, a blur and a matrix."""
 
+import itertools
+
 import independent
 import naive
 import numpy as np
@@ -72,10 +74,20 @@ BLURS = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("bounds", [None, (0.0, 0.7), (0.0, None)], ids=["free", "bounded", "non-negative"])
-@pytest.mark.parametrize("name", [n for n in PENALTIES if n != "tv of a blur"])
-@pytest.mark.parametrize("blur", ["symmetric", "zero"])
+BLURS_TESTED = ("symmetric", "zero")
+BOUNDS = (("free", None), ("bounded", (0.0, 0.7)), ("non-negative", (0.0, None)))
+
+
+def deblurring():
+    """Each penalty, blur, bounds and method; the long tests have most of the blur without a transform, and of one bound."""
+    every = itertools.product(BLURS_TESTED, BOUNDS, (n for n in PENALTIES if n != "tv of a blur"), METHODS)
+    for blur, (bounded, bounds), name, method in every:
+        short = bounded == "free" or (blur == "symmetric" and bounded == "bounded" and method != "fista")
+        marks = [] if short else [pytest.mark.slow]
+        yield pytest.param(blur, bounds, name, method, marks=marks, id=f"{blur}-{name}-{bounded}-{method}")
+
+
+@pytest.mark.parametrize(("blur", "bounds", "name", "method"), list(deblurring()))
 def test_deblurring_agrees(name, bounds, method, blur):
     penalty, y = PENALTIES[name], image_of(SHAPE)
     matrix = naive.matrix_of(lambda u: naive.blur(u, BLURS[blur].kernel, BLURS[blur].boundary), SHAPE)
