@@ -15,6 +15,7 @@ def examples():
 
 
 def main():
+    """Draw them all."""
     from matplotlib import pyplot as plt
 
     for title, names in examples():

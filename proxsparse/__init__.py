@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
     from .data_terms import DataTerm, Huber, LeastAbsoluteDeviations, LeastSquares, Poisson
-    from .operators import Blur, Downsample, Operator, as_operator
+    from .operators import Blur, Downsample, Operator, Wavelet, as_operator
     from .penalties import (
         DCTL1,
         L0,
@@ -74,6 +74,7 @@ _HOME = {
     "Poisson": "data_terms",
     "Blur": "operators",
     "Downsample": "operators",
+    "Wavelet": "operators",
     "Operator": "operators",
     "as_operator": "operators",
     "SolveResult": "result",
@@ -111,6 +112,7 @@ __all__ = [
     "SolveResult",
     "TotalVariation",
     "TreeGroupLasso",
+    "Wavelet",
     "WaveletL1",
     "as_operator",
     "compare",

@@ -181,6 +181,58 @@ class Downsample(Operator):
         return Gram("pixel", seen)
 
 
+@dataclasses.dataclass(frozen=True)
+class Wavelet(Operator):
+    """The orthogonal wavelet coefficients of an image, as an image: for penalties of them, ``GroupLasso(w).of(Wavelet())``.
+
+    Parameters
+    ----------
+    wavelet, level
+        As in `WaveletL1`; needs PyWavelets.
+
+    Notes
+    -----
+    Periodised, the averages of each level in the first corner; the image is padded with zeros to a multiple of ``2^level``.
+    ``A^T A = I``.
+    """
+
+    wavelet: str = "db2"
+    level: int = 3
+
+    def __post_init__(self) -> None:
+        self._penalty()
+
+    def _penalty(self) -> Any:
+        # penalties are built on operators
+        from .penalties.transforms import WaveletL1
+
+        return WaveletL1(1.0, self.wavelet, self.level)
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the coefficients."""
+        return tuple(self._penalty()._dual_shape((1, *shape))[1:])
+
+    def forward(self, x: Array) -> Array:
+        """Return A x."""
+        out = np.zeros((1, *self.output_shape(x.shape)), x.dtype)
+        self._penalty()._analysis(out, x[None])
+        return np.asarray(out[0])
+
+    def adjoint(self, q: Array, shape: tuple[int, ...]) -> Array:
+        """Return A^T q, an image of that shape."""
+        out = np.zeros((1, *shape), q.dtype)
+        self._penalty()._add_adjoint(out, q[None])
+        return np.asarray(out[0])
+
+    def norm_squared(self, shape: tuple[int, ...]) -> float:
+        """Return ||A||^2, with the rounding of single precision."""
+        return 1.0 + 1e-6
+
+    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+        """Return the identity."""
+        return Gram("uniform", 1.0)
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Blur(Operator):
     """Convolution with a kernel (a point spread function): ``(A x)_i = sum_k kernel_k x_{i - k}``.

@@ -238,3 +238,27 @@ def test_wavelets_without_pywavelets_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pywt", None)
     with pytest.raises(ImportError, match=r'pip install "proxsparse\[wavelet\]"'):
         WaveletL1(1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(24, 16), (25, 17)])
+def test_groups_of_wavelet_coefficients(shape, dtype):
+    """Neighbouring coefficients go together; on sizes that need no padding it is the block lasso of the coefficients."""
+    from proxsparse import Wavelet
+
+    y, transform = image_of(shape, dtype=dtype), Wavelet("db2", level=2)
+    penalty = GroupLasso(0.4, block=2).of(transform)
+    coefficients = transform.forward(y)
+    assert penalty.value(y) == pytest.approx(GroupLasso(0.4, block=2).value(coefficients), rel=1e-5)
+    results = [solve(y, penalty, method=m, tol=1e-5) for m in ("fista", "admm", "chambolle-pock")]
+    for result in results:
+        assert result.success
+        assert np.linalg.norm((result.x - results[0].x).astype(float)) <= result.x_error_bound + results[0].x_error_bound
+    if shape == (24, 16):
+        exact = transform.adjoint(GroupLasso(0.4, block=2).prox(coefficients), shape)
+        assert np.linalg.norm((exact - results[0].x).astype(float)) <= results[0].x_error_bound + 1e-5
+    # nothing is lost, so that deblurring without bounds is certified
+    blurred = solve(y, penalty, operator=Blur(np.ones((3, 3)) / 9), tol=1e-3, options={"maxiter": 20000})
+    assert blurred.certified
+    assert blurred.success
+    assert eval(repr(penalty), {"GroupLasso": GroupLasso, "Wavelet": Wavelet}) == penalty

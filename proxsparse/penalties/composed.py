@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
-from ..operators import Operator, as_operator
+from ..gram import Gram
+from ..operators import Operator, Wavelet, as_operator
 from .base import Penalty
 
 
@@ -19,7 +20,17 @@ class Composed(Penalty):
     inner: Penalty = None  # type: ignore[assignment]
     operator: Any = None
 
-    null_space = "unknown"
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Zero where the penalty's is and the operator loses nothing."""
+        return "zero" if isinstance(self.operator, Wavelet) and self.inner.null_space == "zero" else "unknown"
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        gram: Gram | None = self.operator.gram(shape[1:])
+        inner = self.inner._gram(self._out_shape(shape))
+        if gram is None or inner is None or inner.domain != "uniform" or np.ndim(inner.eigenvalues):
+            return None
+        return gram * float(inner.eigenvalues)
 
     def __post_init__(self) -> None:
         super().__post_init__()
