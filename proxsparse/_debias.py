@@ -49,28 +49,28 @@ def _on_pieces(problem: Problem, x: Array, pieces: Array) -> Array:
     names, index = np.unique(pieces[kept], return_inverse=True)
     n, m = len(names), problem.data.m
 
-    def spread(values: Array) -> Array:
+    def _spread(values: Array) -> Array:
         image = np.zeros(problem.shape)
         image[kept] = values[index]
         return image
 
-    def summed(image: Array) -> Array:
+    def _summed(image: Array) -> Array:
         return np.bincount(index, image[kept], n)
 
-    rhs = summed(np.asarray(problem.adjoint(np.asarray(m * problem.y, np.float64))))
+    rhs = _summed(np.asarray(problem.adjoint(np.asarray(m * problem.y, np.float64))))
     if problem.operator is None:
-        weights = summed(np.broadcast_to(np.asarray(m, np.float64), problem.shape))
+        weights = _summed(np.broadcast_to(np.asarray(m, np.float64), problem.shape))
         # pieces without a measured pixel keep the penalty's value
-        found = np.divide(rhs, weights, out=summed(x.astype(np.float64)) / summed(np.ones(problem.shape)), where=weights > 0)
-        return spread(found).astype(problem.dtype)
+        found = np.divide(rhs, weights, out=_summed(x.astype(np.float64)) / _summed(np.ones(problem.shape)), where=weights > 0)
+        return _spread(found).astype(problem.dtype)
     from scipy.sparse.linalg import LinearOperator, cg
 
-    def normal(values: Array) -> Array:
-        return summed(np.asarray(problem.adjoint(m * problem.forward(spread(values)))))
+    def _normal(values: Array) -> Array:
+        return _summed(np.asarray(problem.adjoint(m * problem.forward(_spread(values)))))
 
-    start = summed(x.astype(np.float64)) / summed(np.ones(problem.shape))
-    solution, _ = cg(LinearOperator((n, n), normal), rhs, x0=start, rtol=1e-8, maxiter=500)
-    return spread(solution).astype(problem.dtype)
+    start = _summed(x.astype(np.float64)) / _summed(np.ones(problem.shape))
+    solution, _ = cg(LinearOperator((n, n), _normal), rhs, x0=start, rtol=1e-8, maxiter=500)
+    return _spread(solution).astype(problem.dtype)
 
 
 def _covariant(problem: Problem, solved: Callable[[Array], Array]) -> Array:

@@ -14,7 +14,7 @@ from ._arrays import Array, total
 from ._pose import Posed, pose
 from .options import parse
 from .penalties.nonconvex import Nonconvex, Reweighted
-from .result import SolveResult
+from .result import MESSAGES, SolveResult
 
 NOT_CONVEX = "Stationary to the tolerance; the penalty is not convex, and nothing is certified."
 REWEIGHTED = "The stated number of convex solves was made; each is certified, the whole is not convex."
@@ -52,9 +52,16 @@ def solve_nonconvex(
         ended = _Ended(x, 0.0, 0, 6, [])
     else:
         ended = _descend(posed, scaled, posed.start(x0)[0], tol, limits, callback)
-    x, nit, status = ended.x, ended.nit, ended.status
+    result = _result(posed, penalty, scaled, ended, begin)
+    result.method = "exact" if problem.operator is None and problem.data.quadratic else "proximal-gradient"
+    return result
+
+
+def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, begin: float) -> SolveResult:
+    """What ended, in the user's units and layout."""
+    x, problem = ended.x, posed.problem
     data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x)
-    checks = np.array(ended.history or [(nit, data + cost, time.perf_counter() - begin)])
+    checks = np.array(ended.history or [(ended.nit, data + cost, time.perf_counter() - begin)])
     return SolveResult(
         x=posed.image(x),
         fun=posed.unscaled(data + cost),
@@ -64,18 +71,12 @@ def solve_nonconvex(
         certified=False,
         stationarity=ended.stationarity,
         success=False,
-        status=status,
-        message={
-            6: NOT_CONVEX,
-            1: "The iteration limit was reached.",
-            2: "The time limit was reached.",
-            3: "Stopped by the callback.",
-        }[status],
+        status=ended.status,
+        message=NOT_CONVEX if ended.status == 6 else MESSAGES[ended.status],
         terms={"data": posed.unscaled(data), type(penalty).__name__: posed.unscaled(cost)},
         dual=(),
         data_dual=None,
-        nit=nit,
-        method="exact" if problem.operator is None and problem.data.quadratic else "proximal-gradient",
+        nit=ended.nit,
         weight=penalty.weight,
         weight_rule="given",
         noise_std=None,
@@ -104,10 +105,10 @@ def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any
     problem, begin = posed.problem, time.perf_counter()
     data = problem.data
 
-    def cost(z: Array) -> float:
+    def _cost(z: Array) -> float:
         return data.value(problem.forward(z)) + penalty.value(z)
 
-    def step_from(z: Array) -> Array:
+    def _step_from(z: Array) -> Array:
         gradient = problem.adjoint(np.asarray(data.gradient(problem.forward(z))))
         return penalty.prox(z - z.dtype.type(step) * gradient, step)
 
@@ -115,9 +116,9 @@ def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any
     zero = np.zeros_like(x)
     # the gradient at 0 is what a residual is measured by
     size = math.sqrt(total(np.square(problem.adjoint(np.asarray(data.gradient(problem.forward(zero))))))) or 1.0
-    fun, before, nit, history = cost(x), x, 0, []
+    fun, before, nit, history = _cost(x), x, 0, []
     while True:
-        plain = step_from(x)
+        plain = _step_from(x)
         stationarity = math.sqrt(total(np.square(plain - x))) / (step * size)
         if limits.history and nit % (limits.check_every or 10) == 0:
             history.append((nit, fun, time.perf_counter() - begin))
@@ -132,10 +133,10 @@ def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any
             return _Ended(x, stationarity, nit, 1 if nit >= limits.maxiter else 2, history)
         nit += 1
         following = (1 + math.sqrt(1 + 4 * t * t)) / 2
-        further = step_from(x + x.dtype.type((t - 1) / following) * (x - before))
+        further = _step_from(x + x.dtype.type((t - 1) / following) * (x - before))
         t = following
-        new, best = further, cost(further)
-        if best > (plain_cost := cost(plain)):
+        new, best = further, _cost(further)
+        if best > (plain_cost := _cost(plain)):
             new, best, t = plain, plain_cost, 1.0
         if best > fun * (1 + 1e-12):
             # the norm was estimated too small
@@ -158,17 +159,17 @@ def solve_reweighted(
     if penalty.weight is None:
         penalty = penalty.with_weight(result.weight)
 
-    def given_by(found: SolveResult) -> Any:
+    def _given_by(found: SolveResult) -> Any:
         x = found.x if background is None else found.x - np.asarray(background, found.x.dtype)
         return penalty.reweighted(penalty.lengths(x, axis))
 
     for _ in range(penalty.solves - 1):
-        result = attempt(image, given_by(result), x0=result, **call)
+        result = attempt(image, _given_by(result), x0=result, **call)
         nit += result.nit
     options = {**(call.pop("options", None) or {}), "maxiter": 0}
     call["method"] = result.method if call.get("method", "auto") == "auto" else call["method"]
     options = {name: value for name, value in options.items() if name in ("maxiter", "workers")}
-    fixed = attempt(image, given_by(result), x0=result, options=options, **{**call, "method": "chambolle-pock"})
+    fixed = attempt(image, _given_by(result), x0=result, options=options, **{**call, "method": "chambolle-pock"})
     x = result.x if background is None else result.x - np.asarray(background, result.x.dtype)
     cost = penalty.value(x, channel_axis=axis)
     name = type(penalty.penalty).__name__

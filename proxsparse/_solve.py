@@ -261,7 +261,7 @@ def _debiased(posed: Posed, result: SolveResult, method: str, options: Options) 
     """The answer refitted; see `_debias.py`."""
     problem = posed.problem.image_problem
 
-    def solved(y: Array) -> Array:
+    def _solved(y: Array) -> Array:
         about = {"operator": problem.operator, "m": problem.m, "lo": problem.lo, "hi": problem.hi}
         again = problem_of(y, problem.parts, problem.shape, **about)
         again.use(SERIAL, ACCURACY)
@@ -272,7 +272,7 @@ def _debiased(posed: Posed, result: SolveResult, method: str, options: Options) 
 
     x = to_canonical(result.x, posed.channel_axis) * problem.dtype.type(posed.scale)
     x = x if posed.background is None else x - posed.background
-    return posed.framed(refit(problem, np.asarray(x), solved))
+    return posed.framed(refit(problem, np.asarray(x), _solved))
 
 
 def _data_term(data: Any, image: Any, noise_std: float | None, about: dict[str, Any]) -> DataTerm:

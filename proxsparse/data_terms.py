@@ -249,7 +249,8 @@ class Huber(DataTerm):
 
     @property
     def _delta(self) -> float:
-        assert self.delta is not None
+        if self.delta is None:
+            raise ValueError("Huber() has no corner: give one, as in Huber(0.1)")
         return self.delta
 
     @property
@@ -407,12 +408,12 @@ class Poisson(DataTerm):
         """(t, the value there) for the greatest of -D*(t q) - square t^2 + slope t over 0 <= t <= limit: by golden section."""
         from scipy.optimize import minimize_scalar
 
-        def loss(t: float) -> float:
+        def _loss(t: float) -> float:
             return self.conjugate(t * q) + square * t * t - slope * t
 
         # near the optimum t is near 1
-        found = minimize_scalar(loss, bounds=(0.0, min(limit, 2.0)), method="bounded", options={"xatol": 1e-9, "maxiter": 60})
-        return max(((t, -loss(t)) for t in (float(found.x), min(limit, 1.0), 0.0)), key=lambda pair: pair[1])
+        found = minimize_scalar(_loss, bounds=(0.0, min(limit, 2.0)), method="bounded", options={"xatol": 1e-9, "maxiter": 60})
+        return max(((t, -_loss(t)) for t in (float(found.x), min(limit, 1.0), 0.0)), key=lambda pair: pair[1])
 
     def prox(self, v: Array, tau: float) -> Array:
         """The positive root of s^2 - (v + b - tau m) s = tau m y, less the background."""

@@ -474,3 +474,22 @@ class Penalty(abc.ABC):
         y = y.astype(np.float64)
         scale = power_of_two(y)
         return max_weight(self, y * scale) / scale
+
+
+class Identity(Penalty):
+    """What penalties of the image itself share: K is the identity."""
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        out[...] = x
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        out += p
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return 1.0
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("uniform", 1.0)

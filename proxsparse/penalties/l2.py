@@ -8,12 +8,12 @@ import numpy as np
 
 from .._arrays import Array, total
 from ..gram import Gram
-from .base import Penalty, check_number
+from .base import Identity, Penalty, check_number
 from .l1 import L1
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class L2(Penalty):
+class L2(Identity):
     """P(x) = w/2 sum x_i^2 (ridge, Tikhonov): every pixel shrinks by the same factor; none becomes zero.
 
     Parameters
@@ -36,15 +36,6 @@ class L2(Penalty):
     def _for_scale(self, factor: float, degree: int) -> Penalty:
         return self * factor ** (degree - 2)
 
-    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return shape
-
-    def _analysis(self, out: Array, x: Array) -> None:
-        out[...] = x
-
-    def _add_adjoint(self, out: Array, p: Array) -> None:
-        out += p
-
     def _damp(self, p: Array, sigma: float) -> None:
         p *= p.dtype.type(_damping(self._w(), sigma))
 
@@ -61,12 +52,6 @@ class L2(Penalty):
     def _dual_norm(self, p: Array) -> float:
         # every p will do, unless there is no weight
         return 0.0 if self._w() > 0 else float(np.abs(p).max())
-
-    def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return 1.0
-
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", 1.0)
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
         return alone

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .._arrays import Array
 from ..gram import Gram
-from .base import Penalty
+from .base import Identity, Penalty
 from .group_lasso import OverlappingGroupLasso
 from .lifted import Lifted
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class LatentGroups(Lifted, OverlappingGroupLasso):
+class LatentGroups(Lifted, Identity, OverlappingGroupLasso):
     """P(x) = w min sum_g a_g |v_g| over the v_g on the groups that add up to x: supports are unions of groups.
 
     X holds the v_g, S adds them up. In the dual ``P(x) = max <p, x>`` over the p whose length on every group is at most w a_g:
@@ -59,12 +59,6 @@ class LatentGroups(Lifted, OverlappingGroupLasso):
         self._groups._dual_shape(shape)
         return shape
 
-    def _analysis(self, out: Array, x: Array) -> None:
-        out[...] = x
-
-    def _add_adjoint(self, out: Array, p: Array) -> None:
-        out += p
-
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
         Penalty._dual_step(self, out, p, x, sigma)
 
@@ -83,12 +77,6 @@ class LatentGroups(Lifted, OverlappingGroupLasso):
         copies = np.zeros(groups._dual_shape(p.shape))
         groups._analysis(copies, p.astype(np.float64, copy=False))
         return groups._dual_norm(copies)
-
-    def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return 1.0
-
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", 1.0)
 
     # -- the larger problem ------------------------------------------------------------------------------------------
 
@@ -113,9 +101,7 @@ class LatentGroups(Lifted, OverlappingGroupLasso):
         return copies.reshape(self._lifted_shape(x.shape))
 
     def _multiplicity(self, shape: tuple[int, ...]) -> Any:
-        gram = self._groups._gram(shape)
-        assert gram is not None
-        return gram.eigenvalues
+        return cast(Gram, self._groups._gram(shape)).eigenvalues
 
     def _start(self, x: Array) -> Array:
         return self._raise((x / self._multiplicity(x.shape)).astype(x.dtype))
@@ -128,7 +114,7 @@ class LatentGroups(Lifted, OverlappingGroupLasso):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class _Copies(Penalty):
+class _Copies(Identity):
     """w sum_g a_g |v_g| of the v_g themselves."""
 
     inner: Any = None
@@ -146,15 +132,6 @@ class _Copies(Penalty):
         size = int(np.prod(np.broadcast_to(self.inner.window, p.ndim - 1)))
         return p.reshape(size, len(p) // size, *p.shape[1:])
 
-    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return shape
-
-    def _analysis(self, out: Array, x: Array) -> None:
-        out[...] = x
-
-    def _add_adjoint(self, out: Array, p: Array) -> None:
-        out += p
-
     def _project(self, p: Array, factor: float = 1.0) -> None:
         self.inner._project(self._groups_of(p), factor)
 
@@ -164,12 +141,6 @@ class _Copies(Penalty):
 
     def _dual_norm(self, p: Array) -> float:
         return float(self.inner._dual_norm(self._groups_of(p)))
-
-    def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return 1.0
-
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", 1.0)
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         self.inner._clear_inside(self._groups_of(x), self._groups_of(p), margin)

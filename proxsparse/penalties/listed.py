@@ -235,10 +235,9 @@ class WeightedWindows(OverlappingGroupLasso):
 
     _shown = "OverlappingGroupLasso"
 
-    def _scales(self, windows: tuple[int, ...], shape: tuple[int, ...] | None = None) -> Array:
+    def _scales(self, windows: tuple[int, ...], shape: tuple[int, ...]) -> Array:
         """a_g of each window."""
         if isinstance(self.group_weight, str):
-            assert shape is not None
             inside = np.zeros(super()._dual_shape((1, *shape[1:])))
             super()._analysis(inside, np.ones((1, *shape[1:])))
             return np.asarray(np.sqrt(inside.sum(axis=(0, 1))))
