@@ -183,8 +183,9 @@ def solve(
         options=options,
         debias=debias,
     )
-    # a weight that was chosen is in units of the image
-    warn_of_integers(image, chosen)
+    # a weight that was chosen is in units of the image, and beside other data terms it is in none
+    if data == "l2":
+        warn_of_integers(image, chosen)
     if not result.success and not (result.status == 6 and isinstance(chosen, (Nonconvex, Reweighted))):
         warn(
             f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "

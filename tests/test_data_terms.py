@@ -263,3 +263,14 @@ def test_terms_say_what_is_wrong_with_them():
         solve(np.ones((4, 4)), "tv", 0.1, data=Poisson(-1.0))
     with pytest.raises(ValueError, match="no noise was found"):
         solve(np.ones((4, 4)), "tv", 0.1, data="huber")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float16, bool])
+@pytest.mark.parametrize("name", ["l1", "poisson"])
+def test_counts_of_any_dtype_are_taken_as_they_are(name, dtype):
+    """No warning that a weight below 1 is in units of the image: here it is not."""
+    y = np.random.default_rng(0).poisson(3.0, (12, 13)).clip(0, 1 if dtype is bool else 99)
+    result = solve(y.astype(dtype), "tv", 0.3, data=name)
+    expected = np.float32 if dtype == np.float16 else np.float64
+    assert result.x.dtype == expected
+    np.testing.assert_array_equal(result.x, solve(y.astype(expected), "tv", 0.3, data=name).x)

@@ -79,10 +79,10 @@ BOUNDS = (("free", None), ("bounded", (0.0, 0.7)), ("non-negative", (0.0, None))
 
 
 def deblurring():
-    """Each penalty, blur, bounds and method; the long tests have most of the blur without a transform, and of one bound."""
+    """Each penalty, blur, bounds and method; the long tests have most of the bounds."""
     every = itertools.product(BLURS_TESTED, BOUNDS, (n for n in PENALTIES if n != "tv of a blur"), METHODS)
     for blur, (bounded, bounds), name, method in every:
-        short = bounded == "free" or (blur == "symmetric" and bounded == "bounded" and method != "fista")
+        short = bounded == "free" if blur == "symmetric" else (bounded, method) == ("bounded", "admm")
         marks = [] if short else [pytest.mark.slow]
         yield pytest.param(blur, bounds, name, method, marks=marks, id=f"{blur}-{name}-{bounded}-{method}")
 
