@@ -138,8 +138,7 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
                 result.time[first : first + len(part)] = (time.perf_counter() - begin) / len(part)
             _one_by_one(part, first, len(given), chosen, left, result, pool, kwargs)
     result.message = [MESSAGES[status] for status in result.status.tolist()]
-    if kwargs.get("data", "l2") == "l2":
-        warn_of_integers(given, chosen)
+    warn_of_integers(given, chosen, kwargs.get("data", "l2"))
     # what is not convex is not certified, and no failure
     asked = isinstance(chosen, (Nonconvex, Reweighted))
     failed = np.flatnonzero(~result.success & ~((result.status == 6) & asked))

@@ -51,7 +51,7 @@ def solve_nonconvex(
         x = np.where(np.isfinite(step), scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0)), 0).astype(problem.dtype)
         ended = _Ended(x, 0.0, 0, 6, [])
     else:
-        ended = _descend(posed, scaled, posed.start(x0)[0], tol, limits, callback)
+        ended = _descend(posed, scaled, posed.start(x0.x if isinstance(x0, SolveResult) else x0)[0], tol, limits, callback)
     result = _result(posed, penalty, scaled, ended, begin)
     result.method = "exact" if problem.operator is None and problem.data.quadratic else "proximal-gradient"
     return result
@@ -148,35 +148,41 @@ def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any
 def solve_reweighted(
     attempt: Callable[..., SolveResult], image: Any, penalty: Reweighted, rule: str | None, x0: Any, **call: Any
 ) -> SolveResult:
-    """`Reweighted`: convex solves, each from the last answer and with the weights that it gives."""
+    """`Reweighted`: convex solves, each from the last answer and with the weights that it gives; history is of the last one."""
     begin = time.perf_counter()
     axis, background = call.get("channel_axis"), call.get("background")
-    spacing = call.pop("spacing", None)
+    spacing, debias = call.pop("spacing", None), call.pop("debias", False)
+    options = call.pop("options", None) or {}
     if spacing is not None:
         penalty = dataclasses.replace(penalty, penalty=penalty.penalty._spaced(spacing))
-    result = attempt(image, penalty.penalty, rule, x0=x0, **call)
-    first, nit = result, result.nit
-    if penalty.weight is None:
-        penalty = penalty.with_weight(result.weight)
 
-    def _given_by(found: SolveResult) -> Any:
-        x = found.x if background is None else found.x - np.asarray(background, found.x.dtype)
-        return penalty.reweighted(penalty.lengths(x, axis))
+    def _image(found: SolveResult) -> Array:
+        return found.x if background is None else found.x - np.asarray(background, found.x.dtype)
 
-    for _ in range(penalty.solves - 1):
-        result = attempt(image, _given_by(result), x0=result, **call)
-        nit += result.nit
-    options = {**(call.pop("options", None) or {}), "maxiter": 0}
-    call["method"] = result.method if call.get("method", "auto") == "auto" else call["method"]
-    options = {name: value for name, value in options.items() if name in ("maxiter", "workers")}
-    fixed = attempt(image, _given_by(result), x0=result, options=options, **{**call, "method": "chambolle-pock"})
-    x = result.x if background is None else result.x - np.asarray(background, result.x.dtype)
-    cost = penalty.value(x, channel_axis=axis)
+    convex = penalty.penalty
+    results: list[SolveResult] = []
+    for k in range(penalty.solves):
+        left = {**options}
+        if "maxtime" in options:
+            left["maxtime"] = max(options["maxtime"] - (time.perf_counter() - begin), 1e-9)
+        start, last = results[-1] if results else x0, k == penalty.solves - 1
+        result = attempt(image, convex, None if results else rule, x0=start, options=left, debias=debias and last, **call)
+        results.append(result)
+        if penalty.weight is None:
+            penalty = penalty.with_weight(result.weight)
+        if result.status in (2, 3, 5):
+            break
+        convex = penalty.reweighted(penalty.lengths(_image(result), axis))
+    first, result = results[0], results[-1]
+    about = {name: value for name, value in call.items() if name not in ("callback", "method")}
+    convex = penalty.reweighted(penalty.lengths(_image(result), axis))
+    own = attempt(image, convex, x0=result, method="chambolle-pock", options={"maxiter": 0}, **about)
+    cost = penalty.value(_image(result), channel_axis=axis)
     name = type(penalty.penalty).__name__
     result.update(terms={"data": result.terms["data"], name: cost}, fun=result.terms["data"] + cost)
     result.update(gap=math.inf, rel_gap=math.inf, x_error_bound=math.inf, certified=False, success=False)
     if result.status in (0, 4):
         result.update(status=6, message=REWEIGHTED)
-    result.update(stationarity=fixed.rel_gap, nit=nit, time=time.perf_counter() - begin)
+    result.update(stationarity=own.rel_gap, nit=sum(r.nit for r in results), time=time.perf_counter() - begin)
     result.update(weight_rule=first.weight_rule, noise_std=first.noise_std, weight_path=first.weight_path)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,6 +53,8 @@ def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **k
     [[0.05, 2.9, 1.05], [0.2, 2.6, 1.2]]
     """
     chosen, _ = resolve_penalty(penalty, None)
+    if not isinstance(chosen, Penalty):
+        raise TypeError(f"path is for convex penalties, not for {chosen!r}")
     unit = with_weights(chosen, [1.0] * len(chosen.parts))
     if isinstance(weights, numbers.Integral) and not isinstance(weights, bool):
         weights = _down(image, unit, int(weights), kwargs)
@@ -72,7 +75,11 @@ def _down(image: Any, unit: Penalty, n: int, about: dict[str, Any]) -> list[floa
     for name in ("operator", "observed", "pixel_weight"):
         if about.get(name) is not None:
             raise ValueError(f"with {name}= the largest weight is not known: give the weights themselves")
+    if about.get("data", "l2") != "l2" or about.get("background") is not None or about.get("spacing") is not None:
+        raise ValueError("with data=, background= or spacing= the largest weight is not known: give the weights themselves")
     largest = unit.max_weight(image, channel_axis=about.get("channel_axis"))
+    if math.isinf(largest):
+        raise ValueError(f"no weight of {unit!r} is large enough for a trivial answer: give the weights themselves")
     if len(unit.parts) == 1:
         # what it says does not depend on the part's own weight, which the factors multiply
         if unit.parts[0].weight == 0:
@@ -122,6 +129,8 @@ def oracle_weight(
         The weights that were missing: a number where there is one.
     """
     chosen, rule = resolve_penalty(penalty, None)
+    if not isinstance(chosen, Penalty):
+        raise TypeError(f"oracle_weight is for convex penalties, not for {chosen!r}")
     if rule is None:
         raise ValueError(f"{chosen!r} has its weight already")
     if not callable(metric) and metric not in _LOSSES:
@@ -147,4 +156,4 @@ def oracle_weight(
     return found if len(found) > 1 else found[0]
 
 
-_ABOUT = ("operator", "observed", "bounds", "pixel_weight", "channel_axis", "nan_policy")
+_ABOUT = ("operator", "observed", "bounds", "background", "pixel_weight", "channel_axis", "nan_policy")

@@ -56,7 +56,9 @@ class Posed:
         """An image of the solver's, as the user's; see `image`."""
         if self.background is None:
             return self.restored(x)
-        return self.restored(np.clip(x + self.background, *self.bounds))
+        x = x + self.background
+        lo, hi = self.bounds
+        return self.restored(x if lo is None and hi is None else np.clip(x, lo, hi))
 
     def dual(self, p: Array, lead: int = 0) -> Array:
         """A fresh dual in the user's layout and units."""

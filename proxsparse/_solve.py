@@ -77,9 +77,10 @@ def solve(
     image : array_like
         y: a signal, image or volume, optionally with a channel axis. float32 stays float32, float64 stays float64,
         float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
-    penalty : str or Penalty
+    penalty : str, Penalty, Nonconvex or Reweighted
         "l1", "tv", "tv-aniso", "tv2", "tgv", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet",
-        "l1+tv", "l1+tv-aniso", "l1+overlap", or an object such as ``TotalVariation(0.1)``, or a sum of objects.
+        "l1+tv", "l1+tv-aniso", "l1+overlap", or an object such as ``TotalVariation(0.1)``, or a sum of objects, or one
+        that is not convex (`MCP`, `SCAD`, `L0`, `Reweighted`), which nothing certifies.
     weight : float, tuple of float or str, optional
         w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here. Left out, or
         "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, where `noise_std`
@@ -106,16 +107,17 @@ def solve(
         do not.
     spacing : float or tuple of float, optional
         The distance of samples along each spatial axis, as of voxels that are no cubes: total variation divides
-        differences by it. Penalties that know no differences take no notice.
+        differences by it. Penalties that know no differences take no notice; second-order and generalized total variation
+        refuse any but 1.
     noise_std : float, optional
         The standard deviation of white noise in the image; estimated where a rule needs it and it is not given.
     x0 : SolveResult or array_like, optional
         Where to start: an earlier result (its image and its dual), or an image.
     method : {"auto", "fista", "admm", "chambolle-pock", "exact"}
         Algorithms for the same answer. "exact" is there, with A = I, for signals under total variation (the taut string) and
-        for L1, disjoint groups, wavelets and cosines alone (their formulas). "auto": the exact one where there is one; ADMM
-        where there is an operator (or few pixels are measured) and its linear systems are solved exactly by transforms; else
-        Chambolle-Pock (benchmarks/methods.py).
+        for L1, L2, disjoint and tree groups, wavelets and cosines alone (their formulas). "auto": the exact one where there is
+        one; ADMM where there is an operator (or few pixels are measured) and its linear systems are solved exactly by
+        transforms; else Chambolle-Pock (benchmarks/methods.py).
     tol : float
         The relative duality gap to reach.
     callback : callable, optional
@@ -184,8 +186,7 @@ def solve(
         debias=debias,
     )
     # a weight that was chosen is in units of the image, and beside other data terms it is in none
-    if data == "l2":
-        warn_of_integers(image, chosen)
+    warn_of_integers(image, chosen, data)
     if not result.success and not (result.status == 6 and isinstance(chosen, (Nonconvex, Reweighted))):
         warn(
             f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "
@@ -288,7 +289,9 @@ def _data_term(data: Any, image: Any, noise_std: float | None, about: dict[str, 
         if noise is None and about.get("operator") is not None:
             raise ValueError("data='huber' with an operator needs noise_std=, or Huber(delta)")
         if noise is None:
-            noise = estimate_noise(np.nan_to_num(np.asarray(image, float)), channel_axis=about.get("channel_axis"))
+            posed = pose(image, [], **about)
+            seen = None if posed.problem.m is None else posed.problem.m > 0
+            noise = estimate_noise(posed.problem.y, channel_axis=0, observed=seen) / posed.scale
         if not noise > 0:
             raise ValueError("no noise was found in the image: give Huber(delta)")
         term = Huber(1.345 * noise)
@@ -375,9 +378,11 @@ def weights_of(penalty: Penalty) -> Any:
     return weights if len(weights) > 1 else weights[0]
 
 
-def warn_of_integers(image: Any, penalty: Penalty) -> None:
-    """Warn where integers meet a weight below 1, which is most likely meant for [0, 1]."""
-    small = [part.weight for part in penalty.parts if part.weight is not None and 0 < part.weight < 1]
+def warn_of_integers(image: Any, penalty: Any, data: Any) -> None:
+    """Warn where integers meet a weight below 1 that is in units of the image, and most likely meant for [0, 1]."""
+    term = DATA[data] if isinstance(data, str) else data
+    in_units = [part for part in penalty.parts if term.degree == 2 and getattr(part, "degree", 1) != 2]
+    small = [part.weight for part in in_units if part.weight is not None and 0 < part.weight < 1]
     if small and np.asarray(image).dtype.kind in "iu":
         warn(
             f"the image holds integers and is not rescaled: a weight of {small[0]:g} is in units of its values; "

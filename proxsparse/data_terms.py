@@ -84,6 +84,10 @@ class DataTerm(abc.ABC):
     def gradient(self, z: Array) -> Array:
         """The gradient of D, or a subgradient."""
 
+    def first_gradient(self, z: Array) -> Array:
+        """A gradient to start from: at z, or where that is beyond reason near it."""
+        return self.gradient(z)
+
     @abc.abstractmethod
     def lowest(self, c: Array) -> Array:
         """Argmin over z of D(z) + <c, z> in float64, pixel by pixel, infinite where it falls without end."""
@@ -126,8 +130,10 @@ class DataTerm(abc.ABC):
 
 
 def _ratio(q: Array, m: Any) -> float:
-    """The largest |q| / m, where q is 0 wherever m is."""
-    quotient = np.divide(np.abs(q), m, out=np.zeros(q.shape), where=np.broadcast_to(np.greater(m, 0), q.shape))
+    """The largest |q| / m; 0 / 0 is 0."""
+    size = np.abs(q)
+    free = np.where(size > 0, np.inf, 0.0)
+    quotient = np.divide(size, m, out=free, where=np.broadcast_to(np.greater(m, 0), q.shape))
     return float(quotient.max(initial=0.0))
 
 
@@ -358,7 +364,8 @@ class Poisson(DataTerm):
         y = np.asarray(self.y, np.float64)
         s = z + np.asarray(self.background, np.float64)
         # a transform may leave -1e-17 where 0 is meant
-        s = np.where((s < 0) & (s > -8 * np.finfo(self.y.dtype).eps * y.max()), 0.0, s)
+        rounding = 8 * np.finfo(np.float64).eps * y.max() + 4 * np.finfo(self.y.dtype).eps * np.asarray(self.background)
+        s = np.where((s < 0) & (s >= -rounding), 0.0, s)
         with np.errstate(divide="ignore", invalid="ignore"):
             # y log(y / s) - y + s without cancellation: both are near 0 where s is near y
             ratio = np.where(y > 0, (s - y) / np.where(y > 0, y, 1), 0.0)
@@ -372,6 +379,11 @@ class Poisson(DataTerm):
         """M (1 - y / s), where s > 0; elsewhere as at the smallest normal number."""
         s = np.maximum(z + self.background, np.finfo(np.float32).tiny)
         return np.asarray(self.m * (1 - self.y / s))
+
+    def first_gradient(self, z: Array) -> Array:
+        """At no less than a tenth of the mean count."""
+        least = 0.1 * float(np.mean(self.y)) or 1.0
+        return self.gradient(np.maximum(z, np.asarray(least - self.background, z.dtype)))
 
     def lowest(self, c: Array) -> Array:
         """s = m y / (m + c), without end where that has no sense."""
@@ -394,11 +406,17 @@ class Poisson(DataTerm):
         share = np.divide(q, m, out=np.zeros(q.shape), where=m > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.where(self.y > 0, m * self.y * np.log1p(-np.minimum(share, 1)), 0.0)
-        return math.inf if (share > 1).any() else -total(q * self.background) - total(logs)
+        outside = (share > 1).any() or (q[m == 0] != 0).any()
+        return math.inf if outside else -total(q * self.background) - total(logs)
 
     def gauge(self, q: Array) -> float:
         """The largest q / m."""
         return _ratio(np.maximum(q, 0), self.m)
+
+    def conjugate_prox(self, q: Array, sigma: float) -> Array:
+        """As of any term, at most m in fact."""
+        found = np.minimum(super().conjugate_prox(q, sigma), np.asarray(self.m, q.dtype))
+        return np.asarray(np.where(np.greater(self.m, 0), found, 0)).astype(q.dtype, copy=False)
 
     def project(self, q: Array) -> Array:
         """Each q at most m."""

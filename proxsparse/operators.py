@@ -32,6 +32,9 @@ class Operator(abc.ABC):
     def norm_squared(self, shape: tuple[int, ...]) -> float:
         """Return an upper bound on ||A||^2, or an estimate of it where `norm_is_bound` is False."""
 
+    #: so that an array times an operator is refused by this class, and not taken apart by NumPy
+    __array_ufunc__ = None
+
     #: whether `norm_squared` is a proven bound; where not, FISTA finds its step by backtracking
     norm_is_bound: bool = True
 
@@ -119,7 +122,8 @@ class Downsample(Operator):
             raise ValueError(f"factor must be integers >= 1, got {self.factor!r}")
         object.__setattr__(self, "factor", tuple(map(int, factors)) if len(factors) > 1 else int(factors[0]))
         if self.shape is not None:
-            object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+            shape = self.shape if isinstance(self.shape, (tuple, list)) else (self.shape,)
+            object.__setattr__(self, "shape", tuple(int(n) for n in shape))
 
     def _factors(self, axes: int) -> tuple[int, ...]:
         if np.size(self.factor) not in (1, axes):

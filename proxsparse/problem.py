@@ -220,8 +220,9 @@ class Problem:
     def first_dual(self, x: Array) -> Array:
         """A dual of the data term to start from, inside its domain: the one known, or its gradient at A x."""
         if self.known_dual is not None:
-            return self.known_dual.copy()
-        q = np.asarray(self.data.gradient(self.forward(x)))
+            # it may have been of other weights
+            return self.data.project(np.where(np.greater(self.data.m, 0), self.known_dual, 0))
+        q = np.asarray(self.data.first_gradient(self.forward(x)))
         return np.asarray(q / q.dtype.type(max(1.0, self.data.gauge(q))))
 
     @property
@@ -334,7 +335,7 @@ class Problem:
         loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
         values = [value for _, value in parts]
         gap = max(loss, 0.0) + max(sum(gap for gap, _ in parts), 0.0)
-        return Certificate(x, p, None, data + sum(values), gap, data, values, floor=self.floor)
+        return Certificate(x, p, None, data + sum(values), float(gap), data, values, floor=self.floor)
 
     def _general_certificate(self, x: Array, p: Array, q: Array | None, parts: list[tuple[float, float]]) -> Certificate:
         """The data term dualised too: r = A^T q + K^T p, with bounds or with a repaired dual."""

@@ -116,6 +116,8 @@ class Penalty(abc.ABC):
     null_space: ClassVar[str] = "zero"
     #: P(clip(x, lo, hi)) <= P(x) for all lo <= hi, between which 0 stands unless constants cost nothing
     _shrinks: ClassVar[bool] = False
+    #: whether `_project` is the nearest point of the ball
+    _projects: ClassVar[bool] = True
     #: the first step tau of accelerated Chambolle-Pock, in units of the data term's curvature
     _first_step: ClassVar[float] = 0.5
     #: the public class that made this one
@@ -348,8 +350,10 @@ class Penalty(abc.ABC):
         """
         x, _ = self._canonical(x, "x", channel_axis)
         scale = power_of_two(x)
+        # in other units the same cost, for penalties of any degree
+        scaled = self if scale == 1 else self._for_scale(scale, 1)
         x = x * x.dtype.type(scale)
-        return self._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1] / scale
+        return scaled._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1] / scale
 
     def analysis(self, x: Any, *, channel_axis: int | None = None) -> Any:
         """Return Kx, of x's dtype; where there are channels, their axis keeps its place among the image's axes.

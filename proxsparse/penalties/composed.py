@@ -32,6 +32,11 @@ class Composed(Penalty):
             return None
         return gram * float(inner.eigenvalues)
 
+    def _spaced(self, spacing: Any) -> Penalty:
+        if self.inner._spaced(spacing) is not self.inner:
+            raise ValueError(f"spacing={spacing!r} is not passed on to {self!r}: give it where the penalty is made")
+        return self
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.operator, Operator):

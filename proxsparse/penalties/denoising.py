@@ -252,8 +252,9 @@ def prox(
     axis = normalise_channel_axis(channel_axis, v.ndim)
     lo, hi = canonical_bounds(bounds, v.shape, v.dtype, axis)
     tol = (1e-5 if v.dtype == np.float32 else 1e-8) if tol is None else tol
-    if not (isinstance(tol, (int, float, np.number)) and tol >= 0 and maxiter >= 0):
-        raise ValueError(f"tol and maxiter must be numbers >= 0, got {tol!r} and {maxiter!r}")
+    tol = check_accuracy(tol, maxiter)
+    if any(not q._projects for q in penalty.parts):
+        raise ValueError(f"the prox of {penalty!r} is not to be had part by part: use solve")
     step = check_weight(step)
     parts = [q.with_weight(step * q._w()) for q in penalty.parts]
     problem = Denoising(to_canonical(v, axis), parts, lo=lo, hi=hi)
@@ -267,6 +268,13 @@ def prox(
     gap, fun, _, _ = problem.measure(x, p)
     dual = tuple(from_canonical(d, axis, q._lead).copy() for q, d in zip(parts, problem.duals(x, p), strict=True))
     return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
+
+
+def check_accuracy(tol: Any, maxiter: Any) -> float:
+    """Return the tolerance of a proximal operator, or raise naming it and the iterations."""
+    if not (isinstance(tol, (int, float, np.number)) and tol >= 0 and maxiter >= 0):
+        raise ValueError(f"tol and maxiter must be numbers >= 0, got {tol!r} and {maxiter!r}")
+    return float(tol)
 
 
 def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Array, int]:

@@ -62,7 +62,14 @@ class GroupLasso(Penalty):
         labels = np.asarray(self.labels)
         if labels.dtype.kind not in "iu" or not 1 <= labels.ndim <= 3:
             raise TypeError(f"labels must be integers of one to three axes, got {labels.dtype} of {labels.ndim}")
-        return labels.astype(np.int64)
+        labels = labels.astype(np.int64)
+        if self.group_weight is None or isinstance(self.group_weight, str):
+            # only which pixels go together matters: names of any size become 0, 1, 2, ...
+            names, index = np.unique(labels, return_inverse=True)
+            return np.where(labels < 0, -1, index.reshape(labels.shape) - np.count_nonzero(names < 0))
+        if labels.max(initial=-1) >= np.size(self.group_weight):
+            raise ValueError(f"group_weight holds {np.size(self.group_weight)} numbers, there are labels up to {labels.max()}")
+        return labels
 
     def _freeze(self, name: str, array: Array) -> None:
         array.flags.writeable = False
@@ -106,7 +113,7 @@ class GroupLasso(Penalty):
             return np.ones(len(sizes))
         if isinstance(self.group_weight, str):
             return np.sqrt(sizes)
-        if len(self.group_weight) < len(sizes):
+        if len(self.group_weight) < len(sizes) or (self.labels is None and len(self.group_weight) > len(sizes)):
             raise ValueError(f"group_weight holds {len(self.group_weight)} numbers, there are {len(sizes)} groups")
         return np.asarray(self.group_weight[: len(sizes)])
 

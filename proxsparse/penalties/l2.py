@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -182,4 +183,4 @@ def _ridge_gap(x: Array, p: Array, weight: float) -> tuple[float, float]:
     value = 0.5 * weight * total(np.square(x, dtype=np.float64))
     if weight == 0:
         return 0.0, value
-    return 0.5 / weight * total(np.square(weight * x.astype(np.float64) - p)), value
+    return total(np.square((weight * x.astype(np.float64) - p) / math.sqrt(2 * weight))), value

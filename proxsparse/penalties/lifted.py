@@ -17,12 +17,14 @@ import numpy as np
 from .._arrays import Array, as_float, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
 from ..result import ConvergenceWarning, warn
 from .base import Penalty, check_weight
-from .denoising import ProxResult, relative
+from .denoising import ProxResult, check_accuracy, relative
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Lifted(Penalty):
     """A penalty with a larger X behind it; `_project` scales into the ball, which is feasible and not nearest."""
+
+    _projects = False
 
     @abc.abstractmethod
     def _cost(self) -> Penalty:
@@ -67,6 +69,10 @@ class Lifted(Penalty):
         """A bound on x as one on X, `free` where there is none."""
         raise ValueError(f"{self!r} takes no bounds")
 
+    def of(self, operator: Any) -> Penalty:
+        """Refused: nothing projects on the duals of a penalty that is a minimisation of its own."""
+        raise ValueError(f"{self!r} is a minimisation of its own, and is not taken of an operator")
+
     def _project(self, p: Array, factor: float = 1.0) -> None:
         norm, radius = self._dual_norm(p), float(self._radius(p, factor, size=p.shape[0]))
         if norm > radius:
@@ -101,7 +107,7 @@ class Lifted(Penalty):
         if v.size == 0:
             raise ValueError(f"v is empty: shape {v.shape}")
         axis = normalise_channel_axis(channel_axis, v.ndim)
-        tol = 1e-4 if tol is None else tol
+        tol = check_accuracy(1e-4 if tol is None else tol, maxiter)
         penalty = dataclasses.replace(self, weight=check_weight(step) * self._w())
         y = to_canonical(v, axis)
         x, p, fun, gap, nit = _denoised(penalty, y, tol, maxiter)

@@ -34,7 +34,7 @@ class Groups:
         if hasattr(groups, "tocsr") or (isinstance(groups, np.ndarray) and groups.ndim == 2 and groups.dtype == bool):
             from scipy.sparse import csr_matrix
 
-            matrix = csr_matrix(groups)
+            matrix = csr_matrix(groups, copy=True)
             matrix.eliminate_zeros()
             matrix.sort_indices()
             indices, starts, pixels = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64), matrix.shape[1]
@@ -64,6 +64,11 @@ class Groups:
         return hash((self.indices.tobytes(), self.starts.tobytes(), self.pixels))
 
     def __repr__(self) -> str:
+        if self.pixels > self.indices.max() + 1:
+            # lists do not tell of pixels after the last
+            dense = np.zeros((len(self.starts) - 1, self.pixels), bool)
+            dense[np.repeat(np.arange(len(dense)), np.diff(self.starts)), self.indices] = True
+            return f"np.array({dense.tolist()!r})"
         lists = [self.indices[a:b].tolist() for a, b in itertools.pairwise(self.starts.tolist())]
         return repr(lists)
 
@@ -94,6 +99,8 @@ class ListedGroups(OverlappingGroupLasso):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.window != (3, 3) or self.stride != 1:
+            raise ValueError(f"groups are given, and windows too: window={self.window!r}, stride={self.stride!r}")
         if isinstance(self.groups, str) and self.groups != "pairs":
             raise ValueError(f"groups must be 'pairs', lists or a matrix, got {self.groups!r}")
         if not isinstance(self.groups, str):

@@ -141,7 +141,8 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     norm_data, norm = problem.norm_squared or 1.0, stack.norm_squared or 1.0
     dualised = problem.operator is not None
     share = 0.5 if dualised else _LENGTH
-    balanced = tau is None and dualised
+    # what is behind a penalty of its own has no strong convexity to go by
+    balanced = tau is None and (dualised or problem.image_problem is not problem)
     first = 0.25 if tau is None else tau
     tau = first / norm_data / problem.curvature if tau is not None or dualised else by_scale(problem)
     x, p = x.copy(), p.copy()
