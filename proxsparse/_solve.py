@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array, to_canonical
+from ._arrays import Array
 from ._debias import ACCURACY, refit
 from ._nonconvex import solve_nonconvex, solve_reweighted
 from ._pose import Posed, pose
@@ -254,27 +254,28 @@ def attempt(
     result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule=choice.rule)
     result.update(noise_std=choice.noise_std, weight_path=choice.path)
     result.history = _history(posed, ended.history)
-    result.debiased = _debiased(posed, result, method, parsed) if debias else None
+    result.debiased = _debiased(posed, best, method, parsed) if debias else None
     result.time = time.perf_counter() - begin
     return result
 
 
-def _debiased(posed: Posed, result: SolveResult, method: str, options: Options) -> Array:
+def _debiased(posed: Posed, best: Certificate, method: str, options: Options) -> Array:
     """The answer refitted; see `_debias.py`."""
-    problem = posed.problem.image_problem
+    problem, x = posed.problem.image_problem, posed.problem.image_of(best.x)
+    _, duals = posed.problem.told(best)
 
     def _solved(y: Array) -> Array:
         about = {"operator": problem.operator, "m": problem.m, "lo": problem.lo, "hi": problem.hi}
         again = problem_of(y, problem.parts, problem.shape, **about)
-        again.use(SERIAL, ACCURACY)
-        steps = SOLVERS[method](again, again.start(), np.zeros(again.stack.size, again.dtype))
         tol = max(ACCURACY, 10 * float(np.finfo(y.dtype).eps))
-        best = run(again, steps, tol, dataclasses.replace(options, maxiter=4 * options.maxiter, history=False)).best
-        return again.image_of(best.x)
+        again.use(SERIAL, tol)
+        steps = SOLVERS[method](again, *again.begin(x, duals))
+        ended = run(again, steps, tol, dataclasses.replace(options, maxiter=4 * options.maxiter, history=False))
+        if ended.best.rel_gap > 100 * tol:
+            warn(f"the refit is of an answer with a relative gap of {ended.best.rel_gap:.1e} only", ConvergenceWarning)
+        return again.image_of(ended.best.x)
 
-    x = to_canonical(result.x, posed.channel_axis) * problem.dtype.type(posed.scale)
-    x = x if posed.background is None else x - posed.background
-    return posed.framed(refit(problem, np.asarray(x), _solved))
+    return posed.framed(refit(problem, x, _solved))
 
 
 def _data_term(data: Any, image: Any, noise_std: float | None, about: dict[str, Any]) -> DataTerm:

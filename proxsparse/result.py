@@ -48,7 +48,8 @@ class SolveResult(OptimizeResult):
     rel_gap : float
         gap / fun; 0 where both are 0 up to rounding, ``(8 eps)^2 ||y||^2 / 2``.
     x_error_bound : float
-        ``||x - x*||_2 <= sqrt(2 gap / mu)``, mu the smallest data weight (1 without); infinite with an operator.
+        ``||x - x*||_2 <= sqrt(2 gap / mu)``, mu the smallest data weight (1 without); infinite with an operator, and with a
+        data term that is not least squares.
     certified : bool
         Whether gap is a proven bound.
     stationarity : float or None

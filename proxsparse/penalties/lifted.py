@@ -222,10 +222,14 @@ def _measured(penalty: Lifted, cost: Penalty, lifted: Array, dual: Array, y: Arr
 
 
 def _fixed(penalty: Lifted, x: Array, tol: float) -> float:
-    """The least of the cost over the X with S X = x: Chambolle & Pock with x held, until the dual is within `tol`."""
+    """The least of the cost over the X with S X = x: Chambolle & Pock with x held, until the dual is within `tol`.
+
+    Where hardly anything is left, within a billionth of what the image could cost.
+    """
     cost = penalty._cost()
-    lifted = penalty._start(x)
-    dual = np.zeros(cost._dual_shape(lifted.shape))
+    dual = np.zeros(cost._dual_shape(penalty._lifted_shape(x.shape)))
+    lifted = min((penalty._start(x), penalty._free(x)), key=lambda start: cost._gap(start, dual)[1])
+    floor = 1e-9 * penalty._w() * total(np.abs(x))
     bar = lifted.copy()
     counts = penalty._multiplicity(x.shape)
     norm = cost._norm_squared(lifted.shape)
@@ -237,7 +241,7 @@ def _fixed(penalty: Lifted, x: Array, tol: float) -> float:
         value = min(value, cost._gap(lifted, np.zeros_like(dual))[1])
         p = penalty._lower_dual(dual, x.shape)
         penalty._project(p)
-        if value - total(kx * p) <= tol * value or nit >= 20000:
+        if value - total(kx * p) <= tol * value + floor or nit >= 20000:
             return value
         for _ in range(max(10, nit // 8)):
             nit += 1
