@@ -57,18 +57,17 @@ def _on_pieces(problem: Problem, x: Array, pieces: Array) -> Array:
     def _summed(image: Array) -> Array:
         return np.bincount(index, image[kept], n)
 
+    # the answer's own values, which pieces without a measured pixel keep
+    start = _summed(x.astype(np.float64)) / _summed(np.ones(problem.shape))
     rhs = _summed(np.asarray(problem.adjoint(np.asarray(m * problem.y, np.float64))))
     if problem.operator is None:
         weights = _summed(np.broadcast_to(np.asarray(m, np.float64), problem.shape))
-        # pieces without a measured pixel keep the penalty's value
-        found = np.divide(rhs, weights, out=_summed(x.astype(np.float64)) / _summed(np.ones(problem.shape)), where=weights > 0)
-        return _spread(found).astype(problem.dtype)
+        return _spread(np.divide(rhs, weights, out=start, where=weights > 0)).astype(problem.dtype)
     from scipy.sparse.linalg import LinearOperator, cg
 
     def _normal(values: Array) -> Array:
         return _summed(np.asarray(problem.adjoint(m * problem.forward(_spread(values)))))
 
-    start = _summed(x.astype(np.float64)) / _summed(np.ones(problem.shape))
     solution, _ = cg(LinearOperator((n, n), _normal), rhs, x0=start, rtol=1e-8, maxiter=500)
     return _spread(solution).astype(problem.dtype)
 

@@ -45,19 +45,18 @@ def solve_nonconvex(
     problem, scaled = posed.problem, penalty._for_scale(posed.scale)
     if not math.isfinite(problem.lipschitz):
         raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
-    if problem.operator is None and problem.data.quadratic:
+    by_pixel = problem.operator is None and problem.data.quadratic
+    if by_pixel:
         with np.errstate(divide="ignore"):
             step = 1.0 / np.broadcast_to(np.asarray(problem.data.m, np.float64), problem.shape)
         x = np.where(np.isfinite(step), scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0)), 0).astype(problem.dtype)
         ended = _Ended(x, 0.0, 0, 6, [])
     else:
         ended = _descend(posed, scaled, posed.start(x0.x if isinstance(x0, SolveResult) else x0)[0], tol, limits, callback)
-    result = _result(posed, penalty, scaled, ended, begin)
-    result.method = "exact" if problem.operator is None and problem.data.quadratic else "proximal-gradient"
-    return result
+    return _result(posed, penalty, scaled, ended, "exact" if by_pixel else "proximal-gradient", begin)
 
 
-def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, begin: float) -> SolveResult:
+def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, method: str, begin: float) -> SolveResult:
     """What ended, in the user's units and layout."""
     x, problem = ended.x, posed.problem
     data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x)
@@ -77,6 +76,7 @@ def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, 
         dual=(),
         data_dual=None,
         nit=ended.nit,
+        method=method,
         weight=penalty.weight,
         weight_rule="given",
         noise_std=None,

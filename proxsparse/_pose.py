@@ -36,8 +36,6 @@ class Posed:
     """
 
     problem: Problem
-    parts: Sequence[Penalty]
-    shape: tuple[int, ...]
     channel_axis: int | None
     scale: float
     background: Array | None = None
@@ -76,8 +74,9 @@ class Posed:
             return problem.start(), np.zeros(problem.stack.size, problem.dtype)
         earlier = isinstance(x0, SolveResult) and "dual" in x0
         x = as_float(x0.x if isinstance(x0, SolveResult) else x0, "x0").astype(problem.dtype)
-        if x.shape != user_shape(self.shape, self.channel_axis):
-            raise ValueError(f"x0 has shape {x.shape}, the answer {user_shape(self.shape, self.channel_axis)}")
+        shape = user_shape(problem.image_problem.shape, self.channel_axis)
+        if x.shape != shape:
+            raise ValueError(f"x0 has shape {x.shape}, the answer {shape}")
         require_finite(x, "x0")
         factor = problem.dtype.type(self.scale)
         x = to_canonical(x, self.channel_axis) * factor
@@ -105,12 +104,13 @@ class Posed:
         return np.asarray(q * self.problem.dtype.type(factor)).astype(self.problem.dtype)
 
     def _duals_of(self, earlier: SolveResult) -> list[Array]:
-        parts = self.parts
+        problem = self.problem.image_problem
+        parts = problem.parts
         if len(earlier.dual) != len(parts):
             raise ValueError(f"x0 was solved with a penalty of {len(earlier.dual)} parts, this one has {len(parts)}")
         duals = []
         for q, dual in zip(parts, earlier.dual, strict=True):
-            wanted = q._dual_shape(self.shape)
+            wanted = q._dual_shape(problem.shape)
             if dual.shape != user_shape(wanted, self.channel_axis, q._lead):
                 raise ValueError(f"x0 was solved with another penalty: its dual does not fit {q!r}")
             duals.append(to_canonical(dual, self.channel_axis, q._lead).astype(self.problem.dtype))
@@ -155,7 +155,7 @@ def pose(
         y = np.ascontiguousarray(y)
         lo, hi = (None if b is None else _plain(b - level) for b in kept)
     problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
-    return Posed(problem, parts, shape, axis, scale, level, kept)
+    return Posed(problem, axis, scale, level, kept)
 
 
 def _background(background: Any, shape: tuple[int, ...], dtype: Any, axis: int | None) -> Array | float | None:

@@ -395,7 +395,7 @@ def warn_of_integers(image: Any, penalty: Any, data: Any) -> None:
 def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
     """The certificate in the user's units and layout."""
     problem = posed.problem
-    mu = problem.strength if best.certified else 0.0
+    mu = problem.image_problem.mu if best.certified else 0.0
     parts, own = problem.told(best)
     names, duals = ["data", *_term_names(parts)], zip(parts, own, strict=True)
     return SolveResult(

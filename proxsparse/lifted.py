@@ -68,11 +68,6 @@ class LiftedProblem(Problem):
         """The problem as the user gave it."""
         return self.base
 
-    @property
-    def strength(self) -> float:
-        """Modulus of strong convexity in the image."""
-        return self.base.mu
-
     def use(self, workers: Workers, tol: float) -> None:
         """As of any problem."""
         super().use(workers, tol)
@@ -96,8 +91,7 @@ class LiftedProblem(Problem):
     def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
         """That of S X, by the dual of the image's problem that goes with p."""
         x = self.clip(x)
-        cost = self.stack.parts[self._index]
-        value = cost._gap(x, np.zeros(cost._dual_shape(x.shape), x.dtype))[1]
+        value = self.stack.parts[self._index]._worth(x)
         flat = self.base.flat_dual(self._image_duals(p))
         # a copy of the image beside X is none of its dual
         own = None if q is None or q.shape != self.base.y.shape else q

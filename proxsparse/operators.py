@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -204,8 +205,10 @@ class Wavelet(Operator):
     level: int = 3
 
     def __post_init__(self) -> None:
-        self._penalty()
+        # says what is wrong with the wavelet
+        _ = self._penalty
 
+    @functools.cached_property
     def _penalty(self) -> Any:
         # penalties are built on operators
         from .penalties.transforms import WaveletL1
@@ -214,18 +217,18 @@ class Wavelet(Operator):
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the coefficients."""
-        return tuple(self._penalty()._dual_shape((1, *shape))[1:])
+        return tuple(self._penalty._dual_shape((1, *shape))[1:])
 
     def forward(self, x: Array) -> Array:
         """Return A x."""
         out = np.zeros((1, *self.output_shape(x.shape)), x.dtype)
-        self._penalty()._analysis(out, x[None])
+        self._penalty._analysis(out, x[None])
         return np.asarray(out[0])
 
     def adjoint(self, q: Array, shape: tuple[int, ...]) -> Array:
         """Return A^T q, an image of that shape."""
         out = np.zeros((1, *shape), q.dtype)
-        self._penalty()._add_adjoint(out, q[None])
+        self._penalty._add_adjoint(out, q[None])
         return np.asarray(out[0])
 
     def norm_squared(self, shape: tuple[int, ...]) -> float:

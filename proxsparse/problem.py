@@ -195,11 +195,6 @@ class Problem:
         return self.data.mu if self.operator is None else 0.0
 
     @property
-    def strength(self) -> float:
-        """Modulus of strong convexity in the image."""
-        return self.mu
-
-    @property
     def norm_squared(self) -> float:
         """Bound on (or estimate of) ||A||^2."""
         return 1.0 if self.operator is None else self.operator.norm_squared
@@ -282,9 +277,7 @@ class Problem:
         found = []
         for i, (part, dual) in enumerate(zip(self.stack.parts, self.stack.split(p), strict=True)):
             if i in costs:
-                kx = np.zeros(dual.shape)
-                part._analysis(kx, x)
-                found.append((costs[i] - total(kx * dual), costs[i]))
+                found.append((costs[i] - part._product(dual, x), costs[i]))
             else:
                 found.append(part._gap(x, dual))
         return found

@@ -23,6 +23,7 @@ from .._arrays import (
     power_of_two,
     require_finite,
     to_canonical,
+    total,
 )
 from .._workers import Workers
 from ..gram import Gram
@@ -247,7 +248,21 @@ class Penalty(abc.ABC):
     def _snap(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
 
-    # -- helpers for subclasses ------------------------------------------------------------------------------------
+    # -- helpers for subclasses and those who work with them -------------------------------------------------------
+
+    def _analysed(self, x: Array) -> Array:
+        """K x in float64."""
+        z = np.empty(self._dual_shape(x.shape))
+        self._analysis(z, x.astype(np.float64, copy=False))
+        return z
+
+    def _product(self, p: Array, x: Array) -> float:
+        """<p, K x> in float64."""
+        return total(self._analysed(x) * p)
+
+    def _worth(self, x: Array) -> float:
+        """w h(K x) in float64."""
+        return self._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1]
 
     def _w(self) -> float:
         if self.weight is None:
@@ -353,7 +368,7 @@ class Penalty(abc.ABC):
         # in other units the same cost, for penalties of any degree
         scaled = self if scale == 1 else self._for_scale(scale, 1)
         x = x * x.dtype.type(scale)
-        return scaled._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1] / scale
+        return scaled._worth(x) / scale
 
     def analysis(self, x: Any, *, channel_axis: int | None = None) -> Any:
         """Return Kx, of x's dtype; where there are channels, their axis keeps its place among the image's axes.

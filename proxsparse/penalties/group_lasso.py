@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -66,6 +66,8 @@ class OverlappingGroupLasso(Penalty):
     # K^T K is all but a multiple of the identity: nothing has far to travel
     _shrinks = True
     _first_step = 2.0
+    #: whether K copies whole windows as they are, which the kernels know
+    _plain_windows: ClassVar[bool] = True
 
     def __new__(
         cls,
@@ -155,7 +157,7 @@ class OverlappingGroupLasso(Penalty):
         project(to_4d(p, lead=1), self._group_radius(p, factor))
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        if self.norm != "l2":
+        if self.norm != "l2" or not self._plain_windows:
             return super()._dual_step(out, p, x, sigma)
         geometry = self._geometry(x.ndim - 1)
         kernels.dual_step(to_4d(out), to_4d(p, lead=1), to_4d(x), *geometry, p.dtype.type(sigma), self._group_radius(p))
@@ -163,7 +165,7 @@ class OverlappingGroupLasso(Penalty):
     def _is_plain(self, shape: tuple[int, ...]) -> bool:
         """Whether the kernels for gray images under l2 windows at stride 1 fit."""
         gray = len(shape) == 3 and shape[0] == 1
-        return self.norm == "l2" and gray and bool(np.all(np.atleast_1d(self.stride) == 1))
+        return self._plain_windows and self.norm == "l2" and gray and bool(np.all(np.atleast_1d(self.stride) == 1))
 
     def _sweep(
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
@@ -200,6 +202,8 @@ class OverlappingGroupLasso(Penalty):
         return tuple(sums.sum(axis=0).tolist())
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        if not self._plain_windows:
+            return self._gap_of(self._analysed(x), p)
         geometry = self._geometry(x.ndim - 1)
         gap, value = kernels.gap(to_4d(x), to_4d(p, lead=1), *geometry, self.norm == "l2", self._w())
         return float(gap), float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso):
     """
 
     _shown = "OverlappingGroupLasso"
+    _plain_windows = False
     _lead = 0
     _shrinks = False
 
@@ -35,7 +37,7 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso):
             raise ValueError("latent groups must cover every pixel, with weights > 0")
         object.__setattr__(self, "groups", inner.groups)
 
-    @property
+    @functools.cached_property
     def _groups(self) -> OverlappingGroupLasso:
         """The same groups, overlapping: gathers and scatters, and knows the balls."""
         window, stride = self.window, self.stride
@@ -59,24 +61,12 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso):
         self._groups._dual_shape(shape)
         return shape
 
-    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        Penalty._dual_step(self, out, p, x, sigma)
-
-    def _sweep(self, *args: Any) -> bool:
-        return False
-
-    def _certificate(self, *args: Any) -> None:
-        return None
-
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         # zeros are those of the v_g
         return None
 
     def _dual_norm(self, p: Array) -> float:
-        groups = self._groups
-        copies = np.zeros(groups._dual_shape(p.shape))
-        groups._analysis(copies, p.astype(np.float64, copy=False))
-        return groups._dual_norm(copies)
+        return self._groups._dual_norm(self._groups._analysed(p))
 
     # -- the larger problem ------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._arrays import Array, as_float, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
+from .._arrays import Array, from_canonical, total
 from ..result import ConvergenceWarning, warn
 from .base import Penalty, check_weight
 from .denoising import ProxResult, check_accuracy, relative
@@ -79,14 +79,8 @@ class Lifted(Penalty):
             p *= p.dtype.type(radius / norm * (1 - 8 * float(np.finfo(p.dtype).eps)))
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        value = self._least(x.astype(np.float64))
-        kx = np.zeros(p.shape)
-        self._analysis(kx, x.astype(np.float64, copy=False))
-        return value - total(kx * p), value
-
-    def _least(self, x: Array, tol: float = 1e-6) -> float:
-        """P(x) up to a relative `tol`: an upper bound."""
-        return _fixed(self, x, tol) if self._w() > 0 else 0.0
+        value = _least(self, x.astype(np.float64), 1e-6) if self._w() > 0 else 0.0
+        return value - self._product(p, x), value
 
     def prox(
         self,
@@ -102,14 +96,9 @@ class Lifted(Penalty):
         """Return argmin over x of 1/2 ||x - v||^2 + step P(x), as `Penalty.prox`: no bounds, to a `tol` of 1e-4 by default."""
         if bounds is not None:
             raise ValueError(f"the prox of {self!r} takes no bounds: use solve")
-        v = as_float(v, "v")
-        require_finite(v, "v")
-        if v.size == 0:
-            raise ValueError(f"v is empty: shape {v.shape}")
-        axis = normalise_channel_axis(channel_axis, v.ndim)
+        y, axis = self._canonical(v, "v", channel_axis)
         tol = check_accuracy(1e-4 if tol is None else tol, maxiter)
         penalty = dataclasses.replace(self, weight=check_weight(step) * self._w())
-        y = to_canonical(v, axis)
         x, p, fun, gap, nit = _denoised(penalty, y, tol, maxiter)
         result = from_canonical(x, axis).copy()
         if not full_output:
@@ -212,33 +201,30 @@ def _measured(penalty: Lifted, cost: Penalty, lifted: Array, dual: Array, y: Arr
     """The image, its dual, the objective and the gap, of terms >= 0."""
     x, p = penalty._lower(lifted, y.shape), penalty._lower_dual(dual, y.shape)
     penalty._project(p)
-    value = cost._gap(lifted, np.zeros(cost._dual_shape(lifted.shape)))[1]
+    value = cost._worth(lifted)
     ktp = np.zeros(y.shape)
     penalty._add_adjoint(ktp, p)
-    kx = np.zeros(p.shape)
-    penalty._analysis(kx, x)
     loss = 0.5 * total(np.square(x - y + ktp))
-    return x, p, 0.5 * total(np.square(x - y)) + value, loss + max(value - total(kx * p), 0.0)
+    return x, p, 0.5 * total(np.square(x - y)) + value, loss + max(value - penalty._product(p, x), 0.0)
 
 
-def _fixed(penalty: Lifted, x: Array, tol: float) -> float:
+def _least(penalty: Lifted, x: Array, tol: float) -> float:
     """The least of the cost over the X with S X = x: Chambolle & Pock with x held, until the dual is within `tol`.
 
     Where hardly anything is left, within a billionth of what the image could cost.
     """
     cost = penalty._cost()
     dual = np.zeros(cost._dual_shape(penalty._lifted_shape(x.shape)))
-    lifted = min((penalty._start(x), penalty._free(x)), key=lambda start: cost._gap(start, dual)[1])
+    lifted = min((penalty._start(x), penalty._free(x)), key=cost._worth)
     floor = 1e-9 * penalty._w() * total(np.abs(x))
     bar = lifted.copy()
     counts = penalty._multiplicity(x.shape)
     norm = cost._norm_squared(lifted.shape)
-    kx = np.zeros(penalty._dual_shape(x.shape))
-    penalty._analysis(kx, x)
+    kx = penalty._analysed(x)
     tau = 0.1 * (float(np.std(x)) or 1.0) / penalty._w()
     value, nit = math.inf, 0
     while True:
-        value = min(value, cost._gap(lifted, np.zeros_like(dual))[1])
+        value = min(value, cost._worth(lifted))
         p = penalty._lower_dual(dual, x.shape)
         penalty._project(p)
         if value - total(kx * p) <= tol * value + floor or nit >= 20000:

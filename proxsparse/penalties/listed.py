@@ -13,7 +13,6 @@ import numpy as np
 from .._arrays import Array, total
 from ..gram import Gram
 from ..kernels import listed as kernels
-from .base import Penalty
 from .group_lasso import OverlappingGroupLasso
 from .groups import onto_l1_balls
 
@@ -95,6 +94,7 @@ class ListedGroups(OverlappingGroupLasso):
     """P(x) = w sum_g a_g times the length of x on group g, of lists; see `OverlappingGroupLasso`."""
 
     _shown = "OverlappingGroupLasso"
+    _plain_windows = False
     _lead = 0
 
     def __post_init__(self) -> None:
@@ -126,7 +126,7 @@ class ListedGroups(OverlappingGroupLasso):
             raise ValueError(f"group_weight has shape {self.group_weight.shape}, there are {len(starts) - 1} groups")
         return np.asarray(self.group_weight)
 
-    @property
+    @functools.cached_property
     def _covers_all(self) -> bool:
         return not isinstance(self.groups, Groups) or len(np.unique(self.groups.indices)) == self.groups.pixels
 
@@ -139,10 +139,6 @@ class ListedGroups(OverlappingGroupLasso):
     @property
     def _shrinks(self) -> bool:  # type: ignore[override]
         return self.null_space == "zero"
-
-    @property
-    def _first_step(self) -> float:  # type: ignore[override]
-        return 2.0
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return self.norm == "linf"
@@ -166,15 +162,6 @@ class ListedGroups(OverlappingGroupLasso):
     def _add_adjoint(self, out: Array, p: Array) -> None:
         kernels.scatter(out.reshape(len(out), -1), p, self._lists(out.shape).indices)
 
-    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        Penalty._dual_step(self, out, p, x, sigma)
-
-    def _sweep(self, *args: Any) -> bool:
-        return False
-
-    def _certificate(self, *args: Any) -> None:
-        return None
-
     def _project(self, p: Array, factor: float = 1.0) -> None:
         starts = self._starts(p)
         sizes = np.diff(starts)
@@ -183,11 +170,6 @@ class ListedGroups(OverlappingGroupLasso):
             kernels.project_l2(p, starts, radii.astype(p.dtype))
         else:
             onto_l1_balls(p, np.repeat(np.arange(len(radii)), sizes), radii)
-
-    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        z = np.empty(p.shape)
-        self._analysis(z, x.astype(np.float64, copy=False))
-        return self._gap_of(z, p)
 
     def _gap_of(self, z: Array, p: Array) -> tuple[float, float]:
         starts = self._starts(p)
@@ -241,6 +223,7 @@ class WeightedWindows(OverlappingGroupLasso):
     """P(x) = w sum over windows of a_g times the length of x on the window: K multiplies each window's copies by a_g."""
 
     _shown = "OverlappingGroupLasso"
+    _plain_windows = False
 
     def _scales(self, windows: tuple[int, ...], shape: tuple[int, ...]) -> Array:
         """a_g of each window."""
@@ -265,17 +248,6 @@ class WeightedWindows(OverlappingGroupLasso):
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
         super()._add_adjoint(out, p.astype(out.dtype, copy=False) * self._scales(p.shape[2:], out.shape).astype(out.dtype))
-
-    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        Penalty._dual_step(self, out, p, x, sigma)
-
-    def _is_plain(self, shape: tuple[int, ...]) -> bool:
-        return False
-
-    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        z = np.empty(p.shape)
-        self._analysis(z, x.astype(np.float64, copy=False))
-        return self._gap_of(z, p)
 
     def _over(self, shape: tuple[int, ...]) -> Array:
         """K^T K of each pixel."""

@@ -92,8 +92,7 @@ class SecondOrderTV(Penalty):
         p *= np.divide(radius, lengths, out=np.ones_like(lengths), where=lengths > radius)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        z = np.empty(p.shape)
-        self._analysis(z, x.astype(np.float64, copy=False))
+        z = self._analysed(x)
         lengths = self._w() * np.sqrt(np.einsum("kc...,kc...->...", z, z))
         products = np.einsum("kc...,kc...->...", z, p.astype(np.float64, copy=False))
         return float(np.sum(lengths - products)), float(np.sum(lengths))

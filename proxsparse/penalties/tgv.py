@@ -14,6 +14,10 @@ from ..kernels import fields as kernels
 from .base import Penalty, check_number
 from .lifted import Lifted
 from .second_order import SecondOrderTV, _two
+from .total_variation import TotalVariation
+
+#: D
+_DIFFERENCES = TotalVariation()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -64,10 +68,7 @@ class TGV(Lifted, SecondOrderTV):
 
     def _free(self, x: Array) -> Array:
         lifted = self._raise(x)
-        _, field = _FieldCost._split(lifted)
-        for a, along in enumerate(field):
-            here, after = _two(x, 1 + a)
-            _two(along, 1 + a)[0][...] = after - here
+        _DIFFERENCES._analysis(_FieldCost._split(lifted)[1], x)
         return lifted
 
     def _multiplicity(self, shape: tuple[int, ...]) -> Any:
@@ -151,10 +152,8 @@ class _FieldCost(Penalty):
     def _analysis(self, out: Array, x: Array) -> None:
         image, field = self._split(x)
         axes = len(field)
-        np.negative(field, out=out[:axes])
-        for a in range(axes):
-            here, after = _two(image, 1 + a)
-            _two(out[a], 1 + a)[0][...] += after - here
+        _DIFFERENCES._analysis(out[:axes], image)
+        out[:axes] -= field
         out[axes:] = _symmetrised(field)
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
@@ -163,11 +162,7 @@ class _FieldCost(Penalty):
         axes = len(field)
         field -= p[:axes]
         field += _symmetrised_adjoint(p[axes:])
-        for a in range(axes):
-            here, after = _two(image, 1 + a)
-            value = _two(p[a], 1 + a)[0]
-            after += value
-            here -= value
+        _DIFFERENCES._add_adjoint(image, p[:axes])
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
         axes = p.ndim - 2
@@ -190,8 +185,7 @@ class _FieldCost(Penalty):
         SecondOrderTV()._clear_unused(p[axes:])
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        z = np.empty(p.shape)
-        self._analysis(z, x.astype(np.float64, copy=False))
+        z = self._analysed(x)
         axes = p.ndim - 2
         lengths = np.sqrt(np.square(z[:axes]).sum(axis=(0, 1))) + self.ratio * np.sqrt(np.square(z[axes:]).sum(axis=(0, 1)))
         products = np.einsum("kc...,kc...->...", z, p.astype(np.float64, copy=False))

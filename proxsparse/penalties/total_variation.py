@@ -199,8 +199,7 @@ class TotalVariation(Penalty):
         return float(sum(gap for gap, _ in sums)), float(sum(value for _, value in sums))
 
     def _general_gap(self, x: Array, p: Array) -> tuple[float, float]:
-        z = np.empty(p.shape)
-        self._analysis(z, x.astype(np.float64, copy=False))
+        z = self._analysed(x)
         lengths = self._lengths(z)
         if self._curved:
             costs = np.where(lengths <= self.huber, np.square(lengths) / (2 * self.huber), lengths - self.huber / 2)

@@ -50,8 +50,7 @@ class _TransformL1(Penalty):
         pointwise.clip(p.reshape(-1), self._radius(p, factor))
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        z = np.empty(p.shape)
-        self._analysis(z, x.astype(np.float64, copy=False))
+        z = self._analysed(x)
         lengths = self._w() * np.abs(z)
         return float(np.sum(lengths - z * p)), float(np.sum(lengths))
 

@@ -27,7 +27,7 @@ def fastest(problem: Problem) -> str:
     if problem.denoising is not None and problem.denoising.has_exact:
         return "exact"
     if problem.image_problem is not problem:
-        return "chambolle-pock" if problem.strength > 0 else "admm"
+        return "chambolle-pock" if problem.image_problem.mu > 0 else "admm"
     if problem.operator is not None:
         hard: Any = True
     elif problem.denoising is not None:

@@ -44,11 +44,13 @@ class _Splitting:
         self.p = self.stack.join(problem.duals(x, p), x.dtype)
         self.u = -self.p / x.dtype.type(self.rho)
         self.t, self.s = np.zeros_like(x), np.zeros_like(x)
-        self.av = problem.forward(x).astype(x.dtype)
-        self.q = problem.first_dual(x).astype(x.dtype)
-        self.d = -self.q / x.dtype.type(self.rho)
-        # what A v is measured by, where the answer may be a constant
-        self.spread = total(np.square(problem.y - np.mean(problem.y))) if self.dualised else 0.0
+        self.d, self.spread = np.zeros(0, x.dtype), 0.0
+        if self.dualised:
+            self.av = problem.forward(x).astype(x.dtype)
+            self.q = problem.first_dual(x).astype(x.dtype)
+            self.d = -self.q / x.dtype.type(self.rho)
+            # what A v is measured by, where the answer may be a constant
+            self.spread = total(np.square(problem.y - np.mean(problem.y)))
         self._choose_solves()
         if self.split:
             residual = problem.data.gradient(problem.forward(x))

@@ -149,8 +149,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     xbar, ktp = x.copy(), np.empty_like(x)
     q = problem.first_dual(x)
     nit, next_balance = 0, 10
-    own = () if data.quadratic or not dualised else (q,)
-    iterations = yield x, p, *own
+    iterations = yield _vouched(problem, x, p, q)
     while True:
         for _ in range(iterations):
             nit += 1
@@ -168,8 +167,12 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
                 dual = total(np.square(q - before[1])) / sigma_data + total(np.square(p - before[2])) / sigma
                 if primal > 0 and dual > 0:
                     tau *= min(max(math.sqrt(primal / dual), 0.3), 3.0)
-        own = () if data.quadratic or not dualised else (q,)
-        iterations = yield x, p, *own
+        iterations = yield _vouched(problem, x, p, q)
+
+
+def _vouched(problem: Problem, x: Array, p: Array, q: Array) -> tuple[Array, ...]:
+    """What is yielded: q too where the data term is dualised and its gradient is no better."""
+    return (x, p) if problem.data.quadratic or problem.operator is None else (x, p, q)
 
 
 def by_scale(problem: Problem) -> float:
