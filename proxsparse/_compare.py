@@ -428,7 +428,7 @@ def _rows_of(penalty: str | Penalty, weight: Any) -> list[_Row]:
         require(penalty)
         return [_Row(penalty, "baseline", penalty)]
     if isinstance(penalty, str) and penalty not in PENALTIES:
-        raise unknown("penalty", penalty, ["none", *PENALTIES, *BASELINES])
+        raise unknown("penalty", penalty, [*PENALTIES, *BASELINES])
     name = penalty if isinstance(penalty, str) else repr(penalty)
     if not isinstance(penalty, str) and all(q.weight is not None for q in penalty.parts):
         return [_Row(name, "classical", penalty)]

@@ -45,6 +45,8 @@ PENALTIES: dict[str, Callable[[], Penalty]] = {
     "l1+tv": lambda: L1() + TotalVariation(),
     "l1+tv-aniso": lambda: L1() + TotalVariation(isotropic=False),
     "l1+overlap": lambda: L1() + OverlappingGroupLasso(window=3),
+    # the data term and the bounds alone
+    "none": lambda: L1(0.0),
 }
 
 
@@ -79,8 +81,9 @@ def solve(
         float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
     penalty : str, Penalty, Nonconvex or Reweighted
         "l1", "tv", "tv-aniso", "tv2", "tgv", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet",
-        "l1+tv", "l1+tv-aniso", "l1+overlap", or an object such as ``TotalVariation(0.1)``, or a sum of objects, or one
-        that is not convex (`MCP`, `SCAD`, `L0`, `Reweighted`), which nothing certifies.
+        "l1+tv", "l1+tv-aniso", "l1+overlap", "none" (the data term and the bounds alone), or an object such as
+        ``TotalVariation(0.1)``, or a sum of objects, or one that is not convex (`MCP`, `SCAD`, `L0`, `Reweighted`), which
+        nothing certifies.
     weight : float, tuple of float or str, optional
         w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here. Left out, or
         "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, where `noise_std`
@@ -106,9 +109,8 @@ def solve(
         The axis of the channels. Isotropic total variation and windows couple them, L1 and anisotropic total variation
         do not.
     spacing : float or tuple of float, optional
-        The distance of samples along each spatial axis, as of voxels that are no cubes: total variation divides
-        differences by it. Penalties that know no differences take no notice; second-order and generalized total variation
-        refuse any but 1.
+        The distance of samples along each spatial axis, as of voxels that are no cubes: total variation, of second order and
+        generalized too, divides differences by it. Penalties that know no differences take no notice.
     noise_std : float, optional
         The standard deviation of white noise in the image; estimated where a rule needs it and it is not given.
     x0 : SolveResult or array_like, optional

@@ -1,5 +1,6 @@
 """The same problems by an independent solver: CVXPY with Clarabel, on small 2-D images."""
 
+import functools
 import warnings
 
 import cvxpy as cp
@@ -51,7 +52,8 @@ def expression(penalty, x, shape):
             for g in set(label)
         )
     if isinstance(penalty, SecondOrderTV):
-        rows = naive.matrix_of(naive.second_differences, shape).reshape(-1, int(np.prod(shape)), int(np.prod(shape)))
+        differences = functools.partial(naive.second_differences, spacing=penalty.spacing or 1.0)
+        rows = naive.matrix_of(differences, shape).reshape(-1, int(np.prod(shape)), int(np.prod(shape)))
         return penalty.weight * cp.sum(cp.norm(cp.vstack([row @ x for row in rows]), 2, axis=0))
     if isinstance(penalty, GroupLasso):
         labels = (naive.blocks(shape, penalty.block) if penalty.labels is None else penalty.labels).reshape(-1)

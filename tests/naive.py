@@ -31,8 +31,9 @@ def tv(x, isotropic=True, spacing=1.0, pixel_weight=None, corner=0.0):
     return sum(huber(v, corner) for v in lengths)
 
 
-def second_differences(x):
-    """Along each axis, then sqrt(2) times the mixed ones, 0 where the stencil leaves the image."""
+def second_differences(x, spacing=1.0):
+    """Along each axis, then sqrt(2) times the mixed ones, 0 where the stencil leaves the image; over both distances."""
+    spacing = np.broadcast_to(spacing, x.ndim)
     pairs = list(itertools.combinations(range(x.ndim), 2))
     out = np.zeros((x.ndim + len(pairs), *x.shape))
     for index in np.ndindex(x.shape):
@@ -47,16 +48,17 @@ def second_differences(x):
         for axis in range(x.ndim):
             values = [at((axis, -1)), at(), at((axis, 1))]
             if None not in values:
-                out[(axis, *index)] = values[0] - 2 * values[1] + values[2]
+                out[(axis, *index)] = (values[0] - 2 * values[1] + values[2]) / spacing[axis] ** 2
         for k, (a, b) in enumerate(pairs):
             values = [at((a, 1), (b, 1)), at((a, 1)), at((b, 1)), at()]
             if None not in values:
-                out[(x.ndim + k, *index)] = math.sqrt(2) * (values[0] - values[1] - values[2] + values[3])
+                mixed = math.sqrt(2) * (values[0] - values[1] - values[2] + values[3])
+                out[(x.ndim + k, *index)] = mixed / (spacing[a] * spacing[b])
     return out
 
 
-def second_order(x):
-    d = second_differences(x)
+def second_order(x, spacing=1.0):
+    d = second_differences(x, spacing)
     return sum(math.sqrt(sum(d[(k, *i)] ** 2 for k in range(len(d)))) for i in np.ndindex(x.shape))
 
 

@@ -1,5 +1,6 @@
 """What each penalty of the family is for: known answers, labels, exact formulas, sums across families."""
 
+import independent
 import numpy as np
 import pytest
 from conftest import image_of
@@ -8,6 +9,7 @@ import proxsparse
 from proxsparse import (
     DCTL1,
     L1,
+    TGV,
     Blur,
     GroupLasso,
     OverlappingGroupLasso,
@@ -133,6 +135,25 @@ def test_spacing_divides_differences(isotropic):
     assert TotalVariation(0.2, spacing=1) == TotalVariation(0.2)
 
 
+@pytest.mark.parametrize("method", ["admm", "chambolle-pock", "fista"])
+@pytest.mark.parametrize("bounds", [None, (0.1, 0.8)])
+def test_second_differences_are_divided_by_both_distances(bounds, method):
+    y, penalty = image_of((5, 6)), SecondOrderTV(0.2, spacing=(1.5, 0.7))
+    x, best = independent.minimise(y, penalty, bounds=bounds)
+    result = solve(y, penalty, bounds=bounds, method=method, tol=1e-6, options={"maxiter": 30000})
+    assert result.success
+    assert -1e-6 * best <= result.fun - best <= result.gap + 1e-6 * best
+    assert np.linalg.norm(result.x - x) <= result.x_error_bound + 1e-3
+    by_call = solve(
+        y, SecondOrderTV(0.2), spacing=(1.5, 0.7), bounds=bounds, method=method, tol=1e-6, options={"maxiter": 30000}
+    )
+    np.testing.assert_array_equal(by_call.x, result.x)
+    # of one length for both axes it is a weight
+    assert SecondOrderTV(0.2, spacing=0.5).value(y) == pytest.approx(SecondOrderTV(0.8).value(y))
+    slope = np.add.outer(np.arange(20.0), -0.5 * np.arange(31.0))
+    assert solve(slope, "tv2", 5.0, spacing=(3, 1)).rel_gap == 0
+
+
 def test_spacing_in_every_call():
     y = image_of((16, 17))
     one = solve(y, "l1+tv", (0.05, 0.1), spacing=(1.0, 2.0))
@@ -221,7 +242,9 @@ def test_sums_across_the_families_have_a_certificate():
         (lambda: TotalVariation(1.0, spacing="1"), TypeError, "spacing must be one to three numbers"),
         (lambda: solve(np.ones((3, 3)), "tv", 1.0, spacing=(1, 2, 3)), ValueError, "has 3 axes, the image 2"),
         (lambda: solve(np.ones((3, 3)), TotalVariation(1.0, spacing=2), spacing=3), ValueError, "has a spacing of its own"),
-        (lambda: solve(np.ones((3, 3)), "tv2", 1.0, spacing=3), ValueError, "takes no spacing"),
+        (lambda: solve(np.ones((3, 3)), "tv2", 1.0, spacing=(1, 2, 3)), ValueError, "has 3 axes, the image 2"),
+        (lambda: solve(np.ones((3, 3)), "tgv", 1.0, spacing=(1, 2, 3)), ValueError, "has 3 axes, the image 2"),
+        (lambda: solve(np.ones((3, 3)), TGV(1.0, spacing=2), spacing=3), ValueError, "has a spacing of its own"),
         (lambda: WaveletL1(1.0, wavelet="db99"), ValueError, "got 'db99'"),
         (lambda: WaveletL1(1.0, wavelet="bior2.2"), ValueError, "is not orthogonal"),
         (lambda: WaveletL1(1.0, level=0), ValueError, "level must be an integer >= 1"),

@@ -10,6 +10,7 @@ SHAPES = [(6, 7), (13,), (1, 9), (5, 4, 6), (1,)]
 PENALTIES = {
     "tgv": lambda shape: TGV(0.2),
     "tgv, ratio 0.7": lambda shape: TGV(0.2, ratio=0.7),
+    "tgv, spacing": lambda shape: TGV(0.2, spacing=tuple(0.7 + 0.4 * a for a in range(len(shape)))),
     "latent windows": lambda shape: OverlappingGroupLasso(0.3, window=tuple(min(2, n) for n in shape), kind="latent"),
     "latent windows linf": lambda shape: OverlappingGroupLasso(
         0.3, window=tuple(min(2, n) for n in shape), kind="latent", norm="linf"

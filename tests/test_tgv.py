@@ -1,5 +1,7 @@
 """Total generalized variation: slopes cost nothing, edges stay, the gap is true."""
 
+import functools
+
 import cvxpy as cp
 import naive
 import numpy as np
@@ -13,8 +15,9 @@ from proxsparse.penalties.base import Penalty
 METHODS = ["fista", "admm", "chambolle-pock"]
 
 
-def symmetrised(u):
+def symmetrised(u, spacing=1.0):
     """E u by its definition, of fields (axes, *shape): backward differences, and half the sums of the mixed forward ones."""
+    spacing = np.broadcast_to(spacing, len(u))
     axes, shape = len(u), u.shape[1:]
     out = []
     for a in range(axes):
@@ -22,7 +25,7 @@ def symmetrised(u):
         for i in np.ndindex(shape):
             if 0 < i[a] < shape[a] - 1:
                 before = tuple(v - (b == a) for b, v in enumerate(i))
-                z[i] = u[(a, *i)] - u[(a, *before)]
+                z[i] = (u[(a, *i)] - u[(a, *before)]) / spacing[a]
         out.append(z)
     for a in range(axes):
         for b in range(a + 1, axes):
@@ -31,33 +34,46 @@ def symmetrised(u):
                 if i[a] < shape[a] - 1 and i[b] < shape[b] - 1:
                     on_b = tuple(v + (c == b) for c, v in enumerate(i))
                     on_a = tuple(v + (c == a) for c, v in enumerate(i))
-                    z[i] = np.sqrt(2) * 0.5 * (u[(a, *on_b)] - u[(a, *i)] + u[(b, *on_a)] - u[(b, *i)])
+                    a_along_b, b_along_a = u[(a, *on_b)] - u[(a, *i)], u[(b, *on_a)] - u[(b, *i)]
+                    z[i] = np.sqrt(2) * 0.5 * (a_along_b / spacing[b] + b_along_a / spacing[a])
             out.append(z)
     return np.stack(out)
 
 
-def expression(x, shape, ratio):
+def expression(x, shape, ratio, spacing=1.0):
     """TGV as a CVXPY expression of the flat x: over a field of its own."""
     n, axes = int(np.prod(shape)), len(shape)
-    d = naive.matrix_of(naive.differences, shape)
-    e = naive.matrix_of(symmetrised, (axes, *shape))
+    each = np.broadcast_to(spacing, axes).reshape(-1, *(1,) * axes)
+    d = naive.matrix_of(lambda u: naive.differences(u) / each, shape)
+    e = naive.matrix_of(functools.partial(symmetrised, spacing=spacing), (axes, *shape))
     u = cp.Variable(n * axes)
     first, second = d @ x - u, e @ u
     rows = [cp.vstack([v[k * n : (k + 1) * n] for k in range(v.shape[0] // n)]) for v in (first, second)]
     return cp.sum(cp.norm(rows[0], 2, axis=0)) + ratio * cp.sum(cp.norm(rows[1], 2, axis=0))
 
 
-def minimise(y, weight, ratio, data=lambda x, y: 0.5 * cp.sum_squares(x - y)):
+def minimise(y, weight, ratio, spacing=1.0):
     x = cp.Variable(y.size)
-    problem = cp.Problem(cp.Minimize(data(x, y.reshape(-1)) + weight * expression(x, y.shape, ratio)))
+    cost = 0.5 * cp.sum_squares(x - y.reshape(-1)) + weight * expression(x, y.shape, ratio, spacing)
+    problem = cp.Problem(cp.Minimize(cost))
     problem.solve(solver=cp.CLARABEL)
     return problem.value, x.value.reshape(y.shape)
 
 
-@pytest.mark.parametrize(("shape", "ratio"), [((7, 6), 2.0), ((7, 6), 0.8), ((12,), 2.0), ((3, 4, 4), 1.5)])
-def test_value_agrees_with_an_independent_solver_and_is_a_seminorm(shape, ratio, rng):
-    penalty, x, z = TGV(0.7, ratio=ratio), rng.standard_normal(shape), rng.standard_normal(shape)
-    problem = cp.Problem(cp.Minimize(0.7 * expression(x.reshape(-1), shape, ratio)))
+@pytest.mark.parametrize(
+    ("shape", "ratio", "spacing"),
+    [
+        ((7, 6), 2.0, 1.0),
+        ((7, 6), 0.8, 1.0),
+        ((12,), 2.0, 1.0),
+        ((3, 4, 4), 1.5, 1.0),
+        ((7, 6), 1.3, (0.6, 1.7)),
+        ((3, 4, 4), 2.0, (3.0, 1.0, 0.8)),
+    ],
+)
+def test_value_agrees_with_an_independent_solver_and_is_a_seminorm(shape, ratio, spacing, rng):
+    penalty, x, z = TGV(0.7, ratio=ratio, spacing=spacing), rng.standard_normal(shape), rng.standard_normal(shape)
+    problem = cp.Problem(cp.Minimize(0.7 * expression(x.reshape(-1), shape, ratio, spacing)))
     problem.solve(solver=cp.CLARABEL)
     value = penalty.value(x)
     assert problem.value * (1 - 1e-7) <= value <= problem.value * (1 + 3e-6)
@@ -66,7 +82,8 @@ def test_value_agrees_with_an_independent_solver_and_is_a_seminorm(shape, ratio,
     assert penalty.value(x + z) <= value + penalty.value(z) * (1 + 1e-5)
     # below both of what it is between
     assert value <= 0.7 * min(
-        TotalVariation(1.0).value(x), ratio * SecondOrderTV(1.0).value(x) + 10 * TotalVariation(1.0).value(x)
+        TotalVariation(1.0, spacing=spacing).value(x),
+        ratio * SecondOrderTV(1.0, spacing=spacing).value(x) + 10 * TotalVariation(1.0).value(x),
     )
 
 
@@ -139,6 +156,21 @@ def test_sums_starts_channels_and_batches():
         solve(y, TGV(0.1) + TGV(0.2))
     with pytest.raises(ValueError, match="ratio must be > 0, got 0"):
         TGV(1.0, ratio=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_spacing_agrees_with_an_independent_solver(method):
+    y, spacing = image_of((7, 6)), (1.6, 0.7)
+    best, x = minimise(y, 0.2, 2.0, spacing)
+    result = solve(y, "tgv", 0.2, spacing=spacing, method=method, tol=1e-5, options={"maxiter": 30000})
+    assert result.success
+    assert -1e-6 * best <= result.fun - best <= result.gap + 1e-6 * best
+    assert np.linalg.norm(result.x - x) <= result.x_error_bound + 1e-3
+    assert TGV(1.0, spacing=spacing).dual_norm(result.dual[0]) <= 0.2
+    slope = np.add.outer(np.arange(20.0), -0.5 * np.arange(31.0))
+    assert TGV(1.0, spacing=spacing).value(slope) < 1e-9
+    # positional as before
+    assert TGV(0.3, 1.5) == TGV(0.3, ratio=1.5)
 
 
 def test_prox_has_a_certificate_and_the_weight_is_found():

@@ -37,18 +37,18 @@ def _write(x, p, y, start, end, value, height, radius):
 
 
 @jit
-def scan(x, p, y, w, radius, most):
-    """Write the solution into x and its dual, held to the radius, into p (may be empty).
+def scan(x, p, y, w, radius, most, start, height, again, until):
+    """Write the solution from a bend on into x and its dual, held to the radius, into p (may be empty).
 
-    Returns where it stopped, n unless more than `most` samples were looked at again, and how far above the sums of y the
-    string is there.
+    Returns the bend where it stopped, n at the end, else the first from `until` on or where more than `most` samples were
+    looked at again; how far above the sums of y the string is there; and how many were looked at again so far.
     """
     x, p, y = borrowed(x), borrowed(p), borrowed(y)
     n = y.size
     sums = np.empty(_BLOCK)
-    start, height = 0, 0.0
-    again = 0
     while start < n - 1:
+        if start >= until or again > most:
+            return start, height, again
         value = np.float64(y[start])
         # slopes to the least upper and the greatest lower end, where they are, and the ends' distances from these slopes
         upper, lower = value + w - height, value - w - height
@@ -118,13 +118,11 @@ def scan(x, p, y, w, radius, most):
         height = w if bend > 0 else -w
         start = end
         again += i - start
-        if again > most:
-            return start, height
     if start == n - 1:
         x[start] = np.float64(y[start]) - height
     if p.size > 0:
         p[n - 1] = 0
-    return n, 0.0
+    return n, 0.0, again
 
 
 @jit

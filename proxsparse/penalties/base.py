@@ -57,8 +57,8 @@ def check_sizes(value: Any, name: str) -> tuple[int, ...]:
     return tuple(int(v) for v in values)
 
 
-def check_spacing(value: Any) -> tuple[float, ...] | None:
-    """Return one to three lengths > 0 as a tuple, or None, else raise naming the value."""
+def check_spacing(value: Any) -> float | tuple[float, ...] | None:
+    """Return a length > 0 or one an axis, or None where all are 1, else raise naming the value."""
     if value is None:
         return None
     values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
@@ -66,7 +66,18 @@ def check_spacing(value: Any) -> tuple[float, ...] | None:
         raise TypeError(f"spacing must be one to three numbers, got {value!r}")
     if not all(math.isfinite(v) and v > 0 for v in values):
         raise ValueError(f"spacing must be finite and > 0, got {value!r}")
-    return tuple(float(v) for v in values)
+    lengths = tuple(float(v) for v in values)
+    # of 1 it is none, and takes the kernels
+    return None if set(lengths) == {1.0} else lengths if len(lengths) > 1 else lengths[0]
+
+
+def per_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array | None:
+    """What differences along each axis are multiplied by; None where that is 1."""
+    if spacing is None:
+        return None
+    if np.size(spacing) not in (1, axes):
+        raise ValueError(f"spacing {spacing!r} has {np.size(spacing)} axes, the image {axes}")
+    return 1.0 / np.broadcast_to(np.asarray(spacing), axes)
 
 
 def check_pixel_weight(value: Any, name: str = "pixel_weight") -> Array:
@@ -289,7 +300,12 @@ class Penalty(abc.ABC):
 
     def _spaced(self, spacing: Any) -> Penalty:
         """The same penalty for samples at these distances; itself where it knows no differences."""
-        return self
+        own = self._fields()
+        if "spacing" not in own:
+            return self
+        if own["spacing"] is not None:
+            raise ValueError(f"spacing={spacing!r} was given, but {self!r} has a spacing of its own")
+        return type(self)(**(own | {"spacing": spacing}))
 
     def __mul__(self, factor: Any) -> Penalty:
         if not isinstance(factor, numbers.Real):

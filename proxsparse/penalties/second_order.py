@@ -12,7 +12,7 @@ import numpy as np
 from .._arrays import Array
 from ..gram import Gram, neumann_laplacian
 from ..kernels import second_order as kernels
-from .base import Penalty
+from .base import Penalty, check_spacing, per_spacing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -23,21 +23,34 @@ class SecondOrderTV(Penalty):
     ----------
     weight : float, optional
         w >= 0, in units of the image.
+    spacing : float or tuple of float, optional
+        The distance of samples along each spatial axis, by which differences are divided, twice; 1 by default.
 
     Notes
     -----
     ``K x`` has shape (pairs of axes, *image shape): ``x[i-1] - 2 x[i] + x[i+1]`` along each axis, then
     ``sqrt(2) (x[i+1, j+1] - x[i+1, j] - x[i, j+1] + x[i, j])`` for each pair of axes, 0 where the stencil leaves the image, so
     that constants and slopes cost nothing. All channels of a pixel make one vector; the dual ball holds it to a length
-    of w. ``||K||^2 <= (4 d)^2`` for d axes. Lysaker, Lundervold & Tai, IEEE TIP 2003; Bredies & Holler 2020, section 3.
+    of w. ``||K||^2 <= (4 d)^2`` for d axes at a spacing of 1. Lysaker, Lundervold & Tai, IEEE TIP 2003; Bredies & Holler
+    2020, section 3.
     """
+
+    spacing: Any = dataclasses.field(default=None, kw_only=True)
 
     null_space = "affine"
     _lead = 1
     _first_step = 0.25
 
-    def _spaced(self, spacing: Any) -> Penalty:
-        raise ValueError(f"{self!r} takes no spacing")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "spacing", check_spacing(self.spacing))
+
+    def _rates(self, axes: int) -> Array:
+        """What each row of K x is multiplied by for the spacing."""
+        rates = per_spacing(self.spacing, axes)
+        if rates is None:
+            return np.ones(axes * (axes + 1) // 2)
+        return np.array([*np.square(rates), *(a * b for a, b in itertools.combinations(rates, 2))])
 
     def _fits_dual(self, p: Array) -> bool:
         axes = p.ndim - 2
@@ -45,6 +58,7 @@ class SecondOrderTV(Penalty):
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         axes = len(shape) - 1
+        per_spacing(self.spacing, axes)
         return (axes * (axes + 1) // 2, *shape)
 
     def _analysis(self, out: Array, x: Array) -> None:
@@ -57,10 +71,15 @@ class SecondOrderTV(Penalty):
         for z, (a, b) in zip(out[x.ndim - 1 :], itertools.combinations(axes, 2), strict=True):
             (here, right), (below, corner) = ([*_two(half, b)] for half in _two(x, a))
             _two(_two(z, a)[0], b)[0][...] = root * (corner - below - right + here)
+        if self.spacing is not None:
+            for z, rate in zip(out, self._rates(x.ndim - 1), strict=True):
+                z *= x.dtype.type(rate)
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
         # in the accuracy asked for, as the certificate relies on
         p = p.astype(out.dtype, copy=False)
+        if self.spacing is not None:
+            p = p * self._rates(out.ndim - 1).astype(p.dtype).reshape(-1, *(1,) * out.ndim)
         axes = range(1, out.ndim)
         for z, axis in zip(p, axes, strict=False):
             before, here, after = _three(out, axis)
@@ -79,7 +98,7 @@ class SecondOrderTV(Penalty):
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
         gray = x.ndim == 3 and len(x) == 1 and min(x.shape[1:]) >= 3
-        if not gray or x.dtype != p.dtype or out.dtype != p.dtype:
+        if not gray or self.spacing is not None or x.dtype != p.dtype or out.dtype != p.dtype:
             super()._dual_step(out, p, x, sigma)
             return
         radius = self._radius(p, size=p.shape[0])
@@ -101,11 +120,11 @@ class SecondOrderTV(Penalty):
         return float(np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)).max()))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return float((4.0 * sum(n > 1 for n in shape[1:])) ** 2 or 1.0)
+        return largest_laplacian(shape, self.spacing) ** 2 or 1.0
 
     def _near_gram(self, shape: tuple[int, ...]) -> Gram | None:
         # with another edge it would be the square of the Laplacian
-        eigenvalues = neumann_laplacian(shape)
+        eigenvalues = neumann_laplacian(shape, per_spacing(self.spacing, len(shape) - 1))
         return Gram("dct", eigenvalues * eigenvalues)
 
     def _clear_unused(self, p: Array) -> None:
@@ -116,6 +135,13 @@ class SecondOrderTV(Penalty):
         for z, pair in zip(p[p.ndim - 2 :], itertools.combinations(axes, 2), strict=True):
             for axis in pair:
                 np.moveaxis(z, axis, 0)[-1] = 0
+
+
+def largest_laplacian(shape: tuple[int, ...], spacing: Any) -> float:
+    """A bound on the norm of the Laplacian, with samples at those distances."""
+    rates = per_spacing(spacing, len(shape) - 1)
+    squares = np.ones(len(shape) - 1) if rates is None else np.square(rates)
+    return float(4.0 * sum(square for square, n in zip(squares, shape[1:], strict=True) if n > 1))
 
 
 def _three(x: Array, axis: int) -> tuple[Array, Array, Array]:

@@ -11,13 +11,10 @@ import numpy as np
 
 from .._arrays import Array
 from ..kernels import fields as kernels
-from .base import Penalty, check_number
+from .base import Penalty, check_number, per_spacing
 from .lifted import Lifted
-from .second_order import SecondOrderTV, _two
+from .second_order import SecondOrderTV, _two, largest_laplacian
 from .total_variation import TotalVariation
-
-#: D
-_DIFFERENCES = TotalVariation()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +27,8 @@ class TGV(Lifted, SecondOrderTV):
         w >= 0, in units of the image.
     ratio : float
         The weight of the second differences against that of the first, > 0; in the literature alpha_0 / alpha_1, mostly 2.
+    spacing : float or tuple of float, optional
+        The distance of samples along each spatial axis, by which the differences in D and E are divided; 1 by default.
 
     Notes
     -----
@@ -49,7 +48,7 @@ class TGV(Lifted, SecondOrderTV):
             raise ValueError(f"ratio must be > 0, got {self.ratio!r}")
 
     def _cost(self) -> Penalty:
-        return _FieldCost(self.weight, ratio=self.ratio)
+        return _FieldCost(self.weight, spacing=self.spacing, ratio=self.ratio)
 
     def _lifted_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         # x, then the field along each axis
@@ -68,7 +67,7 @@ class TGV(Lifted, SecondOrderTV):
 
     def _free(self, x: Array) -> Array:
         lifted = self._raise(x)
-        _DIFFERENCES._analysis(_FieldCost._split(lifted)[1], x)
+        TotalVariation(spacing=self.spacing)._analysis(_FieldCost._split(lifted)[1], x)
         return lifted
 
     def _multiplicity(self, shape: tuple[int, ...]) -> Any:
@@ -78,7 +77,7 @@ class TGV(Lifted, SecondOrderTV):
         return dual[len(shape) - 1 :].copy()
 
     def _raise_dual(self, p: Array) -> Array:
-        return np.concatenate([_symmetrised_adjoint(p), p])
+        return np.concatenate([_symmetrised_adjoint(p, self.spacing), p])
 
     def _lifted_bounds(self, bound: Any, shape: tuple[int, ...], free: float) -> Any:
         whole = np.full(self._lifted_shape(shape), free)
@@ -87,36 +86,44 @@ class TGV(Lifted, SecondOrderTV):
 
     def _dual_norm(self, p: Array) -> float:
         own = super()._dual_norm(p) / self.ratio
-        first = _symmetrised_adjoint(p.astype(np.float64, copy=False))
+        first = _symmetrised_adjoint(p.astype(np.float64, copy=False), self.spacing)
         return max(own, float(np.sqrt(np.square(first).sum(axis=(0, 1)).max())))
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
         Penalty._dual_step(self, out, p, x, sigma)
 
 
-def _symmetrised(u: Array) -> Array:
+def _rates(spacing: Any, axes: int, dtype: np.dtype[Any]) -> list[Any]:
+    """What differences along each axis are multiplied by, in that dtype."""
+    rates = per_spacing(spacing, axes)
+    return [dtype.type(1 if rates is None else rates[a]) for a in range(axes)]
+
+
+def _symmetrised(u: Array, spacing: Any = None) -> Array:
     """E u for fields u (axes, channels, *spatial): as many numbers as there are pairs of axes, as of second differences."""
     axes = u.ndim - 2
+    rates = _rates(spacing, axes, u.dtype)
     out = np.zeros((axes * (axes + 1) // 2, *u.shape[1:]), u.dtype)
     for a in range(axes):
         # u[i] - u[i - 1] at every inner sample
         moved, field = np.moveaxis(out[a], 1 + a, 0), np.moveaxis(u[a], 1 + a, 0)
-        moved[1:-1] = field[1:-1] - field[:-2]
+        moved[1:-1] = rates[a] * (field[1:-1] - field[:-2])
     root = u.dtype.type(math.sqrt(0.5))
     for k, (a, b) in enumerate(itertools.combinations(range(axes), 2)):
         corner = _two(_two(out[axes + k], 1 + a)[0], 1 + b)[0]
         for one, other in ((a, b), (b, a)):
             here, after = _two(_two(u[one], 1 + one)[0], 1 + other)
-            corner += root * (after - here)
+            corner += root * rates[other] * (after - here)
     return out
 
 
-def _symmetrised_adjoint(q: Array) -> Array:
+def _symmetrised_adjoint(q: Array, spacing: Any = None) -> Array:
     """E^T q."""
     axes = q.ndim - 2
+    rates = _rates(spacing, axes, q.dtype)
     out = np.zeros((axes, *q.shape[1:]), q.dtype)
     for a in range(axes):
-        moved, value = np.moveaxis(out[a], 1 + a, 0), np.moveaxis(q[a], 1 + a, 0)[1:-1]
+        moved, value = np.moveaxis(out[a], 1 + a, 0), rates[a] * np.moveaxis(q[a], 1 + a, 0)[1:-1]
         moved[1:-1] += value
         moved[:-2] -= value
     root = q.dtype.type(math.sqrt(0.5))
@@ -124,8 +131,8 @@ def _symmetrised_adjoint(q: Array) -> Array:
         value = root * _two(_two(q[axes + k], 1 + a)[0], 1 + b)[0]
         for one, other in ((a, b), (b, a)):
             here, after = _two(_two(out[one], 1 + one)[0], 1 + other)
-            after += value
-            here -= value
+            after += rates[other] * value
+            here -= rates[other] * value
     return out
 
 
@@ -133,11 +140,17 @@ def _symmetrised_adjoint(q: Array) -> Array:
 class _FieldCost(Penalty):
     """w (sum |Dx - u| + ratio sum |Eu|) of X = (x, u), channels after channels; its dual holds both, one after the other."""
 
+    spacing: Any = dataclasses.field(default=None, kw_only=True)
     ratio: float = 2.0
 
     null_space = "unknown"
     _lead = 1
     _first_step = 0.06
+
+    @property
+    def _differences(self) -> TotalVariation:
+        """D."""
+        return TotalVariation(spacing=self.spacing)
 
     @staticmethod
     def _split(lifted: Array) -> tuple[Array, Array]:
@@ -152,17 +165,17 @@ class _FieldCost(Penalty):
     def _analysis(self, out: Array, x: Array) -> None:
         image, field = self._split(x)
         axes = len(field)
-        _DIFFERENCES._analysis(out[:axes], image)
+        self._differences._analysis(out[:axes], image)
         out[:axes] -= field
-        out[axes:] = _symmetrised(field)
+        out[axes:] = _symmetrised(field, self.spacing)
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
         p = p.astype(out.dtype, copy=False)
         image, field = self._split(out)
         axes = len(field)
         field -= p[:axes]
-        field += _symmetrised_adjoint(p[axes:])
-        _DIFFERENCES._add_adjoint(image, p[:axes])
+        field += _symmetrised_adjoint(p[axes:], self.spacing)
+        self._differences._add_adjoint(image, p[:axes])
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
         axes = p.ndim - 2
@@ -173,7 +186,7 @@ class _FieldCost(Penalty):
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
         gray = x.ndim == 3 and len(x) == 3 and min(x.shape[1:]) >= 3
-        if not gray or x.dtype != p.dtype or out.dtype != p.dtype:
+        if not gray or self.spacing is not None or x.dtype != p.dtype or out.dtype != p.dtype:
             super()._dual_step(out, p, x, sigma)
             return
         first, second = self._radius(p, size=2), self._radius(p, size=3)
@@ -198,5 +211,5 @@ class _FieldCost(Penalty):
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         # the largest eigenvalue of ((a, -b), (-b, 1 + a)), a = ||D||^2 = ||E||^2 bound, b = ||D||
-        a = 4.0 * sum(n > 1 for n in shape[1:])
+        a = largest_laplacian(shape, self.spacing)
         return float(a + 0.5 + math.sqrt(a + 0.25))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..gram import Gram, neumann_laplacian
 from ..kernels import pointwise, regions, taut_string
 from ..kernels import total_variation as kernels
 from . import strips
-from .base import Penalty, check_number, check_pixel_weight, check_spacing
+from .base import Penalty, check_number, check_pixel_weight, check_spacing, per_spacing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -79,10 +80,7 @@ class TotalVariation(Penalty):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "isotropic", bool(self.isotropic))
-        spacing = check_spacing(self.spacing)
-        # of 1 it is none, and takes the kernels
-        plain = spacing is None or set(spacing) == {1.0}
-        object.__setattr__(self, "spacing", None if plain or spacing is None else spacing if len(spacing) > 1 else spacing[0])
+        object.__setattr__(self, "spacing", check_spacing(self.spacing))
         object.__setattr__(self, "coupled", bool(self.coupled))
         object.__setattr__(self, "huber", check_number(self.huber, "huber"))
         if self.pixel_weight is not None:
@@ -99,18 +97,10 @@ class TotalVariation(Penalty):
     def _for_scale(self, factor: float, degree: int) -> Penalty:
         return dataclasses.replace(self, weight=self._w() * factor ** (degree - 1), huber=self.huber * factor)
 
-    def _spaced(self, spacing: Any) -> Penalty:
-        if self.spacing is not None:
-            raise ValueError(f"spacing={spacing!r} was given, but {self!r} has a spacing of its own")
-        return dataclasses.replace(self, spacing=spacing)
-
     def _scales(self, spatial: tuple[int, ...]) -> Array | None:
         """What differences are multiplied by, (axes, *spatial) or broadcasting to it; None where that is 1."""
-        axes, scales = len(spatial), None
-        if self.spacing is not None:
-            if np.size(self.spacing) not in (1, axes):
-                raise ValueError(f"spacing {self.spacing!r} has {np.size(self.spacing)} axes, the image {axes}")
-            scales = (1.0 / np.broadcast_to(self.spacing, axes)).reshape(axes, *(1,) * axes)
+        axes, rates = len(spatial), per_spacing(self.spacing, len(spatial))
+        scales = None if rates is None else rates.reshape(axes, *(1,) * axes)
         if self.pixel_weight is not None:
             if self.pixel_weight.shape not in (spatial, (axes, *spatial)):
                 raise ValueError(
@@ -120,10 +110,19 @@ class TotalVariation(Penalty):
             scales = np.broadcast_to(scales, (axes, *spatial))
         return scales
 
-    def _scaled(self, p: Array) -> Array:
-        """P with each difference times its scale."""
-        scales = self._scales(p.shape[2:])
-        return p if scales is None else p * scales.astype(p.dtype)[:, None]
+    @cached_property
+    def _weight_single(self) -> Array:
+        """The pixel weight in float32."""
+        return np.asarray(self.pixel_weight, np.float32)
+
+    def _scale(self, p: Array) -> None:
+        """Multiply each difference by its scale, in place."""
+        rates = per_spacing(self.spacing, len(p))
+        if rates is not None:
+            p *= rates.astype(p.dtype).reshape(-1, *(1,) * (p.ndim - 1))
+        if self.pixel_weight is not None:
+            weight = self._weight_single if p.dtype == np.float32 else self.pixel_weight
+            p *= weight[:, None] if weight.ndim == p.ndim - 1 else weight
 
     def _units(self, *arrays: Array) -> list[tuple[Array, ...]]:
         """Arrays (..., channels, *spatial), cut into channels where these are separate."""
@@ -151,7 +150,7 @@ class TotalVariation(Penalty):
         out[...] = 0
         kernels.gradient(*self._planes(out), to_4d(x))
         if not self._unscaled:
-            out[...] = self._scaled(out)
+            self._scale(out)
 
     @property
     def _unscaled(self) -> bool:
@@ -160,7 +159,8 @@ class TotalVariation(Penalty):
     def _add_adjoint(self, out: Array, p: Array) -> None:
         if not self._unscaled:
             # in the accuracy asked for, as the certificate relies on
-            p = self._scaled(p.astype(out.dtype, copy=False))
+            p = p.astype(out.dtype)
+            self._scale(p)
         kernels.add_adjoint(to_4d(out), *self._planes(p))
 
     def _damp(self, p: Array, sigma: float) -> None:
@@ -258,7 +258,11 @@ class TotalVariation(Penalty):
                 w = min(w, 1.001 * taut_string.reach(signal))
             dual = np.empty(0, y.dtype) if p is None else p[long[0], c].reshape(-1)
             radius = float(self._radius(y))
-            start, height = taut_string.scan(out, dual, signal, w, radius, 8 * signal.size)
+            start, height, again, most = 0, 0.0, 0, 8 * signal.size
+            while start < signal.size and again <= most:
+                # in calls that stay short
+                until = start + (1 << 22)
+                start, height, again = taut_string.scan(out, dual, signal, w, radius, most, start, height, again, until)
             if start < signal.size:
                 taut_string.funnel(out, dual, signal, w, radius, start, height)
 
