@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
+
+
+class _Interrupted(BaseException):
+    """Ends a call in a helping thread, where no signal arrives."""
 
 
 class Workers:
@@ -17,12 +23,13 @@ class Workers:
         self._pool = ThreadPoolExecutor(n - 1) if n > 1 else None
 
     def run(self, calls: Sequence[Callable[[], object]]) -> None:
-        """Run all calls; raises what one of them raised, when all have ended."""
+        """Run all calls; raises what one of them raised, when all have ended: which Ctrl-C makes the others do at once."""
         if self._pool is None or len(calls) == 1:
             for call in calls:
                 call()
             return
         waiting = deque(calls)
+        lock, running = threading.Lock(), set[int]()
 
         def _next() -> Callable[[], object] | None:
             try:
@@ -39,11 +46,30 @@ class Workers:
                 waiting.clear()
                 raise
 
-        helpers = [self._pool.submit(_work) for _ in range(min(self.n, len(calls)) - 1)]
+        def _help() -> None:
+            with lock:
+                running.add(threading.get_ident())
+            try:
+                _work()
+            finally:
+                # whoever holds the lock may still interrupt this thread, and no later call of it
+                with lock:
+                    running.discard(threading.get_ident())
+
+        def _interrupt() -> None:
+            with lock:
+                for thread in running:
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Interrupted))
+
+        helpers = [self._pool.submit(_help) for _ in range(min(self.n, len(calls)) - 1)]
         try:
             _work()
-        finally:
             wait(helpers)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                _interrupt()
+            wait(helpers)
+            raise
         for helper in helpers:
             helper.result()
 

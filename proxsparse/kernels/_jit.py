@@ -7,6 +7,8 @@ import numba
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ._cache import Kept, folder
+
 Function = Callable[..., Any]
 
 
@@ -28,10 +30,11 @@ def jit_extremes(function: Function) -> Function:
 
 
 def _compile(function: Function, options: dict[str, Any]) -> Function:
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no place for a cache can be written: compile in memory
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+    compiled = numba.njit(**options)(function)
+    place = folder()
+    if place is not None and not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        compiled._cache = Kept(function, place)
+    return compiled  # type: ignore[no-any-return]
 
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]

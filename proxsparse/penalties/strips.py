@@ -120,8 +120,15 @@ class SmallImages:
         self, x: Array, xbar: Array, p: Array, scalars: tuple[Any, ...], steps: Array, *range_of: Array, chosen: Array
     ) -> None:
         """Iterations in place on the flat images; range_of = how many were done before, and how many to go on, of each."""
-        common = (self.shape[2], self.isotropic, *scalars, steps, *range_of, self.band)
-        self._run(kernels.sweep_each, x, xbar, p, self.y, *common, chosen=chosen, iterations=int(range_of[1][chosen].max()))
+        done, left = range_of[0].copy(), np.zeros_like(range_of[1])
+        left[chosen] = range_of[1][chosen]
+        # of one image too a call stays short
+        together = max(1, _PIXELS_PER_CALL // self.y.shape[1])
+        while (chosen := chosen[left[chosen] > 0]).size:
+            now = np.minimum(left, together)
+            common = (self.shape[2], self.isotropic, *scalars, steps, done, now, self.band)
+            self._run(kernels.sweep_each, x, xbar, p, self.y, *common, chosen=chosen, iterations=int(now[chosen].max()))
+            done, left = done + now, left - now
 
     def sums(self, x: Array, p: Array, scalars: tuple[Any, ...], chosen: Array) -> Array:
         """The five sums of `kernels.certificate` over each of the chosen images."""
