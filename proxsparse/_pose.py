@@ -140,7 +140,8 @@ def pose(
     data = LeastSquares() if data is None else data.laid_out(layout.place)
     data.check(y, m)
     level = _background(background, user_shape(shape, axis), y.dtype, axis)
-    scale = power_of_two(y)
+    # of the larger one: what is left of the image is their difference
+    scale = power_of_two(y if level is None else np.array([np.abs(y).max(), np.abs(level).max()], y.dtype))
     if scale != 1:
         factor = y.dtype.type(scale)
         y, data = y * factor, data.scaled(scale)

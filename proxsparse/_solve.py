@@ -198,6 +198,8 @@ def solve(
     return result
 
 
+# what overflows is infinite, and measured as such
+@np.errstate(over="ignore")
 def attempt(
     image: Any,
     chosen: Any,

@@ -70,7 +70,7 @@ class DataTerm(abc.ABC):
 
     def floor(self, eps: float) -> float:
         """What D may be beside its exact fit for a z with the relative rounding of a few operations."""
-        return (8 * eps) ** 2 * 0.5 * total(self.m * np.square(self.y))
+        return (8 * eps) ** 2 * 0.5 * total(self.m * np.square(self.y, dtype=np.float64))
 
     @abc.abstractmethod
     def values(self, z: Array) -> Array:

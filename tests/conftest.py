@@ -38,7 +38,6 @@ PENALTIES = {
     "l1 + windows": L1(0.1) + OverlappingGroupLasso(0.15, window=2),
     "tv + windows": TotalVariation(0.15) + OverlappingGroupLasso(0.1, window=2),
     "second order": SecondOrderTV(0.2),
-    "second order, spacing": SecondOrderTV(0.2, spacing=0.8),
     "blocks": GroupLasso(0.4, block=2),
     "blocks linf": GroupLasso(0.3, block=2, group_weight="sqrt", norm="linf"),
     "l1 + blocks": L1(0.1) + GroupLasso(0.3, block=3),

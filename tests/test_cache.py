@@ -84,6 +84,7 @@ def test_a_damaged_file_is_made_anew(damage, filled, tmp_path):
     assert run(copy, say=True) == (digest, "")
 
 
+@pytest.mark.slow
 def test_another_source_is_another_cache(filled, tmp_path):
     """A change in a kernel that is called from another file."""
     cache, _ = filled
@@ -100,9 +101,8 @@ def test_another_source_is_another_cache(filled, tmp_path):
     assert len(list(copy.iterdir())) == 2
 
 
-@pytest.mark.parametrize(
-    "place", ["a file", *(pytest.param(p, marks=pytest.mark.slow) for p in ("read-only", "relative", "nowhere"))]
-)
+@pytest.mark.parametrize("place", ["a file", "read-only", "relative", "nowhere"])
+@pytest.mark.slow
 def test_without_a_place_kernels_are_compiled_and_the_log_says_so(place, filled, tmp_path):
     _, digest = filled
     cache, before = tmp_path / "cache", ""

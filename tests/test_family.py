@@ -1,6 +1,7 @@
 """What each penalty of the family is for: known answers, labels, exact formulas, sums across families."""
 
 import independent
+import naive
 import numpy as np
 import pytest
 from conftest import image_of
@@ -152,6 +153,37 @@ def test_second_differences_are_divided_by_both_distances(bounds, method):
     assert SecondOrderTV(0.2, spacing=0.5).value(y) == pytest.approx(SecondOrderTV(0.8).value(y))
     slope = np.add.outer(np.arange(20.0), -0.5 * np.arange(31.0))
     assert solve(slope, "tv2", 5.0, spacing=(3, 1)).rel_gap == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("shape", "spacing"), [((6, 7), (1.5, 0.7)), ((4, 3, 5), (2.0, 1.0, 0.6)), ((9,), 0.8), ((1, 5), 3.0)])
+def test_spaced_second_differences_are_what_they_say(shape, spacing, dtype, rng):
+    penalty, x = SecondOrderTV(1.0, spacing=spacing), rng.standard_normal(shape).astype(dtype)
+    kx, tol = penalty.analysis(x), 50 * np.finfo(dtype).eps
+    np.testing.assert_allclose(kx, naive.second_differences(x.astype(float), spacing), atol=30 * tol)
+    p = rng.standard_normal(kx.shape).astype(dtype)
+    product = float(np.sum(kx.astype(float) * p))
+    assert float(np.sum(penalty.adjoint(p, shape).astype(float) * x)) == pytest.approx(
+        product, abs=float(tol * np.abs(kx * p).sum())
+    )
+    assert penalty.dual_norm(penalty.project(p)) <= 1.0
+    assert eval(repr(penalty), {"SecondOrderTV": SecondOrderTV}) == penalty
+
+
+def test_nothing_but_the_data_term():
+    y = image_of((12, 13))
+    result = solve(y, "none")
+    np.testing.assert_array_equal(result.x, y)
+    assert result.rel_gap == 0
+    np.testing.assert_array_equal(solve(y, "none", bounds=(0, 0.5)).x, y.clip(0, 0.5))
+    truth = phantoms.regions((24, 24))
+    blur = Blur.gaussian(0.7)
+    blurred = phantoms.add_noise(blur.forward(truth), 0.05)
+    sharp = solve(blurred, "none", operator=blur, bounds=(-1, 1), tol=1e-3)
+    assert sharp.success
+    assert sharp.fun < 0.5 * np.sum((blur.forward(truth) - blurred) ** 2)
+    with pytest.raises(ValueError, match="has a weight of its own"):
+        solve(y, "none", 0.1)
 
 
 def test_spacing_in_every_call():

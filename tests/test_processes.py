@@ -118,6 +118,8 @@ def test_answers_are_the_same_in_pools_of_processes_and_threads(program, tmp_pat
 
 LONG = """
 import signal, sys, threading, time
+# in the background of a shell it is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np
 import proxsparse
 from proxsparse import Blur, L1, TGV, TotalVariation, OverlappingGroupLasso, SecondOrderTV
@@ -176,17 +178,18 @@ INTERRUPTED = [("tv", 1), ("batch", 2)] + [
 def test_an_interrupt_ends_a_call_soon_and_the_next_one_works(name, workers):
     """A fifth of a second is what is measured on an idle machine; the guard here is for a busy one."""
     code = LONG.replace("WORKERS", str(workers)).replace("NAME", repr(name))
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "begun\n"
-        # compiled by now, and at work
-        time.sleep(2.0)
-        assert process.poll() is None
-        sent = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        try:
+            assert process.stdout.readline() == "begun\n"
+            # compiled by now, and at work
+            time.sleep(2.0)
+            assert process.poll() is None
+            sent = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, error) == (0, "")
     assert float(out) - sent < 1.0
     if os.environ.get("PROXSPARSE_SHOW"):

@@ -365,6 +365,7 @@ class Penalty(abc.ABC):
             raise ValueError(f"{name} is empty: shape {x.shape}")
         return to_canonical(x, axis), axis
 
+    @np.errstate(over="ignore")
     def value(self, x: Any, *, channel_axis: int | None = None) -> float:
         """Return P(x) = w h(Kx).
 
@@ -449,6 +450,7 @@ class Penalty(abc.ABC):
         """Return the dual norm of h at p; p certifies where it is at most the weight."""
         return self._dual_norm(self._canonical_dual(p, channel_axis)[0])
 
+    @np.errstate(over="ignore")
     def prox(
         self,
         v: Any,
@@ -491,6 +493,7 @@ class Penalty(abc.ABC):
 
         return prox(self, v, step, bounds, channel_axis, tol, maxiter, full_output)
 
+    @np.errstate(over="ignore")
     def max_weight(self, y: Any, *, channel_axis: int | None = None) -> float:
         """Return a weight from which on the solution of the denoising problem is trivial: y's projection on the null space.
 

@@ -228,10 +228,10 @@ class ProxResult(NamedTuple):
 
 
 def relative(gap: float, fun: float) -> float:
-    """Gap / fun, 0 where both are 0."""
+    """Gap / fun, 0 where both are 0, infinite where the gap is."""
     if gap == 0:
         return 0.0
-    return gap / fun if fun > 0 else math.inf
+    return gap / fun if fun > 0 and math.isfinite(gap) else math.inf
 
 
 def prox(

@@ -82,6 +82,7 @@ class Lifted(Penalty):
         value = _least(self, x.astype(np.float64), 1e-6) if self._w() > 0 else 0.0
         return value - self._product(p, x), value
 
+    @np.errstate(over="ignore")
     def prox(
         self,
         v: Any,
@@ -173,7 +174,7 @@ def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Arra
     cost, counts = penalty._cost(), penalty._multiplicity(y.shape)
     lifted = penalty._start(y.astype(np.float64))
     dual, bar = np.zeros(cost._dual_shape(lifted.shape)), lifted.copy()
-    tau = 0.01 * (float(np.std(y, dtype=np.float64)) or 1.0) / penalty._w()
+    tau = max(0.01 * (float(np.std(y, dtype=np.float64)) or 1.0) / penalty._w(), 1e-150)
     sigma = 1.3 / (tau * cost._norm_squared(lifted.shape))
     nit = 0
     found = _measured(penalty, cost, lifted, dual, y)
@@ -221,7 +222,7 @@ def _least(penalty: Lifted, x: Array, tol: float) -> float:
     counts = penalty._multiplicity(x.shape)
     norm = cost._norm_squared(lifted.shape)
     kx = penalty._analysed(x)
-    tau = 0.1 * (float(np.std(x)) or 1.0) / penalty._w()
+    tau = max(0.1 * (float(np.std(x)) or 1.0) / penalty._w(), 1e-150)
     value, nit = math.inf, 0
     while True:
         value = min(value, cost._worth(lifted))

@@ -41,7 +41,11 @@ class Nonconvex(abc.ABC):
 
     def _for_scale(self, factor: float) -> Nonconvex:
         """The penalty P' with P'(factor x) = factor^2 P(x)."""
-        return self.with_weight(self._w() * factor**self._power)
+        weight = self._w()
+        for _ in range(self._power):
+            # beyond this every weight gives 0
+            weight = min(weight * factor, 1e300)
+        return self.with_weight(weight)
 
     def _w(self) -> float:
         if self.weight is None:
@@ -56,12 +60,14 @@ class Nonconvex(abc.ABC):
     def _candidates(self, size: Array, step: Any) -> list[Array]:
         """Sizes among which argmin over z >= 0 of 1/2 (z - size)^2 + step rho(z) is."""
 
+    @np.errstate(over="ignore")
     def value(self, x: Any) -> float:
         """Return P(x)."""
         x = as_float(x, "x")
         require_finite(x, "x")
         return total(self._costs(np.abs(x, dtype=np.float64)))
 
+    @np.errstate(over="ignore")
     def prox(self, v: Any, step: Any = 1.0) -> Array:
         """Return argmin over x of 1/2 ||x - v||^2 + step P(x), a global minimiser; step >= 0, a number or one a pixel."""
         v = as_float(v, "v")
@@ -122,8 +128,10 @@ class MCP(Nonconvex):
             raise ValueError(f"gamma must be > 0, got {self.gamma!r}")
 
     def _costs(self, size: Array) -> Array:
-        w, edge = self._w(), self.gamma * self._w()
-        return np.where(size <= edge, w * size - size * size / (2 * self.gamma), 0.5 * edge * w)
+        # w s - s^2 / (2 gamma), s the size up to gamma w, without a square that could overflow
+        w = self._w()
+        held = np.minimum(size, self.gamma * w)
+        return w * (held - held * (held / w) / (2 * self.gamma)) if w > 0 else np.zeros_like(size)
 
     def _candidates(self, size: Array, step: Any) -> list[Array]:
         w = self._w()
@@ -157,9 +165,11 @@ class SCAD(Nonconvex):
             raise ValueError(f"a must be > 2, got {self.a!r}")
 
     def _costs(self, size: Array) -> Array:
+        # w s - (s - w)_+^2 / (2 (a - 1)), s the size up to a w, without a square that could overflow
         w, a = self._w(), self.a
-        middle = (2 * a * w * size - size * size - w * w) / (2 * (a - 1))
-        return np.where(size <= w, w * size, np.where(size <= a * w, middle, 0.5 * w * w * (a + 1)))
+        held = np.minimum(size, a * w)
+        beyond = np.maximum(held - w, 0)
+        return w * (held - beyond * (beyond / w) / (2 * (a - 1))) if w > 0 else np.zeros_like(size)
 
     def _candidates(self, size: Array, step: Any) -> list[Array]:
         w, a = self._w(), self.a
@@ -242,9 +252,12 @@ class Reweighted:
         weights = corner / (corner + lengths) if corner > 0 else np.ones_like(lengths)
         return dataclasses.replace(self.penalty, pixel_weight=weights)
 
+    @np.errstate(over="ignore")
     def value(self, x: Any, *, channel_axis: int | None = None) -> float:
         """Return ``w epsilon sum log(1 + length / epsilon)``."""
         corner = self._corner()
         if corner == 0:
             return 0.0
-        return float(self.penalty._w() * corner) * total(np.log1p(self.lengths(as_float(x, "x"), channel_axis) / corner))
+        ratios = np.minimum(self.lengths(as_float(x, "x"), channel_axis) / corner, np.finfo(np.float64).max)
+        # in this order: a weight and a corner beyond reach are no number together
+        return float(self.penalty._w() * (corner * total(np.log1p(ratios))))

@@ -184,7 +184,8 @@ def by_scale(problem: Problem) -> float:
     weight = max((q._w() for q in problem.parts), default=0.0)
     if not (spread > 0 and weight > 0):
         return 0.25 / problem.curvature
-    return 0.06 * problem.stack.first_step * spread / weight
+    # beyond reach of the weight any step will do whose inverse is a number
+    return max(0.06 * problem.stack.first_step * spread / weight, math.sqrt(float(np.finfo(problem.dtype).tiny)))
 
 
 def _primal_step(problem: Problem, x: Array, xbar: Array, ktp: Array, tau: float) -> None:
