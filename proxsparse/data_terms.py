@@ -186,7 +186,7 @@ class LeastSquares(DataTerm):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LeastAbsoluteDeviations(DataTerm):
-    """D(z) = sum_j m_j |z_j - y_j|: a few pixels that are entirely wrong, as of salt-and-pepper noise.
+    """``D(z) = sum_j m_j |z_j - y_j|``: a few pixels that are entirely wrong, as of salt-and-pepper noise.
 
     The weight of a penalty is then a number without unit. Nikolova, J. Math. Imaging Vis. 2004; with total variation Chan &
     Esedoglu, SIAM J. Appl. Math. 2005.
@@ -236,7 +236,7 @@ class LeastAbsoluteDeviations(DataTerm):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Huber(DataTerm):
-    """D(z) = sum_j m_j d(z_j - y_j), d(r) = r^2/2 up to |r| = delta, delta |r| - delta^2/2 beyond: noise with outliers.
+    """``D(z) = sum_j m_j d(z_j - y_j)``, ``d(r) = r^2/2`` up to delta, ``delta |r| - delta^2/2`` beyond: noise with outliers.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class OverlappingGroupLasso(Penalty):
     Notes
     -----
     Windows stand on the stride's grid, as many as cover every pixel; the last ones are clipped at the border. A window
-    holds all channels of its pixels. ``K x`` copies the pixels of each window: shape (pixels of a window, *windows),
+    holds all channels of its pixels. ``K x`` copies the pixels of each window: shape ``(pixels of a window, *windows)``,
     0 where a clipped window leaves the image. The dual ball holds each group to ``||p_g||_2 <= w`` ("l2") or
     ``||p_g||_1 <= w`` ("linf"); ``K^T K`` is the number of windows over each pixel. Jacob, Obozinski & Vert, ICML 2009;
     Jenatton, Audibert & Bach, JMLR 2011.

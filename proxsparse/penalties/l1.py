@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class L1(Penalty):
-    """P(x) = w sum_i a_i |x_i|: single pixels become zero.
+    """``P(x) = w sum_i a_i |x_i|``: single pixels become zero.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from .l1 import L1
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class L2(Identity):
-    """P(x) = w/2 sum x_i^2 (ridge, Tikhonov): every pixel shrinks by the same factor; none becomes zero.
+    """``P(x) = w/2 sum x_i^2`` (ridge, Tikhonov): every pixel shrinks by the same factor; none becomes zero.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class L2(Identity):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ElasticNet(Penalty):
-    """P(x) = w (r sum |x_i| + (1 - r)/2 sum x_i^2 / u): single pixels become zero, the others shrink further than under L1.
+    """``P(x) = w (r sum |x_i| + (1 - r)/2 sum x_i^2 / u)``: single pixels become zero, others shrink more than under L1.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class ElasticNet(Penalty):
     l1_ratio : float
         r in [0, 1]: 1 is L1, 0 is the ridge; the names of scikit-learn.
     unit : float
-        u > 0, in units of the image: where |x_i| = 2u both terms weigh the same. 1 by default.
+        u > 0, in units of the image: where ``|x_i| = 2u`` both terms weigh the same. 1 by default.
 
     Notes
     -----

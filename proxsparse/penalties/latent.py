@@ -17,7 +17,7 @@ from .lifted import Lifted
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LatentGroups(Lifted, Identity, OverlappingGroupLasso):
-    """P(x) = w min sum_g a_g |v_g| over the v_g on the groups that add up to x: supports are unions of groups.
+    """``P(x) = w min sum_g a_g |v_g|`` over the v_g on the groups that add up to x: supports are unions of groups.
 
     X holds the v_g, S adds them up. In the dual ``P(x) = max <p, x>`` over the p whose length on every group is at most w a_g:
     K is the identity. Jacob, Obozinski & Vert, ICML 2009; Obozinski, Jacob & Vert 2011.

@@ -15,7 +15,7 @@ from .base import check_number, check_weight
 
 @dataclasses.dataclass(frozen=True)
 class Nonconvex(abc.ABC):
-    """P(x) = sum rho(|x_i|) with rho that grows ever slower: large pixels keep their size.
+    """``P(x) = sum rho(|x_i|)`` with rho that grows ever slower: large pixels keep their size.
 
     `solve` returns a stationary point, `certified=False`, with `stationarity` saying how nearly; without an operator each pixel
     is at its global minimum.
@@ -143,7 +143,7 @@ class MCP(Nonconvex):
 
 @dataclasses.dataclass(frozen=True)
 class SCAD(Nonconvex):
-    """P(x) = sum of w|x| up to |x| = w, (2 a w |x| - x^2 - w^2) / (2 (a - 1)) up to a w, w^2 (a + 1) / 2 beyond.
+    """``P(x) = sum of w|x|`` up to w, ``(2 a w |x| - x^2 - w^2) / (2 (a - 1))`` up to a w, ``w^2 (a + 1) / 2`` beyond.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class SecondOrderTV(Penalty):
 
     Notes
     -----
-    ``K x`` has shape (pairs of axes, *image shape): ``x[i-1] - 2 x[i] + x[i+1]`` along each axis, then
+    ``K x`` has shape ``(pairs of axes, *image shape)``: ``x[i-1] - 2 x[i] + x[i+1]`` along each axis, then
     ``sqrt(2) (x[i+1, j+1] - x[i+1, j] - x[i, j+1] + x[i, j])`` for each pair of axes, 0 where the stencil leaves the image, so
     that constants and slopes cost nothing. All channels of a pixel make one vector; the dual ball holds it to a length
     of w. ``||K||^2 <= (4 d)^2`` for d axes at a spacing of 1. Lysaker, Lundervold & Tai, IEEE TIP 2003; Bredies & Holler

@@ -19,7 +19,7 @@ from .total_variation import TotalVariation
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class TGV(Lifted, SecondOrderTV):
-    """P(x) = w min over fields u of sum |Dx - u| + ratio sum |Eu|: images become piecewise affine, with edges between.
+    """``P(x) = w min over fields u of sum |Dx - u| + ratio sum |Eu|``: piecewise affine images, with edges between.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class TotalVariation(Penalty):
 
     Notes
     -----
-    ``K x`` has shape (axes, *image shape): ``x[i+1] - x[i]`` along each spatial axis, 0 at the last sample (Neumann
+    ``K x`` has shape ``(axes, *image shape)``: ``x[i+1] - x[i]`` along each spatial axis, 0 at the last sample (Neumann
     edge), divided by the spacing, times the pixel weight. The dual ball holds each pixel's vector to a length of w (isotropic)
     or each number to ``|p| <= w``; Huber's subtracts ``c(p) = huber |p|^2 / (2w)``.
     ``||K||^2 <= 4`` per axis. Rudin, Osher & Fatemi, Physica D 1992; Chambolle, J. Math. Imaging Vis. 2004; Huber's:

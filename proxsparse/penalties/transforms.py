@@ -87,7 +87,7 @@ class _TransformL1(Penalty):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class WaveletL1(_TransformL1):
-    """P(x) = w sum |c| over the orthogonal wavelet coefficients c of x, the coarsest averages included; needs PyWavelets.
+    """``P(x) = w sum |c|`` over the orthogonal wavelet coefficients c of x, the coarsest averages included; needs PyWavelets.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def _pywt() -> Any:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DCTL1(_TransformL1):
-    """P(x) = w sum |c| over the orthonormal DCT-II coefficients c of x, the mean included: few cosines are left.
+    """``P(x) = w sum |c|`` over the orthonormal DCT-II coefficients c of x, the mean included: few cosines are left.
 
     Parameters
     ----------
