@@ -6,7 +6,6 @@ import dataclasses
 import io
 import os
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,12 +190,11 @@ def _write_image(name: str, array: Array, channel_axis: int | None) -> None:
             kind = "minisblack" if array.shape[channel_axis] < 3 else "rgb"
             tifffile.imwrite(name, array, photometric=kind, planarconfig="separate" if channel_axis == 0 else "contig")
         return
-    from skimage.io import imsave
+    import imageio.v3
 
-    if name.endswith(".png") and (array.dtype not in (np.uint8, np.uint16, np.bool_) or array.ndim not in (2, 3)):
+    if array.dtype not in (np.uint8, np.uint16, np.bool_) or array.ndim not in (2, 3):
         raise ValueError(f"PNG cannot hold {array.ndim} axes of {array.dtype}; write .tif or .npy")
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # scikit-image warns of low contrast
-        imsave(name, array, check_contrast=False)
+    # to memory first: given a file, the writer complains again when it is cleaned up after a full disk
+    Path(name).write_bytes(imageio.v3.imwrite("<bytes>", array, extension=".png"))

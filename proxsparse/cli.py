@@ -1,8 +1,9 @@
-"""The command line: ``proxsparse demo``, ``proxsparse denoise IN OUT`` and ``proxsparse compare TRUTH NOISY``."""
+"""The command line: ``proxsparse demo``, ``denoise IN OUT``, ``compare TRUTH NOISY`` and ``doctor``."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--workers", type=int, default=1, help="threads over the images")
     compare.add_argument("--overwrite", action="store_true", help="replace the files to be written where they exist")
     compare.add_argument("--quiet", action="store_true", help="no table and no progress")
+    commands.add_parser("doctor", help="for bug reports: versions, the kernel cache, problems with known answers")
     return parser
 
 
@@ -86,9 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = _parser().parse_args(arguments)
     try:
-        return {"demo": _demo, "denoise": _denoise, "compare": _compare}[options.command](options)
-    except (FileError, ValueError, TypeError, ImportError) as error:
-        print(f"proxsparse: {error}", file=sys.stderr)
+        return {"demo": _demo, "denoise": _denoise, "compare": _compare, "doctor": _doctor}[options.command](options)
+    except BrokenPipeError:
+        # whoever read has left; nothing is to be written to it at the end either
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 141
+    except (FileError, ValueError, TypeError, ImportError, OSError, MemoryError) as error:
+        print(f"proxsparse: {str(error) or type(error).__name__}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("proxsparse: interrupted", file=sys.stderr)
@@ -105,6 +111,12 @@ def _demo(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.output.parent}: no such directory")
     _demo.main(options.output, draw, print)
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from . import _doctor
+
+    return 0 if _doctor.main(print) else 1
 
 
 def _denoise(options: argparse.Namespace) -> int:

@@ -1,10 +1,12 @@
 """The command line, in this process and as a program."""
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import image_of
 from skimage.io import imread, imsave
 
@@ -207,3 +209,200 @@ def test_the_weight_may_be_left_out(tmp_path, capsys):
     assert main(["denoise", str(tmp_path / "y.npy"), str(tmp_path / "z.npy"), "--weight", "gcv"]) == 0
     assert "by gcv" in capsys.readouterr().out
     assert main(["denoise", str(tmp_path / "y.npy"), str(tmp_path / "w.npy"), "--weight", "best"]) == 2
+
+
+# hostile files -------------------------------------------------------------------------------------------------------
+
+
+def png(path, array, mode=None):
+    from PIL import Image
+
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path)
+
+
+def cut_short(path):
+    png(path, np.random.default_rng(0).integers(0, 255, (64, 65), np.uint8))
+    path.write_bytes(path.read_bytes()[:900])
+
+
+def renamed(path):
+    path.write_text("name,value\n1,2\n" * 50)
+
+
+def header_alone(path):
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
+def lying_npy(path):
+    np.save(path, np.zeros((4, 4)))
+    # says 4 x 9
+    path.write_bytes(path.read_bytes().replace(b"(4, 4)", b"(4, 9)"))
+
+
+def pickled_npy(path):
+    np.save(path, np.array([print], object), allow_pickle=True)
+
+
+def words_npy(path):
+    np.save(path, np.array(["a", "b"]))
+
+
+def complex_npy(path):
+    np.save(path, np.ones((3, 3), complex))
+
+
+def huge_npy(path):
+    np.save(path, np.zeros(1))
+    # says 8 EB
+    path.write_bytes(path.read_bytes().replace(b"(1,)", b"(10**18,)"[:4]).replace(b"'shape': (1,), }", b"'shape':(9**18,)}"))
+
+
+HOSTILE = {
+    "cut.png": (cut_short, "cannot be read as PNG"),
+    "text.png": (renamed, "cannot be read as PNG"),
+    "text.tif": (renamed, "cannot be read as TIF"),
+    "text.npy": (renamed, "cannot be read as NPY"),
+    "header.png": (header_alone, "cannot be read as PNG"),
+    "empty.png": (lambda path: path.write_bytes(b""), "cannot be read as PNG"),
+    "empty.tif": (lambda path: path.write_bytes(b""), "cannot be read as TIF"),
+    "empty.npy": (lambda path: path.write_bytes(b""), "cannot be read as NPY"),
+    "lying.npy": (lying_npy, "cannot be read as NPY"),
+    "pickled.npy": (pickled_npy, "cannot be read as NPY"),
+    "words.npy": (words_npy, "not real numbers"),
+    "complex.npy": (complex_npy, "not real numbers"),
+    "huge.npy": (huge_npy, "cannot be read as NPY"),
+    "nothing.npy": (lambda path: np.save(path, np.zeros((0, 3))), "is empty"),
+    "folder.png": (lambda path: path.mkdir(), "cannot be read as PNG"),
+    "folder.npy": (lambda path: path.mkdir(), "cannot be read as NPY"),
+    "missing.png": (lambda path: None, "no such file"),
+    "loop.png": (lambda path: path.symlink_to(path), "cannot be read as PNG"),
+    "noext": (renamed, "unknown kind of file"),
+}
+
+
+@pytest.mark.parametrize("command", ["denoise", "compare"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_line_and_exit_code_2(name, command, tmp_path, capsys):
+    make, message = HOSTILE[name]
+    path, out = tmp_path / name, tmp_path / "out.npy"
+    make(path)
+    before = sorted(tmp_path.rglob("*"))
+    good = tmp_path / "good.npy"
+    np.save(good, image_of((9, 8)))
+    arguments = {
+        "denoise": ["denoise", str(path), str(out), "--weight", "0.1"],
+        "compare": ["compare", str(good), str(path), "--data-range", "1", "--csv", str(tmp_path / "out.csv")],
+    }[command]
+    if command == "compare" and name.startswith("folder"):
+        message = "is a folder"
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1
+    assert said.err.startswith("proxsparse: ")
+    assert command == "compare" or message in said.err
+    good.unlink()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["palette", "16-bit TIFF", "alpha", "1 bit", "gray and alpha"])
+def test_kinds_of_files_that_are_no_surprise(kind, tmp_path):
+    gray = (255 * phantoms.regions((24, 25))).round().astype(np.uint8)
+    path = tmp_path / ("in.tif" if kind == "16-bit TIFF" else "in.png")
+    out = tmp_path / ("out.tif" if kind == "16-bit TIFF" else "out.png")
+    if kind == "palette":
+        png(path, np.stack([gray, gray, 255 - gray], -1), "P")
+    elif kind == "16-bit TIFF":
+        tifffile.imwrite(path, gray.astype(np.uint16) * 257)
+    elif kind == "alpha":
+        png(path, np.stack([gray, gray, gray, np.full_like(gray, 77)], -1))
+    elif kind == "gray and alpha":
+        png(path, np.stack([gray, np.full_like(gray, 77)], -1))
+    else:
+        png(path, gray > 100)
+    assert main(["denoise", str(path), str(out), "--weight", "0.02", "--quiet"]) == 0
+    found = imread(out)
+    assert found.shape[:2] == gray.shape
+    if "alpha" in kind:
+        assert (found[..., -1] == 77).all()
+    if kind == "16-bit TIFF":
+        assert found.dtype == np.uint16
+        assert np.abs(found.astype(float) / 257 - gray).mean() < 5
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, out.name])
+
+
+FULL = """
+import resource, signal, sys
+from proxsparse.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "npy", "csv"])
+def test_a_full_disk_leaves_no_half_file(suffix, tmp_path):
+    np.save(tmp_path / "in.npy", np.random.default_rng(0).random((64, 65)))
+    png(tmp_path / "in.png", np.random.default_rng(0).integers(0, 255, (64, 65), np.uint8))
+    before = sorted(tmp_path.iterdir())
+    out = tmp_path / f"out.{suffix}"
+    given = tmp_path / ("in.png" if suffix == "png" else "in.npy")
+    arguments = ["denoise", str(given), str(out), "--weight", "0.1", "--quiet"]
+    if suffix == "csv":
+        arguments = [
+            "compare",
+            str(given),
+            "--noise-std",
+            "0.1",
+            "--data-range",
+            "1",
+            "--penalty",
+            "none",
+            "tv",
+            "l1",
+            "--csv",
+            str(out),
+        ]
+        arguments += ["--quiet", "--report", str(tmp_path / "out.html")]
+    done = subprocess.run([sys.executable, "-c", FULL, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "cannot be written" in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_no_permission(tmp_path, capsys):
+    np.save(tmp_path / "in.npy", image_of((9, 8)))
+    (tmp_path / "in.npy").chmod(0)
+    assert main(["denoise", str(tmp_path / "in.npy"), str(tmp_path / "out.npy"), "--weight", "0.1"]) == 2
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_left_is_no_traceback(tmp_path):
+    """As in ``proxsparse doctor | head -1``."""
+    command = f"{sys.executable} -m proxsparse doctor | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+def test_the_doctor_solves_what_is_known_and_says_where_kernels_are_kept(capsys, monkeypatch):
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("\n  ok ") == 4
+    for text in ("proxsparse 0", "Python 3", "numba", "kernel cache: ", "all is well"):
+        assert text in said
+    assert max(map(len, said.splitlines())) < 200
+    from proxsparse import _doctor
+
+    def broken():
+        raise MemoryError("gone")
+
+    monkeypatch.setattr(
+        _doctor, "PROBLEMS", {"one": lambda: (0.5, 0.6, True), "two": broken, "three": lambda: (0.5, 0.5, False)}
+    )
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("WRONG") == 2
+    assert "MemoryError('gone')" in said

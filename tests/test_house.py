@@ -22,7 +22,7 @@ LEVELS = [
     {"_batch", "_path"},
     {"_baselines"},
     {"_compare", "_comparison", "_report"},
-    {"_demo", "_files"},
+    {"_demo", "_doctor", "_files"},
     {"cli", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
