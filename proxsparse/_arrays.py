@@ -30,6 +30,14 @@ def as_float(array: Any, name: str = "image") -> Array:
     return np.require(array, dtype, ["C", "A"])
 
 
+def as_double(array: Any, name: str = "image") -> Array:
+    """Return `array`, which must hold something, as `as_float` does, in float64."""
+    double = as_float(array, name).astype(np.float64, copy=False)
+    if double.size == 0:
+        raise ValueError(f"{name} is empty: shape {double.shape}")
+    return double
+
+
 def require_finite(array: Array, name: str = "image") -> None:
     """Raise ValueError with the count and the first index of NaN or infinity."""
     # NaN passes through max and min

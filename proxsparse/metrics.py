@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._arrays import as_double
+
 Mask = npt.NDArray[np.bool_]
 
 # -- quality ---------------------------------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ def zero_share(image: Any, *, region: Any = None, channel_axis: int | None = Non
     channel_axis : int, optional
         The axis of the channels, which a region lacks.
     """
-    image = np.asarray(image)
+    image = as_double(image)
     return float(np.mean(image[_whole(region, image.shape, channel_axis)] == 0))
 
 
@@ -135,9 +137,7 @@ def support(image: Any, support_tol: float = 0.0, *, region: Any = None, channel
     channel_axis : int, optional
         The axis of the channels.
     """
-    # not by abs(), which leaves the least integer of a type negative
-    image = np.asarray(image)
-    found: Mask = np.asarray((image > support_tol) | (image < -support_tol))
+    found: Mask = np.asarray(np.abs(as_double(image)) > support_tol)
     if channel_axis is not None:
         found = np.asarray(found.any(axis=channel_axis))
     return found if region is None else found & _region(region, found.shape)
@@ -299,7 +299,7 @@ def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = No
     float
         NaN where no two neighbours were measured.
     """
-    details = np.asarray(image, dtype=np.float64)
+    details = as_double(image)
     whole = np.ones(details.shape, bool)
     if observed is not None:
         seen = np.asarray(observed)
@@ -324,7 +324,7 @@ def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = No
 
 
 def _pair(truth: Any, image: Any) -> tuple[Any, Any]:
-    truth, image = np.asarray(truth, dtype=np.float64), np.asarray(image, dtype=np.float64)
+    truth, image = as_double(truth, "truth"), as_double(image)
     if truth.shape != image.shape:
         raise ValueError(f"truth has shape {truth.shape}, the image {image.shape}")
     return truth, image

@@ -221,12 +221,14 @@ class Wavelet(Operator):
 
     def forward(self, x: Array) -> Array:
         """Return A x."""
+        x = as_float(x, "x")
         out = np.zeros((1, *self.output_shape(x.shape)), x.dtype)
         self._penalty._analysis(out, x[None])
         return np.asarray(out[0])
 
     def adjoint(self, q: Array, shape: tuple[int, ...]) -> Array:
         """Return A^T q, an image of that shape."""
+        q = as_float(q, "q")
         out = np.zeros((1, *shape), q.dtype)
         self._penalty._add_adjoint(out, q[None])
         return np.asarray(out[0])

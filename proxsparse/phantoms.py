@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._arrays import as_double
+
 Image = npt.NDArray[np.float64]
 
 
@@ -207,7 +209,7 @@ def add_noise(image: Any, noise_std: float, seed: int = 0) -> Image:
     """
     if not noise_std >= 0:
         raise ValueError(f"noise_std must be >= 0, got {noise_std!r}")
-    clean: Image = np.asarray(image, dtype=np.float64)
+    clean: Image = as_double(image)
     return clean + noise_std * np.random.default_rng(seed).standard_normal(clean.shape)
 
 
@@ -223,7 +225,7 @@ def add_poisson(image: Any, peak: float, seed: int = 0) -> Image:
     seed : int
         Seed of `numpy.random.default_rng`.
     """
-    clean = np.asarray(image, dtype=np.float64)
+    clean = as_double(image)
     if not peak > 0:
         raise ValueError(f"peak must be > 0, got {peak!r}")
     if not (clean >= 0).all():

@@ -1,0 +1,166 @@
+"""Promises that hold at every door: what comes in is left alone however it lies in memory, and what is no image is refused."""
+
+import os
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from conftest import image_of
+
+import proxsparse
+from proxsparse import (
+    L1,
+    MCP,
+    TGV,
+    Blur,
+    ConvergenceWarning,
+    Downsample,
+    OverlappingGroupLasso,
+    Reweighted,
+    TotalVariation,
+    Wavelet,
+    metrics,
+    phantoms,
+)
+
+BLUR = Blur(np.ones((3, 3)) / 9)
+FEW = {"options": {"maxiter": 60}}
+
+
+def numbers(found):
+    """All numbers of an answer, one after the other."""
+    if isinstance(found, (tuple, list)):
+        return np.concatenate([numbers(each) for each in found])
+    return np.atleast_1d(np.asarray(found, np.float64)).ravel()
+
+
+def compared(y):
+    outputs = {"half": lambda z: 0.5 * z}
+    found = proxsparse.compare(
+        np.zeros(np.shape(y)), outputs, noisy=y, data_range=1.0, penalties=("none", "tv"), weight=0.1, support_tol=0.5
+    )
+    return [found.values(name, metric) for name in found.names for metric in ("mse", "psnr", "zero_share")]
+
+
+#: every public function of an image, and those that take it as the second argument
+DOORS = {
+    "solve": lambda y: proxsparse.solve(y, "l1+tv", (0.05, 0.1), **FEW).x,
+    "solve with an operator": lambda y: proxsparse.solve(y, "tv", 0.1, operator=BLUR, bounds=(0, 1), **FEW).x,
+    "solve, weight left out": lambda y: proxsparse.solve(y, "tv", **FEW).x,
+    "solve, absolute deviations": lambda y: proxsparse.solve(y, "tv", 0.5, data="l1", **FEW).x,
+    "solve, debiased": lambda y: proxsparse.solve(y, "tv", 0.1, debias=True, **FEW).debiased,
+    "solve, not convex": lambda y: proxsparse.solve(y, MCP(0.2)).x,
+    "solve, reweighted": lambda y: proxsparse.solve(y, Reweighted(TotalVariation(0.1), solves=2), **FEW).x,
+    "solve, tgv": lambda y: proxsparse.solve(y, "tgv", 0.1, **FEW).x,
+    "denoise": lambda y: proxsparse.denoise(y, "overlap", 0.1, **FEW),
+    "solve_batch": lambda y: proxsparse.solve_batch(np.stack([y, y]), "tv", 0.1, workers=2, **FEW).x,
+    "path": lambda y: [r.x for r in proxsparse.path(y, "tv", [0.3, 0.1], **FEW)],
+    "oracle_weight": lambda y: proxsparse.oracle_weight(y, np.zeros(y.shape, y.dtype), "tv", tol=1e-2),
+    "compare": compared,
+    "value": lambda y: TotalVariation(0.3).value(y),
+    "value, tgv": lambda y: TGV(0.3).value(y),
+    "prox": lambda y: OverlappingGroupLasso(0.2).prox(y, tol=1e-3),
+    "analysis and adjoint": lambda y: TotalVariation(1.0).adjoint(TotalVariation(1.0).analysis(y), y.shape),
+    "project": lambda y: L1(0.3).project(y),
+    "dual_norm": lambda y: L1(0.3).dual_norm(y),
+    "max_weight": lambda y: TotalVariation().max_weight(y),
+    "blur": lambda y: BLUR.adjoint(BLUR.forward(y), y.shape),
+    "downsample": lambda y: Downsample(2).forward(y),
+    "wavelet": lambda y: Wavelet().forward(y),
+    "noise_std": metrics.noise_std,
+    "mse": lambda y: metrics.mse(y, 0.5 * y),
+    "ssim": lambda y: metrics.ssim(y, 0.5 * y, 1.0),
+    "support": lambda y: [metrics.f1(y, y > 0.5), metrics.components(y, 0.5), metrics.morans_i(y, 0.5)],
+    "add_noise": lambda y: phantoms.add_noise(y, 0.1),
+}
+#: what takes arrays of floats as they are, without looking at them
+PLAIN = {"blur", "downsample", "wavelet"}
+#: of NaN they make NaN
+METRICS = {"noise_std", "mse", "ssim"}
+#: NaN is in no support, and stays where it is
+COUNTS = {"support", "add_noise"}
+each = pytest.mark.parametrize("name", DOORS)
+
+
+@pytest.fixture(autouse=True)
+def few_iterations():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def layouts(y, tmp_path):
+    wide = np.zeros((y.shape[0] * 2, y.shape[1] * 3), y.dtype)
+    wide[::2, ::3] = y
+    file = np.memmap(tmp_path / "image", y.dtype, "w+", shape=y.shape)
+    file[...] = y
+    raw = np.zeros(y.nbytes + 1, np.uint8)[1:].view(y.dtype).reshape(y.shape)
+    raw[...] = y
+    yield "Fortran", np.asfortranarray(y)
+    yield "strided", wide[::2, ::3]
+    yield "reversed", y[::-1, ::-1].copy()[::-1, ::-1]
+    yield "memmap", file
+    yield "unaligned", raw
+    yield "byte-swapped", y.astype(y.dtype.newbyteorder())
+
+
+@each
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_comes_in_is_left_alone_however_it_lies_in_memory(name, dtype, tmp_path):
+    y = (0.5 + 0.3 * image_of((24, 26))).astype(dtype)
+    y.flags.writeable = False
+    before = y.tobytes()
+    expected = numbers(DOORS[name](y))
+    assert y.tobytes() == before
+    assert np.isfinite(expected).all()
+    for layout, array in layouts(y, tmp_path):
+        kept = array.tobytes()
+        found = numbers(DOORS[name](array))
+        assert array.tobytes() == kept, layout
+        np.testing.assert_array_equal(found, expected, err_msg=layout)
+
+
+@pytest.mark.parametrize("name", [name for name in DOORS if name not in PLAIN])
+def test_what_is_no_image_is_refused(name):
+    y = 0.5 + 0.3 * image_of((24, 26))
+    nan = y.copy()
+    nan[3, 4] = np.nan
+    masked = np.ma.masked_array(y, y > 0.7)
+    if name in METRICS:
+        # as of any mean: no error, and no number
+        assert np.isnan(numbers(DOORS[name](nan))).all()
+    for bad in (masked, y + 1j, np.array([["a", "b"]] * 2), np.zeros((0, 4)), *([] if name in METRICS | COUNTS else [nan])):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            DOORS[name](bad)
+        assert str(caught.value)
+
+
+@each
+def test_threads_give_the_serial_answer(name):
+    images = [(0.5 + 0.3 * image_of((24, 26), seed)) for seed in range(8)]
+    expected = [numbers(DOORS[name](y)) for y in images]
+    found, barrier = [None] * 8, threading.Barrier(8)
+
+    def work(i):
+        barrier.wait()
+        found[i] = numbers(DOORS[name](images[i]))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@each
+def test_global_state_is_untouched(name):
+    def state():
+        drawn = np.random.get_state()[1].tobytes()  # noqa: NPY002
+        return np.geterr(), drawn, list(warnings.filters), dict(os.environ), threading.active_count()
+
+    before = state()
+    DOORS[name](0.5 + 0.3 * image_of((24, 26)))
+    assert state() == before
