@@ -22,7 +22,9 @@ def patches(image):
 
 training = [phantoms.blobs((96, 96), seed=100 + i) for i in range(4)]
 seen = [phantoms.add_noise(image, 0.2, seed=200 + i) for i, image in enumerate(training)]
-weights, *_ = np.linalg.lstsq(np.concatenate([patches(y) for y in seen]), np.concatenate([x.ravel() for x in training]))
+weights, *_ = np.linalg.lstsq(
+    np.concatenate([patches(y) for y in seen]), np.concatenate([x.ravel() for x in training]), rcond=None
+)
 
 
 def net(noisy):

@@ -450,7 +450,6 @@ class Penalty(abc.ABC):
         """Return the dual norm of h at p; p certifies where it is at most the weight."""
         return self._dual_norm(self._canonical_dual(p, channel_axis)[0])
 
-    @np.errstate(over="ignore")
     def prox(
         self,
         v: Any,
@@ -491,7 +490,9 @@ class Penalty(abc.ABC):
         """
         from .denoising import prox
 
-        return prox(self, v, step, bounds, channel_axis, tol, maxiter, full_output)
+        # not a decorator, which would stand between a warning and the caller
+        with np.errstate(over="ignore"):
+            return prox(self, v, step, bounds, channel_axis, tol, maxiter, full_output)
 
     @np.errstate(over="ignore")
     def max_weight(self, y: Any, *, channel_axis: int | None = None) -> float:

@@ -82,7 +82,6 @@ class Lifted(Penalty):
         value = _least(self, x.astype(np.float64), 1e-6) if self._w() > 0 else 0.0
         return value - self._product(p, x), value
 
-    @np.errstate(over="ignore")
     def prox(
         self,
         v: Any,
@@ -100,7 +99,8 @@ class Lifted(Penalty):
         y, axis = self._canonical(v, "v", channel_axis)
         tol = check_accuracy(1e-4 if tol is None else tol, maxiter)
         penalty = dataclasses.replace(self, weight=check_weight(step) * self._w())
-        x, p, fun, gap, nit = _denoised(penalty, y, tol, maxiter)
+        with np.errstate(over="ignore"):
+            x, p, fun, gap, nit = _denoised(penalty, y, tol, maxiter)
         result = from_canonical(x, axis).copy()
         if not full_output:
             return result
