@@ -77,6 +77,7 @@ def test_the_readme_names_the_two_commands():
     text = (ROOT / "README.md").read_text()
     assert 'python -m pip install ".[plot]" && python -m proxsparse demo' in text
     assert 'python -m pip install ".[test]" && python -m pytest' in text
+    assert 'python -m pip install ".[docs]" && python -m sphinx -W' in text
     assert len(text.splitlines()) < 150
 
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,12 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert float(done.stdout) < 0.25
+
+
+def test_the_oldest_versions_tried_are_those_promised():
+    root = PACKAGE.parent
+    promised = dict(line.split(">=") for line in tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"])
+    tried = dict(line.split("==") for line in (root / ".ci" / "oldest.txt").read_text().splitlines() if not line.startswith("#"))
+    assert promised.keys() == tried.keys()
+    for name, version in promised.items():
+        assert f"{tried[name]}.".startswith(f"{version}.")
