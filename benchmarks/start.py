@@ -18,7 +18,7 @@ print(time.perf_counter() - from_numpy)
 
 
 def seconds(cache):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+    environment = {**os.environ, "PROXSPARSE_CACHE_DIR": cache}
     done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout)
 

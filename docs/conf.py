@@ -1,10 +1,5 @@
 """The site: ``python -m sphinx -W docs docs/_build``. Tutorials are executed while it is built; warnings are errors."""
 
-import os
-
-# threads of the scripts that are executed say nothing about the reader's machine
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import proxsparse
 
 project = "proxsparse"

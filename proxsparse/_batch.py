@@ -118,6 +118,11 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
         raise TypeError(f"solve_batch takes no {name!r}; beside the images, penalty, weight and workers it takes {_ARGUMENTS}")
     workers = parse("exact", {"workers": workers}).workers
     chosen, rule = resolve_penalty(penalty, weight)
+    if isinstance(images, (list, tuple)):
+        for i, image in enumerate(images):
+            if isinstance(image, np.ma.MaskedArray):
+                # refused by name: in a list the mask would be lost
+                as_float(image, f"image {i}")
     given = np.asarray(images) if not isinstance(images, np.ma.MaskedArray) else images
     if given.ndim < 2 or len(given) == 0:
         raise ValueError(f"images must be at least one image along the first axis, got shape {given.shape}")

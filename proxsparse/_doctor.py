@@ -77,9 +77,13 @@ def _say_cache(say: Callable[[str], object]) -> None:
     if place is None:
         say("kernel cache: none; every new process compiles what it needs")
         return
-    kept = list(place.glob("*.nbc")) if place.is_dir() else []
-    others = [p for p in place.parent.glob("kernels-*") if p != place] if place.parent.is_dir() else []
-    size = sum(p.stat().st_size for p in kept) / 1e6
+    try:
+        kept = list(place.glob("*.nbc")) if place.is_dir() else []
+        others = [p for p in place.parent.glob("kernels-*") if p != place] if place.parent.is_dir() else []
+        size = sum(p.stat().st_size for p in kept) / 1e6
+    except OSError as error:
+        say(f"kernel cache: {place} cannot be read: {error}")
+        return
     say(f"kernel cache: {place}, {len(kept)} files, {size:.1f} MB")
     if others:
         say(f"  beside it {len(others)} of other versions, which may be deleted")

@@ -95,7 +95,9 @@ def write(path: Path, array: Array, overwrite: bool = False, channel_axis: int |
 
 
 def require_free(path: Path, overwrite: bool) -> None:
-    """Raise FileError where a file would be replaced that is not to be."""
+    """Raise FileError where a file would be replaced that is not to be, or a folder."""
+    if path.is_dir():
+        raise FileError(f"{path}: is a directory")
     if path.exists() and not overwrite:
         raise FileError(f"{path}: exists; --overwrite replaces it")
 
@@ -107,8 +109,6 @@ def write_text(path: Path, text: str, overwrite: bool = False) -> None:
 
 def _replace(path: Path, overwrite: bool, suffix: str, fill: Callable[[str], object]) -> None:
     """Let a file beside it be filled, and put that in its place."""
-    if path.is_dir():
-        raise FileError(f"{path}: is a directory")
     require_free(path, overwrite)
     try:
         handle, name = tempfile.mkstemp(suffix=suffix, prefix=".proxsparse-", dir=path.parent)
@@ -123,8 +123,10 @@ def _replace(path: Path, overwrite: bool, suffix: str, fill: Callable[[str], obj
         os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
     except Exception as error:
-        Path(name).unlink(missing_ok=True)
         raise FileError(f"{path}: cannot be written: {_line(error)}") from None
+    finally:
+        # gone already where all went well
+        Path(name).unlink(missing_ok=True)
 
 
 def matching(path: Path, truth: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
 
@@ -23,7 +23,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(n - 1) if n > 1 else None
 
     def run(self, calls: Sequence[Callable[[], object]]) -> None:
-        """Run all calls; raises what one of them raised, when all have ended: which Ctrl-C makes the others do at once."""
+        """Run all calls; raises what one of them raised, when all have ended. Ctrl-C ends those in other threads too."""
         if self._pool is None or len(calls) == 1:
             for call in calls:
                 call()
@@ -61,11 +61,13 @@ class Workers:
                 for thread in running:
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Interrupted))
 
-        helpers = [self._pool.submit(_help) for _ in range(min(self.n, len(calls)) - 1)]
+        helpers: list[Future[None]] = []
         try:
+            helpers += (self._pool.submit(_help) for _ in range(min(self.n, len(calls)) - 1))
             _work()
             wait(helpers)
         except BaseException as error:
+            waiting.clear()
             if not isinstance(error, Exception):
                 _interrupt()
             wait(helpers)

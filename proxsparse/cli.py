@@ -88,7 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = _parser().parse_args(arguments)
     try:
-        return {"demo": _demo, "denoise": _denoise, "compare": _compare, "doctor": _doctor}[options.command](options)
+        code = {"demo": _demo, "denoise": _denoise, "compare": _compare, "doctor": _doctor}[options.command](options)
+        # here, not at exit, where a reader that has left would be a traceback
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # whoever read has left; nothing is to be written to it at the end either
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115

@@ -152,6 +152,7 @@ class Downsample(Operator):
 
     def forward(self, x: Array) -> Array:
         """Return A x."""
+        x = as_float(x, "x")
         self.output_shape(x.shape)
         factors = self._factors(x.ndim)
         if not self.mean:
@@ -163,6 +164,7 @@ class Downsample(Operator):
 
     def adjoint(self, q: Array, shape: tuple[int, ...]) -> Array:
         """Return A^T q, an image of that shape."""
+        q = as_float(q, "q")
         factors = self._factors(len(shape))
         if not self.mean:
             out = np.zeros(shape, q.dtype)
@@ -356,6 +358,7 @@ class Blur(Operator):
 
     def forward(self, x: Array) -> Array:
         """Return A x."""
+        x = as_float(x, "x")
         self.output_shape(x.shape)
         if self.boundary == "periodic":
             return self._convolve(x)
@@ -366,6 +369,7 @@ class Blur(Operator):
 
     def adjoint(self, q: Array, shape: tuple[int, ...] | None = None) -> Array:
         """Return A^T q."""
+        q = as_float(q, "q")
         self.output_shape(q.shape)
         if self.boundary == "periodic":
             return self._convolve(q, adjoint=True)
@@ -462,6 +466,7 @@ class MatrixOperator(Operator):
 
     @staticmethod
     def _product(product: Any, x: Array, shape: tuple[int, ...]) -> Array:
+        x = as_float(x, "the image")
         result = np.asarray(product(x.reshape(-1))).reshape(shape)
         if np.iscomplexobj(result):
             raise TypeError("the operator returned complex numbers; proxsparse works on real images")

@@ -206,26 +206,24 @@ def test_every_call_gives_a_sound_answer_or_a_documented_error_at_length(call):
 @given(calls(), st.integers(1, 3))
 @settings(max_examples=40, **FUZZ)
 def test_other_doors_are_as_sound(call, workers):
-    """denoise, prox, value, max_weight, solve_batch."""
+    """denoise, solve_batch, path, value, prox, max_weight."""
     y, kw = call
     penalty = kw["penalty"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", message=".*in units of its values.*", category=UserWarning)
-        for door in (
+        doors = [
             lambda: proxsparse.denoise(y, penalty, options={"maxiter": 5}),
-            lambda: penalty.prox(y, 0.5, maxiter=5),
-            lambda: penalty.value(y),
-            lambda: penalty.max_weight(y),
             lambda: proxsparse.solve_batch([y, y], penalty, options={"maxiter": 5}, workers=workers).x,
-        ):
+            lambda: [r.x for r in proxsparse.path(y, penalty.with_weight(None), [0.3, 0.1], options={"maxiter": 5})],
+            lambda: penalty.value(y),
+        ]
+        if isinstance(penalty, proxsparse.Penalty):
+            doors += [lambda: penalty.prox(y, 0.5, maxiter=5), lambda: penalty.max_weight(y)]
+        for door in doors:
             try:
                 found = door()
             except (ValueError, TypeError) as error:
                 found = 0.0 if str(error) else np.nan
-            except AttributeError:
-                # of what is no Penalty there is no value
-                assert not isinstance(penalty, proxsparse.Penalty)
-                found = 0.0
             assert not np.isnan(found).any()

@@ -83,8 +83,12 @@ def test_import_is_light():
 
 def test_the_oldest_versions_tried_are_those_promised():
     root = PACKAGE.parent
-    promised = dict(line.split(">=") for line in tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"])
-    tried = dict(line.split("==") for line in (root / ".ci" / "oldest.txt").read_text().splitlines() if not line.startswith("#"))
+    promised = dict(
+        line.split(">=") for line in tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    )
+    tried = dict(
+        line.split("==") for line in (root / ".ci" / "oldest.txt").read_text().splitlines() if not line.startswith("#")
+    )
     assert promised.keys() == tried.keys()
     for name, version in promised.items():
         assert f"{tried[name]}.".startswith(f"{version}.")

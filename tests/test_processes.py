@@ -109,7 +109,7 @@ def test_answers_are_the_same_in_pools_of_processes_and_threads(program, tmp_pat
         "-W",
         "ignore::DeprecationWarning",
         "-W",
-        "ignore::UserWarning:torch",
+        "ignore::UserWarning",
         str(script),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -143,6 +143,15 @@ calls = {
 call = calls[NAME]
 small, large = rng.random((64, 64)), rng.random((640, 640))
 proxsparse.solve(small, "tv", 0.1)
+# what it needs is compiled before it counts
+warm = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
+warm.start()
+try:
+    call(small)
+    warm.cancel()
+except KeyboardInterrupt:
+    pass
+warm.join()
 threads = threading.active_count()
 print("begun", flush=True)
 try:
@@ -205,7 +214,7 @@ def resident():
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
 def test_ten_thousand_calls_leave_nothing_behind():
-    y = np.random.default_rng(0).random((24, 25))
+    y = np.random.default_rng(0).random((56, 57))
     blur = proxsparse.Blur(np.ones((3, 3)) / 9)
     options = {"maxiter": 3}
 
@@ -215,7 +224,7 @@ def test_ten_thousand_calls_leave_nothing_behind():
             proxsparse.solve(y, "tv", 0.1 + i / n, tol=0.5, options={"workers": 1 + i % 2})
             proxsparse.solve(y, "l1+tv", (0.01, 0.1), operator=blur if i % 2 else None, tol=0.9)
             proxsparse.TotalVariation(0.1).prox(y, tol=0.5)
-            proxsparse.solve_batch(y.reshape(4, 6, 25), "tv", 0.1, tol=0.5, workers=2)
+            proxsparse.solve_batch(y.reshape(4, 14, 57), "tv", 0.1, tol=0.5, workers=2)
             for bad in ({"weight": -1.0}, {"weight": 0.1, "options": {"maxitr": 3}}, {"weight": 0.1, "callback": broken}):
                 with pytest.raises((ValueError, ZeroDivisionError)):
                     proxsparse.solve(y, "tv", **{"options": options, **bad})
@@ -228,5 +237,5 @@ def test_ten_thousand_calls_leave_nothing_behind():
     calls(300)
     before = resident()
     calls(1250)
-    # ten thousand calls later; a leak of one small image a call would be 50 MB
-    assert resident() - before < 8 << 20
+    # ten thousand calls later; one of the kinds of call that kept its image of 25 kB would have kept 31 MB
+    assert resident() - before < 12 << 20

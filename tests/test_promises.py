@@ -396,7 +396,7 @@ def test_results_are_the_same_bits_in_every_process(tmp_path):
     digests = set()
     for before, extra in (
         (False, {}),
-        (True, {"NUMBA_CACHE_DIR": str(tmp_path)}),
+        (True, {"PROXSPARSE_CACHE_DIR": str(tmp_path)}),
         (False, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "7"}),
     ):
         code = SCRIPT.format(tests=tests, before=before)

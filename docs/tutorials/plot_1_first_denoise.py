@@ -21,7 +21,7 @@ print(f"{result.nit} iterations of {result.method}, {1e3 * result.time:.0f} ms")
 
 # %%
 # The weight is in the units of the image: here the gray levels run from 0 to 1, the noise has a standard deviation of
-# 0.1, and so has the weight its size. Nothing is ever rescaled behind your back: for an image from 0 to 255, multiply the
+# 0.1, and the weight is of that size. Nothing is ever rescaled behind your back: for an image from 0 to 255, multiply the
 # weight by 255.
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
@@ -48,7 +48,7 @@ print(f"distance   {result.x_error_bound:.3f} at most from the exact minimiser, 
 print(f"{255 * result.x_error_bound / truth.size**0.5:.2f} gray levels of 255")
 
 # %%
-# Ask for more and you get it; the first numbers after the point are what "converged" means here.
+# Ask for a smaller gap and you get it, at the price of more iterations.
 
 for tol in (1e-2, 1e-4, 1e-6):
     finer = proxsparse.solve(noisy, "tv", 0.1, tol=tol)

@@ -1,10 +1,12 @@
 """Where compiled kernels are kept between processes: one file for each kernel and its types, in a folder of our own.
 
-The folder is named after all that the kernels are made from. Numba's own cache looks at the kernel's file alone, so that
-a kernel would go on with an old copy of what it calls in another file. Whatever goes wrong with a file, or with the place
-for it, the kernel is compiled, and a line of level DEBUG goes to the log "proxsparse".
+The folder is named after all that the kernels are made from: sources, versions, Numba's settings in the environment. Numba's
+own cache looks at the kernel's file alone, so that a kernel would go on with an old copy of what it calls in another file.
+Whatever goes wrong with a file, or with the place for it, the kernel is compiled, and a line of level DEBUG goes to the log
+"proxsparse". What is kept is unpickled, as in Numba's cache: the folder must be one that only trusted users write to.
 """
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
@@ -42,7 +45,8 @@ def folder() -> Path | None:
     try:
         sources = sorted(Path(__file__).parent.glob("*.py"))
         settings = sorted((k, v) for k, v in os.environ.items() if k.startswith("NUMBA_") and k not in _IDLE)
-        key = hashlib.sha256(repr((numba.__version__, sys.version, settings)).encode())
+        versions = (numba.__version__, llvmlite.__version__, sys.version)
+        key = hashlib.sha256(repr((versions, settings)).encode())
         for source in sources:
             key.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
         place = root()
@@ -96,12 +100,16 @@ class Kept(_Cache):
             handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._place)
             with os.fdopen(handle, "wb") as out:
                 out.write(hashlib.sha256(content).digest() + content)
+            # mkstemp's files are private; a folder may be shared
+            os.chmod(temporary, 0o644)
             os.replace(temporary, file)
         except Exception as error:  # a full disk, a folder that is read-only: the kernel is there all the same
             log.debug("the compiled form of %s is not kept: %r", self._name, error)
         finally:
             if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
+                # gone already where all went well
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
 
     def enable(self) -> None:
         """As Numba has it; it is always on."""

@@ -32,7 +32,6 @@ def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
 
     steps = tau, sigma, theta, 1 / (1 + tau).
     """
-    # as in the sweeps of other files: Numba does not recompile a kernel when a helper in another module changes
     tau, theta, inverse = steps[0], steps[2], steps[3]
     zero = x.dtype.type(0)
     cut = tau * soft * inverse
