@@ -102,7 +102,7 @@ def test_weights_from_zero_to_huge(penalty, shape, dtype):
     assert np.abs(penalty.analysis(trivial.x)).max(initial=0.0) < 1e-5
 
 
-@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "tgv, spacing" else n for n in PENALTIES])
 def test_the_methods_agree(name):
     y = image_of((12, 13))
     penalty = PENALTIES[name](y.shape)

@@ -93,9 +93,7 @@ if __name__ == "__main__":
 }
 
 
-@pytest.mark.parametrize(
-    "program", [n if n in ("fork", "torch") else pytest.param(n, marks=pytest.mark.slow) for n in PROGRAMS]
-)
+@pytest.mark.parametrize("program", [n if n == "fork" else pytest.param(n, marks=pytest.mark.slow) for n in PROGRAMS])
 def test_answers_are_the_same_in_pools_of_processes_and_threads(program, tmp_path):
     if program in ("joblib", "dask", "torch"):
         pytest.importorskip(program)

@@ -387,6 +387,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_results_are_the_same_bits_in_every_process(tmp_path):
     """Run to run, with a warm cache or a cold one, after other work, with other thread counts."""
     import os

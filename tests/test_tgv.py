@@ -68,7 +68,7 @@ def minimise(y, weight, ratio, spacing=1.0):
         ((12,), 2.0, 1.0),
         ((3, 4, 4), 1.5, 1.0),
         ((7, 6), 1.3, (0.6, 1.7)),
-        ((3, 4, 4), 2.0, (3.0, 1.0, 0.8)),
+        pytest.param((3, 4, 4), 2.0, (3.0, 1.0, 0.8), marks=pytest.mark.slow),
     ],
 )
 def test_value_agrees_with_an_independent_solver_and_is_a_seminorm(shape, ratio, spacing, rng):
@@ -158,7 +158,7 @@ def test_sums_starts_channels_and_batches():
         TGV(1.0, ratio=0)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["chambolle-pock", *(pytest.param(m, marks=pytest.mark.slow) for m in ("fista", "admm"))])
 def test_spacing_agrees_with_an_independent_solver(method):
     y, spacing = image_of((7, 6)), (1.6, 0.7)
     best, x = minimise(y, 0.2, 2.0, spacing)
