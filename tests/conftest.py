@@ -83,3 +83,24 @@ def image_of(shape, seed=0, dtype=np.float64):
     x[tuple(slice(n // 4, max(n // 4 + 1, 3 * n // 4)) for n in shape)] = 1.0
     x[tuple(slice(0, max(1, n // 3)) for n in shape)] -= 0.6
     return (x + 0.2 * rng.standard_normal(shape)).astype(dtype)
+
+
+def layouts(y, tmp_path):
+    """The same image however it may lie in memory."""
+    wide = np.zeros((2 * y.shape[0], 3 * y.shape[1]), y.dtype)
+    wide[::2, ::3] = y
+    raw = np.zeros(y.nbytes + 1, np.uint8)
+    unaligned = raw[1:].view(y.dtype).reshape(y.shape)
+    unaligned[...] = y
+    memmap = np.memmap(tmp_path / "y", y.dtype, "w+", shape=y.shape)
+    memmap[...] = y
+    return {
+        "fortran": np.asfortranarray(y),
+        "strided": wide[::2, ::3],
+        "negative strides": y[::-1, ::-1].copy()[::-1, ::-1],
+        "transposed": y.T.copy().T,
+        "byte-swapped": y.astype(y.dtype.newbyteorder()),
+        "unaligned": unaligned,
+        "memmap": memmap,
+        "list": y.tolist(),
+    }

@@ -11,12 +11,31 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import PENALTIES, fitted, image_of
+from conftest import PENALTIES, fitted, image_of, layouts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import proxsparse
-from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, as_operator, denoise, solve
+from proxsparse import (
+    L0,
+    L1,
+    MCP,
+    SCAD,
+    TGV,
+    Blur,
+    ConvergenceWarning,
+    Huber,
+    LeastAbsoluteDeviations,
+    LeastSquares,
+    OverlappingGroupLasso,
+    Poisson,
+    Reweighted,
+    TotalVariation,
+    as_operator,
+    denoise,
+    solve,
+    solve_batch,
+)
 
 METHODS = ["fista", "admm", "chambolle-pock"]
 FITTING = [n for n in PENALTIES if n != "tv of a blur"]
@@ -45,26 +64,6 @@ def test_inputs_are_never_modified(name, method):
 
 
 # 2 -------------------------------------------------------------------------------------------------------------------
-
-
-def layouts(y, tmp_path):
-    wide = np.zeros((2 * y.shape[0], 3 * y.shape[1]), y.dtype)
-    wide[::2, ::3] = y
-    raw = np.zeros(y.nbytes + 1, np.uint8)
-    unaligned = raw[1:].view(y.dtype).reshape(y.shape)
-    unaligned[...] = y
-    memmap = np.memmap(tmp_path / "y", y.dtype, "w+", shape=y.shape)
-    memmap[...] = y
-    return {
-        "fortran": np.asfortranarray(y),
-        "strided": wide[::2, ::3],
-        "negative strides": y[::-1, ::-1].copy()[::-1, ::-1],
-        "transposed": y.T.copy().T,
-        "byte-swapped": y.astype(y.dtype.newbyteorder()),
-        "unaligned": unaligned,
-        "memmap": memmap,
-        "list": y.tolist(),
-    }
 
 
 @pytest.mark.parametrize("name", ["tv", "windows 3, stride 2", "l1 + tv"])
@@ -447,6 +446,12 @@ def test_concurrent_calls_give_the_serial_answer():
         TotalVariation(),
         L1(0.1, pixel_weight=np.array([[0.5, 2.0], [1.0, 0.0]])),
         OverlappingGroupLasso(0.2, window=(3, 2), stride=(2, 1), norm="linf"),
+        TGV(0.2, ratio=1.5, spacing=(1.0, 2.0)),
+        OverlappingGroupLasso(0.2, kind="latent"),
+        L0(0.1),
+        MCP(0.1, gamma=2.0),
+        SCAD(0.1),
+        Reweighted(L1(0.2), solves=3),
     ],
     ids=repr,
 )
@@ -466,6 +471,21 @@ def test_results_survive_pickle_and_copy():
         np.testing.assert_array_equal(twin.x, result.x)
         assert twin.message == result.message
         np.testing.assert_array_equal(twin.dual[1], result.dual[1])
+    batch = solve_batch(image_of((2, 9, 8)), "tv", 0.1)
+    compared = proxsparse.compare(image_of((9, 8)), noise_std=0.1, data_range=1.0, penalties=("none", "tv"), weight=0.1)
+    for twin in (pickle.loads(pickle.dumps(batch)), copy.deepcopy(batch)):
+        np.testing.assert_array_equal(twin.x, batch.x)
+        assert type(twin) is type(batch)
+    for twin in (pickle.loads(pickle.dumps(compared)), copy.deepcopy(compared)):
+        assert twin.to_markdown() == compared.to_markdown()
+
+
+@pytest.mark.parametrize("term", [LeastSquares(), LeastAbsoluteDeviations(), Huber(0.2), Poisson(1.5)], ids=repr)
+def test_data_terms_survive_pickle_and_copy(term):
+    y = np.abs(image_of((9, 8)))
+    expected = solve(y, "tv", 0.1, data=term, tol=1e-2).x
+    for twin in (pickle.loads(pickle.dumps(term)), copy.deepcopy(term)):
+        np.testing.assert_array_equal(solve(y, "tv", 0.1, data=twin, tol=1e-2).x, expected)
 
 
 def test_operators_survive_pickle_and_compare():
