@@ -35,7 +35,7 @@ ax.semilogx(weights, psnr, "k")
 ax.axvline(best, color="tab:blue", label=f"oracle, {best:.3f}")
 ax.axvline(result.weight, color="tab:red", linestyle="--", label=f"{result.weight_rule}, {result.weight:.3f}")
 ax.set(xlabel="weight", ylabel="PSNR in dB")
-ax.legend()
+_ = ax.legend()
 
 # %%
 # Three weights, one image
