@@ -30,6 +30,8 @@ myst_heading_anchors = 3
 
 autosummary_generate = True
 autodoc_typehints = "none"
+# built without PyTorch
+autodoc_mock_imports = ["torch"]
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 

@@ -18,7 +18,7 @@ LEVELS = [
     {"problem"},
     {"lifted"},
     {"solvers", "_pose"},
-    {"weights", "_debias", "_nonconvex"},
+    {"weights", "_debias", "_nonconvex", "torch"},
     {"_solve"},
     {"_batch", "_path"},
     {"_baselines"},
