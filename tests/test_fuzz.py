@@ -1,7 +1,9 @@
 """Whatever is asked: an answer that is what it says, or one of the documented errors; nothing else, ever."""
 
 import math
+import traceback
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,8 @@ from proxsparse import (
     WaveletL1,
     solve,
 )
+
+PACKAGE = Path(proxsparse.__file__).parent
 
 #: (value kind, float dtype) -> numbers
 VALUES = {
@@ -136,6 +140,12 @@ def bytes_of(y):
     return y.tobytes() if isinstance(y, np.ndarray) else repr(y)
 
 
+def documented(error):
+    """The message of an error that the package raises itself; "" of any that only happens in it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return str(error) if Path(last.filename).is_relative_to(PACKAGE) and "raise" in (last.line or "") else ""
+
+
 def check(y, call):
     before, asked = bytes_of(y), {**call["options"]}
     with warnings.catch_warnings():
@@ -146,7 +156,7 @@ def check(y, call):
         try:
             result = solve(y, **call)
         except (ValueError, TypeError) as error:
-            return str(error)
+            return documented(error)
         finally:
             assert bytes_of(y) == before
             assert call["options"] == asked
@@ -225,5 +235,5 @@ def test_other_doors_are_as_sound(call, workers):
             try:
                 found = door()
             except (ValueError, TypeError) as error:
-                found = 0.0 if str(error) else np.nan
+                found = 0.0 if documented(error) else np.nan
             assert not np.isnan(found).any()

@@ -20,10 +20,6 @@ from typing import Any
 
 import llvmlite
 import numba
-from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
-from numba.misc.appdirs import AppDirs
 
 log = logging.getLogger("proxsparse")
 
@@ -35,6 +31,8 @@ def root() -> Path:
     """The folder of all versions: ``PROXSPARSE_CACHE_DIR``, else in ``NUMBA_CACHE_DIR``, else this user's for caches."""
     if given := os.environ.get("PROXSPARSE_CACHE_DIR"):
         return Path(given)
+    from numba.misc.appdirs import AppDirs
+
     given = os.environ.get("NUMBA_CACHE_DIR")
     return Path(given) / "proxsparse" if given else Path(AppDirs("proxsparse", False).user_cache_dir)
 
@@ -53,13 +51,16 @@ def folder() -> Path | None:
         if not sources or not place.is_absolute():
             raise OSError(f"no sources, or {str(place)!r} is not absolute")
         return place / f"kernels-{key.hexdigest()[:24]}"
-    except OSError as error:
+    except (OSError, ImportError) as error:
         log.debug("kernels are not kept: %s", error)
         return None
 
 
-class Kept(_Cache):
-    """The compiled forms of one kernel, as Numba asks for them."""
+class Kept:
+    """The compiled forms of one kernel, as Numba's dispatcher asks for them.
+
+    What it takes from inside Numba is imported where a fault means compiling: another version may keep it elsewhere.
+    """
 
     def __init__(self, function: Callable[..., Any], place: Path) -> None:
         self._place = place
@@ -78,6 +79,8 @@ class Kept(_Cache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was kept for these types, or None."""
         try:
+            from numba.core.compiler import CompileResult
+
             target_context.refresh()
             file = self._file(sig, target_context.codegen())
             if not file.exists():
@@ -94,6 +97,8 @@ class Kept(_Cache):
         """Keep what was compiled for these types, whole or not at all."""
         temporary = None
         try:
+            from numba.core.serialize import dumps
+
             content = dumps(data._reduce())
             file = self._file(sig, data.codegen)
             self._place.mkdir(parents=True, exist_ok=True)
