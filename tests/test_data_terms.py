@@ -106,7 +106,7 @@ def problems():
     for name, penalty, blurred, bounds, method in itertools.product(
         ROBUST, PENALTIES, (False, True), (None, (0.0, 0.7)), METHODS
     ):
-        short = not blurred or (penalty in ("tv", "l1 + tv") and method != "fista" and bounds is None)
+        short = (not blurred and method != "admm") or (penalty in ("tv", "l1 + tv") and method != "fista" and bounds is None)
         label = f"{name}-{penalty}-{'deblur' if blurred else 'denoise'}-{'bounded' if bounds else 'free'}-{method}"
         marks = [] if short else [pytest.mark.slow]
         yield pytest.param(name, penalty, Blur(KERNEL) if blurred else None, bounds, method, marks=marks, id=label)

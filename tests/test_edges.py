@@ -34,7 +34,7 @@ BLUR = Blur(np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16)
 
 
 @pytest.mark.parametrize("data", ["l1", Huber(0.1), "poisson"])
-@pytest.mark.parametrize(("operator", "penalty"), [(BLUR, "tv"), (None, "tv2")])
+@pytest.mark.parametrize(("operator", "penalty"), [(BLUR, "tv"), pytest.param(None, "tv2", marks=pytest.mark.slow)])
 def test_a_start_from_another_mask_certifies_nothing_false(operator, penalty, data):
     """The dual of the data term that comes with an earlier result may be no dual of this problem."""
     y, seen = np.abs(image_of((16, 16))) + 0.1, np.random.default_rng(0).random((16, 16)) < 0.5

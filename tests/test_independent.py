@@ -82,7 +82,7 @@ def deblurring():
     """Each penalty, blur, bounds and method; the long tests have most of the bounds."""
     every = itertools.product(BLURS_TESTED, BOUNDS, (n for n in PENALTIES if n != "tv of a blur"), METHODS)
     for blur, (bounded, bounds), name, method in every:
-        short = bounded == "free" if blur == "symmetric" else (bounded, method) == ("bounded", "admm")
+        short = bounded == "free" and method != "fista" if blur == "symmetric" else (bounded, method) == ("bounded", "admm")
         marks = [] if short else [pytest.mark.slow]
         yield pytest.param(blur, bounds, name, method, marks=marks, id=f"{blur}-{name}-{bounded}-{method}")
 

@@ -25,12 +25,12 @@ def loose(*args, **kw):
 
 
 def agreements():
-    """Each penalty, dtype and operator; deblurring in float64 is among the long tests but for the common penalties."""
+    """Each penalty, dtype and operator; deblurring is among the long tests but for the common penalties."""
     for name in PENALTIES:
         for dtype in (np.float32, np.float64):
             for label, operator in (("denoise", None), ("deblur", Blur(KERNEL))):
                 common = name in ("tv", "tv-aniso", "windows 2", "l1 + tv", "huber tv", "tree")
-                marks = [] if common or operator is None or dtype == np.float32 else [pytest.mark.slow]
+                marks = [] if common or operator is None else [pytest.mark.slow]
                 if name not in ("l1", "tv of a blur"):
                     yield pytest.param(name, dtype, operator, marks=marks, id=f"{label}-{dtype.__name__}-{name}")
 
