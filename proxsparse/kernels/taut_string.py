@@ -133,7 +133,8 @@ def funnel(x, p, y, w, radius, start, height):
     """
     x, p, y = borrowed(x), borrowed(p), borrowed(y)
     n, origin, height_at_origin = y.size, start, height
-    hull = np.empty((2, 3, n - start))
+    # one more than samples: a single one is both the first and the last
+    hull = np.empty((2, 3, n - start + 1))
     first, last = np.zeros(2, np.int64), np.full(2, -1, np.int64)
     for i in range(start, n):
         for side in range(2):
