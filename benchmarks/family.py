@@ -31,8 +31,9 @@ from proxsparse import (
     phantoms,
 )
 
+from .table import filled
+
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
-BEGIN, END = "<!-- family: begin -->", "<!-- family: end -->"
 
 
 def problems():
@@ -101,8 +102,7 @@ def main():
             lines.append(f"| {name} | {method} | {single} | {double} |")
             print(lines[-1], flush=True)
     if "--write" in sys.argv:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.partition(END)[2])
+        PAGE.write_text(filled(PAGE.read_text(), "family", "\n".join(lines)))
 
 
 if __name__ == "__main__":

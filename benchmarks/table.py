@@ -12,7 +12,13 @@ from .run import RESULTS
 ROOT = Path(__file__).parents[1]
 #: page -> whether it holds all accuracies
 PAGES = {ROOT / "README.md": False, ROOT / "docs" / "speed.md": True}
-BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+
+
+def filled(text, name, content):
+    """The page with the content between its two marks of that name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
 
 
 def table(results, whole):
@@ -42,8 +48,7 @@ def with_table(text, results, whole):
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
     about = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; {versions}. Not installed: "
     about += ", ".join(machine["not installed"]) or "none"
-    head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n{table(results, whole)}\n\n{about}.\n{END}{rest.split(END)[1]}"
+    return filled(text, "benchmarks", f"{table(results, whole)}\n\n{about}.")
 
 
 def main(*flags):

@@ -16,9 +16,10 @@ import proxsparse
 from proxsparse import L1, OverlappingGroupLasso, TotalVariation, phantoms
 from proxsparse.torch import PenaltyLoss
 
+from .table import filled
+
 PAGE = Path(__file__).parents[1] / "docs" / "train.md"
 PICTURE = PAGE.with_name("train.png")
-BEGIN, END = "<!-- train: begin -->", "<!-- train: end -->"
 NOISE = 0.2
 #: weights that clear the noise; of the sum they were found by trying a few
 CLASSICAL = ("l1", "overlap", L1(0.12) + TotalVariation(0.2))
@@ -94,8 +95,7 @@ def main():
     lines += ["", f"Six phantoms of 96x96, noise {NOISE}; the four networks were trained in {seconds:.0f} s of one processor."]
     print("\n".join(lines))
     if "--write" in sys.argv:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.partition(END)[2])
+        PAGE.write_text(filled(PAGE.read_text(), "train", "\n".join(lines)))
         exact.plot(0).savefig(PICTURE, dpi=70)
 
 

@@ -15,7 +15,6 @@ COMMON = """
 import hashlib
 import numpy as np
 import proxsparse
-from proxsparse import phantoms
 
 NAMES = [("tv", 0.2), ("overlap", 0.1), ("l1+tv", (0.05, 0.1)), ("tgv", 0.2)]
 
@@ -120,7 +119,7 @@ import signal, sys, threading, time, warnings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np
 import proxsparse
-from proxsparse import Blur, L1, TGV, TotalVariation, OverlappingGroupLasso, SecondOrderTV
+from proxsparse import Blur, TGV, TotalVariation, OverlappingGroupLasso
 
 rng = np.random.default_rng(0)
 

@@ -80,6 +80,11 @@ def per_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array |
     return 1.0 / np.broadcast_to(np.asarray(spacing), axes)
 
 
+def held(weight: float, dtype: np.dtype[Any]) -> Any:
+    """The weight as a number of the dtype: one that it cannot hold means the same as any other beyond reach."""
+    return dtype.type(min(weight, float(np.finfo(dtype).max) / 4))
+
+
 def check_pixel_weight(value: Any, name: str = "pixel_weight") -> Array:
     """Return numbers >= 0 as a read-only copy in float64, else raise naming the value."""
     weights = np.array(as_float(value, name), np.float64)
@@ -282,10 +287,7 @@ class Penalty(abc.ABC):
 
     def _radius(self, p: Array, factor: float = 1.0, size: int = 1) -> Any:
         """The ball's radius in p's dtype, less the rounding of a group of `size` numbers: feasible in fact."""
-        limits = np.finfo(p.dtype)
-        radius = self._w() * factor * (1.0 - (4.0 + size / 4.0) * float(limits.eps))
-        # a weight that the dtype cannot hold means the same as any other beyond reach
-        return p.dtype.type(min(radius, float(limits.max) / 4))
+        return held(self._w() * factor * (1.0 - (4.0 + size / 4.0) * float(np.finfo(p.dtype).eps)), p.dtype)
 
     # -- algebra ---------------------------------------------------------------------------------------------------
 

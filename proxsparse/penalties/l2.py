@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
 from .._arrays import Array, total
 from ..gram import Gram
-from .base import Identity, Penalty, check_number
+from .base import Identity, Penalty, check_number, held
 from .l1 import L1
 
 
@@ -59,7 +58,7 @@ class L2(Identity):
         return alone
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:
-        x[...] = y / (1 + _held(self._w(), y.dtype))
+        x[...] = y / (1 + held(self._w(), y.dtype))
         if p is not None:
             p[...] = y - x
 
@@ -154,7 +153,7 @@ class ElasticNet(Penalty):
         return alone
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:
-        first, second = (_held(w, y.dtype) for w in self._weights())
+        first, second = (held(w, y.dtype) for w in self._weights())
         x[...] = (np.maximum(y - first, 0) + np.minimum(y + first, 0)) / (1 + second)
         if p is not None:
             p[1] = second * x
@@ -165,12 +164,7 @@ class ElasticNet(Penalty):
         return "support"
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
-        x[np.abs(p[0]) < p.dtype.type(1.0 - margin) * _held(self._weights()[0], p.dtype)] = 0
-
-
-def _held(weight: float, dtype: np.dtype[Any]) -> Any:
-    """The weight as a number of the dtype: one that it cannot hold means the same as any other beyond reach."""
-    return dtype.type(min(weight, float(np.finfo(dtype).max) / 4))
+        x[np.abs(p[0]) < p.dtype.type(1.0 - margin) * held(self._weights()[0], p.dtype)] = 0
 
 
 def _damping(weight: float, sigma: float) -> float:
