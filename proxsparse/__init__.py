@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ._batch import BatchResult, solve_batch
+    from ._blocks import BlocksResult, solve_blocks
     from ._compare import compare
     from ._comparison import Comparison
     from ._path import oracle_weight, path
@@ -50,6 +51,8 @@ _HOME = {
     "oracle_weight": "_path",
     "solve_batch": "_batch",
     "BatchResult": "_batch",
+    "solve_blocks": "_blocks",
+    "BlocksResult": "_blocks",
     "L1": "penalties",
     "L2": "penalties",
     "TGV": "penalties",
@@ -92,6 +95,7 @@ __all__ = [
     "SCAD",
     "TGV",
     "BatchResult",
+    "BlocksResult",
     "Blur",
     "Comparison",
     "ConvergenceWarning",
@@ -123,6 +127,7 @@ __all__ = [
     "phantoms",
     "solve",
     "solve_batch",
+    "solve_blocks",
 ]
 
 

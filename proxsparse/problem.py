@@ -117,7 +117,7 @@ class Whole(Channelwise):
 #: those of single solves, works images together only up to here
 LARGE = 1 << 16
 #: how much shorter than its ball a dual must be for its group to be snapped; regions that one margin joins wrongly, all do
-MARGINS = {"zero": (1e-4, 1e-2, 0.2), "constants": (1e-4,)}
+MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
 #: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations; thirty times that where
 #: q has a domain to be in
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20

@@ -70,19 +70,21 @@ def _primal(x, xbar, above, py, left, px, y, soft, lo, hi, steps):
 
 
 @jit
-def sweep(x, xbar, py, px, y, columns, isotropic, radius, soft, lo, hi, steps, cuts, depth, done, band, begin, end):
+def sweep(x, xbar, py, px, y, columns, isotropic, still, radius, soft, lo, hi, steps, cuts, depth, done, band, begin, end):
     """Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
 
     steps[k] = tau, sigma, theta, 1 / (1 + tau) of iteration k. `depth` iterations at a time go down the rows together, a
     band of rows each, every one a row behind the one before it: the dual of a row needs the extrapolated primal of that row
     and the next, the primal the dual of that row and the one before. Only the bands `begin` to `end` are worked.
     `cuts` says whether the rows are a strip of an image, cut off above, below: there each iteration, `done` earlier ones
-    counted, is right on one row less.
+    counted, is right on one row less. `still` says of the last row and of the last column whether the pixels there have no
+    dual, which is 0 and stays 0.
     """
     # slices of arrays that count references cost as much as a short row
     x, xbar, py, px, y = borrowed(x), borrowed(xbar), borrowed(py), borrowed(px), borrowed(y)
     steps = borrowed(steps)
     cut_first, cut_last = cuts
+    still_row, still_column = still
     rows = x.size // columns
     mask = _mask(min(band, rows) * columns, columns, x)
     none, first_left = np.zeros(columns, x.dtype), np.empty(columns, x.dtype)
@@ -95,7 +97,8 @@ def sweep(x, xbar, py, px, y, columns, isotropic, radius, soft, lo, hi, steps, c
                 stop = min((b + 1) * band - (k - chunk), last)
                 # the dual: rows that have one below, then the last row of the image but for its last pixel
                 row, upto = first, min(stop, rows - 1)
-                while row < stop:
+                end_of_dual = upto if still_row else stop
+                while row < end_of_dual:
                     o, e, n = row * columns, upto * columns, columns
                     if upto == rows:
                         e, n = e - 1, 0
@@ -104,6 +107,9 @@ def sweep(x, xbar, py, px, y, columns, isotropic, radius, soft, lo, hi, steps, c
                         _dual_isotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius, floor)
                     else:
                         _dual_anisotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius)
+                    if still_column:
+                        for j in range(o + columns - 1, e, columns):
+                            py[j] = 0
                     row, upto = upto, stop
                 # the primal: the first row of the image, then rows that have one above
                 row = max(first, done + k + 1 if cut_first else 0)
@@ -119,13 +125,13 @@ def sweep(x, xbar, py, px, y, columns, isotropic, radius, soft, lo, hi, steps, c
 
 
 @jit_sum
-def _sums(pixel, below, right, mask, above, py, left, px, y, isotropic, radius, soft, lo, hi):
+def _sums(pixel, below, right, down, across, above, py, left, px, y, isotropic, radius, soft, lo, hi):
     """Of one long row, in float64; see `certificate`."""
     gap, value, loss, data, size = 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(pixel.size):
         t, v = np.float64(pixel[j]), np.float64(y[j])
-        dy = np.float64(below[j]) - t
-        dx = (np.float64(right[j]) - t) * mask[j]
+        dy = (np.float64(below[j]) - t) * down[j]
+        dx = (np.float64(right[j]) - t) * across[j]
         length = radius * (np.sqrt(dx * dx + dy * dy) if isotropic else abs(dx) + abs(dy))
         value += length
         gap += length - (dx * px[j] + dy * py[j])
@@ -139,16 +145,17 @@ def _sums(pixel, below, right, mask, above, py, left, px, y, isotropic, radius, 
 
 
 @jit
-def certificate(sums, x, py, px, y, columns, isotropic, radius, soft, lo, hi, band, begin, stop_band):
+def certificate(sums, x, py, px, y, columns, isotropic, still, radius, soft, lo, hi, band, begin, stop_band):
     """For each band of rows from `begin` to `stop_band`, in float64, sums over its pixels in sums[band].
 
     They are of w h(Kx) - <p, Kx>; w h(Kx); what x loses against the primal that p induces in
     1/2 ||x - y||^2 + <K^T p, x> + soft |x| within [lo, hi]; 1/2 (x - y)^2; |x|. No term of the first and the third is
-    negative for a feasible p.
+    negative for a feasible p. `still` as in `sweep`: pixels without a dual cost nothing.
     """
     x, py, px, y = borrowed(x), borrowed(py), borrowed(px), borrowed(y)
     rows = x.size // columns
-    mask = _mask(min(band, rows) * columns, columns, x)
+    across = _mask(min(band, rows) * columns, columns, x)
+    down = across if still[1] else np.ones(across.size, x.dtype)
     none = np.zeros(columns, x.dtype)
     row, end = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
     for b in range(begin, stop_band):
@@ -171,8 +178,9 @@ def certificate(sums, x, py, px, y, columns, isotropic, radius, soft, lo, hi, ba
                 # beside the last pixel stands itself
                 for j in range(columns):
                     end[j] = x[min(o + 1 + j, e - 1)]
+            cost = 0.0 if still[0] and last == rows and first == rows - 1 else radius
             part = _sums(
-                x[o:e], below, right, mask, above, py[o:e], left, px[o:e], y[o:e], isotropic, radius, soft, lo, hi
+                x[o:e], below, right, down, across, above, py[o:e], left, px[o:e], y[o:e], isotropic, cost, soft, lo, hi
             )  # fmt: skip
             for i in range(5):
                 sums[b, i] += part[i]
@@ -186,9 +194,9 @@ def sweep_each(x, xbar, p, y, columns, isotropic, radius, soft, lo, hi, steps, d
     bands = (x.shape[1] // columns + band - 1) // band
     for i in chosen:
         some = steps[done[i] : done[i] + count[i]]
-        whole = (False, False)
+        no = (False, False)
         sweep(
-            x[i], xbar[i], p[i, 0], p[i, 1], y[i], columns, isotropic, radius, soft, lo, hi, some, whole, 1, 0, band, 0, bands
+            x[i], xbar[i], p[i, 0], p[i, 1], y[i], columns, isotropic, no, radius, soft, lo, hi, some, no, 1, 0, band, 0, bands
         )  # fmt: skip
 
 
@@ -197,4 +205,5 @@ def certificate_each(sums, x, p, y, columns, isotropic, radius, soft, lo, hi, ba
     """`certificate` for each of the chosen images, in sums[i]."""
     x, p, y = borrowed(x), borrowed(p), borrowed(y)
     for i in chosen:
-        certificate(sums[i], x[i], p[i, 0], p[i, 1], y[i], columns, isotropic, radius, soft, lo, hi, band, 0, sums.shape[1])
+        no, bands = (False, False), sums.shape[1]
+        certificate(sums[i], x[i], p[i, 0], p[i, 1], y[i], columns, isotropic, no, radius, soft, lo, hi, band, 0, bands)

@@ -264,6 +264,18 @@ class Penalty(abc.ABC):
     def _snap(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
 
+    def _blockwise(self) -> Penalty | None:
+        """The same penalty in the form that can be cut into regions by `_grid` and `_within`; None where none is known."""
+        return None
+
+    def _grid(self, axes: int) -> list[tuple[int, int]]:
+        """Size and stride of the groups along each of so many spatial axes; the first begins at the first sample."""
+        raise NotImplementedError
+
+    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+        """The penalty of the groups that lie wholly inside that region of images of that shape, for images of the region."""
+        raise NotImplementedError
+
     # -- helpers for subclasses and those who work with them -------------------------------------------------------
 
     def _analysed(self, x: Array) -> Array:

@@ -123,11 +123,20 @@ class Denoising:
 
     def induced(self, p: Array) -> Array:
         """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
-        return self._induced(self._unconstrained(p))
+        return self.answer_to(self.rest.adjoint(p))
 
-    def _unconstrained(self, p: Array) -> Array:
+    def answer_to(self, ktp: Array) -> Array:
+        """`induced`, from K^T p in float64."""
+        return self._induced(self._unconstrained(ktp))
+
+    def dual_value(self, ktp: Array) -> float:
+        """The least of data + <K^T p, x> + w|x| within bounds, in float64; less c(p) it is the dual objective at p."""
+        x = self.answer_to(ktp)
+        m = 1.0 if self.m is None else self.m
+        return total(0.5 * m * np.square(x - self.y) + ktp * x + self.soft * np.abs(x))
+
+    def _unconstrained(self, ktp: Array) -> Array:
         # from float64 on: the certificate sees no rounding of float32
-        ktp = self.rest.adjoint(p)
         return self.y - (ktp if self.m is None else ktp / self.m)
 
     def _induced(self, u: Array) -> Array:
@@ -156,20 +165,20 @@ class Denoising:
             pointwise = [float(q._threshold(x.shape)) * size for q in self.pointwise]
         else:
             parts = self.rest.gaps(x, p)
-            loss, data = self._data_gap(x, p)
+            loss, data = self.data_gap(x, self.rest.adjoint(p))
             zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
             pointwise = [q._gap(x, zero)[1] for q in self.pointwise]
         values = [value for _, value in parts]
         gap = max(max(loss, 0.0) + sum(g for g, _ in parts), 0.0)
         return Measure(gap, data + sum(values) + sum(pointwise), data, self.in_order(values, pointwise))
 
-    def _data_gap(self, x: Array, p: Array) -> tuple[float, float]:
-        """What x loses against the induced primal in data + <K^T p, x> + w|x|, and the data term."""
+    def data_gap(self, x: Array, ktp: Array) -> tuple[float, float]:
+        """What x loses against the primal that K^T p induces in data + <K^T p, x> + w|x|, and the data term."""
         if self.uniform:
-            flat = (a.reshape(-1) for a in (x, self.rest.adjoint(p), self.y))
+            flat = (a.reshape(-1) for a in (x, ktp, self.y))
             loss, data = pointwise.data_gap(*flat, *self.limits)
             return float(loss), float(data)
-        u = self._unconstrained(p)
+        u = self._unconstrained(ktp)
         best = self._induced(u)
         x = x.astype(np.float64, copy=False)
         m = 1.0 if self.m is None else self.m
@@ -181,7 +190,7 @@ class Denoising:
         return self.in_order(self.rest.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
 
     def _pointwise_duals(self, x: Array, p: Array) -> list[Array]:
-        u = self._unconstrained(p) * (1.0 if self.m is None else self.m)
+        u = self._unconstrained(self.rest.adjoint(p)) * (1.0 if self.m is None else self.m)
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
         return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]

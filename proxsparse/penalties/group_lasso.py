@@ -110,6 +110,16 @@ class OverlappingGroupLasso(Penalty):
         object.__setattr__(self, "window", window if len(window) > 1 else window[0])
         object.__setattr__(self, "stride", stride if len(stride) > 1 else stride[0])
 
+    def _blockwise(self) -> Penalty | None:
+        return self if self._plain_windows else None
+
+    def _grid(self, axes: int) -> list[tuple[int, int]]:
+        return list(zip(*self._geometry(axes), strict=True))[3 - axes :]
+
+    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+        # the grid begins at a window's first sample
+        return self
+
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return self.norm == "linf"
 

@@ -11,6 +11,7 @@ import numpy as np
 from .._arrays import Array
 from ..gram import Gram
 from .base import Penalty, check_group_weight, check_sizes
+from .group_lasso import OverlappingGroupLasso
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -74,6 +75,11 @@ class GroupLasso(Penalty):
     def _freeze(self, name: str, array: Array) -> None:
         array.flags.writeable = False
         object.__setattr__(self, name, array)
+
+    def _blockwise(self) -> Penalty | None:
+        if self.labels is not None or self.group_weight is not None:
+            return None
+        return OverlappingGroupLasso(self.weight, window=self.block, stride=self.block, norm=self.norm)
 
     # pixels in no group cost nothing, and are no space of the known kinds
     @property

@@ -87,6 +87,15 @@ class L1(Penalty):
     def _threshold(self, shape: tuple[int, ...]) -> Any:
         return self._w() if self.pixel_weight is None else self._w() * self.pixel_weight
 
+    def _blockwise(self) -> Penalty | None:
+        return self
+
+    def _grid(self, axes: int) -> list[tuple[int, int]]:
+        return [(1, 1)] * axes
+
+    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+        return self if self.pixel_weight is None else dataclasses.replace(self, pixel_weight=self.pixel_weight[region])
+
     def _shows(self, shape: tuple[int, ...]) -> str:
         return "support"
 

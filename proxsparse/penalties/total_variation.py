@@ -77,6 +77,11 @@ class TotalVariation(Penalty):
         """Whether the kernels know it: differences as they are, in lengths as they are."""
         return self.spacing is None and self.pixel_weight is None and self.huber == 0
 
+    @property
+    def _still(self) -> tuple[bool, bool, bool]:
+        """Of the last plane, row and column: whether the pixels there have no dual; see `InnerTotalVariation`."""
+        return False, False, False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "isotropic", bool(self.isotropic))
@@ -195,7 +200,8 @@ class TotalVariation(Penalty):
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         if not self.is_plain:
             return self._general_gap(x, p)
-        sums = [kernels.gap(to_4d(u), *self._planes(q), self.isotropic, self._w()) for u, q in self._units(x, p)]
+        units = self._units(x, p)
+        sums = [kernels.gap(to_4d(u), *self._planes(q), self.isotropic, self._still, self._w()) for u, q in units]
         return float(sum(gap for gap, _ in sums)), float(sum(value for _, value in sums))
 
     def _general_gap(self, x: Array, p: Array) -> tuple[float, float]:
@@ -299,13 +305,13 @@ class TotalVariation(Penalty):
         radius = self._ball_radius(p, p.shape[0] * p.shape[1])
         soft, lo, hi = (x.dtype.type(v) for v in limits)
         if strips.fits(x.shape):
-            strips.Strips(x, p, y, self.isotropic).sweep(xbar, radius, (soft, lo, hi), steps, workers)
+            strips.Strips(x, p, y, self.isotropic, self._still[1:]).sweep(xbar, radius, (soft, lo, hi), steps, workers)
         else:
             arrays = (to_4d(x), to_4d(xbar), *self._planes(p), to_4d(y))
             # so that a call stays short
             together = max(1, (1 << 22) // x.size)
             for k in range(0, len(steps), together):
-                kernels.sweep(*arrays, self.isotropic, radius, soft, lo, hi, steps[k : k + together])
+                kernels.sweep(*arrays, self.isotropic, self._still, radius, soft, lo, hi, steps[k : k + together])
 
     def _certificate(
         self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
@@ -321,7 +327,25 @@ class TotalVariation(Penalty):
             return tuple(sums.sum(axis=(0, 1)).tolist())
         if not strips.fits(x.shape):
             return None
-        return tuple(strips.Strips(x, p, y, self.isotropic).sums(self._w(), limits, workers))
+        return tuple(strips.Strips(x, p, y, self.isotropic, self._still[1:]).sums(self._w(), limits, workers))
+
+    def _blockwise(self) -> Penalty | None:
+        return self
+
+    def _grid(self, axes: int) -> list[tuple[int, int]]:
+        return [(2, 1)] * axes
+
+    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+        still = tuple(part.stop < n for part, n in zip(region, shape[1:], strict=True))
+        if self.is_plain:
+            return InnerTotalVariation(**self._fields(), still=still)
+        weight = self.pixel_weight if self.pixel_weight is not None else np.ones(shape[1:])
+        index: Any = (..., *region)
+        weight = weight[index].copy()
+        for axis, is_still in enumerate(still):
+            if is_still:
+                np.moveaxis(weight, axis - len(still), 0)[-1] = 0
+        return dataclasses.replace(self, pixel_weight=weight)
 
     def _shows(self, shape: tuple[int, ...]) -> str:
         return "regions" if self._polyhedral(shape) and self.null_space == "constants" else ""
@@ -345,3 +369,34 @@ class TotalVariation(Penalty):
         joined = np.zeros((3, *p.shape[1:]), bool)
         np.less(np.abs(p), least, out=joined[3 - len(p) :])
         return joined
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class InnerTotalVariation(TotalVariation):
+    """Total variation of a region of an image by the pixels whose differences lie wholly inside: the last have no dual.
+
+    Along an axis where the region ends before the image, the last samples are `still`.
+    """
+
+    still: tuple[bool, ...] = ()
+
+    @property
+    def _still(self) -> tuple[bool, bool, bool]:
+        planes, rows, columns = (False,) * (3 - len(self.still)) + self.still
+        return planes, rows, columns
+
+    def _clear_still(self, p: Array) -> None:
+        for axis, is_still in enumerate(self.still):
+            if is_still:
+                np.moveaxis(p, 2 + axis, 0)[-1] = 0
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        super()._analysis(out, x)
+        self._clear_still(out)
+
+    def _clear_unused(self, p: Array) -> None:
+        super()._clear_unused(p)
+        self._clear_still(p)
+
+    def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
+        return False

@@ -21,7 +21,7 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
     data weight; 0 does not accelerate.
     """
     if problem.denoising is not None:
-        return _accelerated(problem.denoising, x, p, tau, gamma)
+        return accelerated(problem.denoising, x, p, tau, gamma)
     if gamma:
         raise ValueError(f"option gamma={gamma} needs a data term that is strongly convex; this problem's is not")
     return _dualised(problem, x, p, tau)
@@ -69,7 +69,7 @@ def _table(tau: float, gamma: float, least: float, norm_squared: float, size: in
     return steps
 
 
-def _accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None, gamma: float | None) -> Steps:
+def accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None = None, gamma: float | None = None) -> Steps:
     """Algorithm 2, from the problem at half the size where there is no start but the image itself."""
     x, p = x.copy(), p.copy()
     iterations = yield x, p
@@ -93,7 +93,7 @@ def _start_coarse(denoising: Denoising, x: Array, p: Array, gamma: float | None)
         return None
     q = np.zeros(half.rest.size, p.dtype)
     z = half.start()
-    steps = _accelerated(half, z, q, _start_coarse(half, z, q, gamma), gamma)
+    steps = accelerated(half, z, q, _start_coarse(half, z, q, gamma), gamma)
     next(steps)
     for _ in range(10):
         z, q = steps.send(20)
