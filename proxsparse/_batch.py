@@ -1,16 +1,21 @@
-"""Many images of one size in one call, the answers those of as many calls of `solve`, bit for bit."""
+"""Many images in one call, the answers those of as many calls of `solve`, bit for bit, wherever they are computed."""
 
 from __future__ import annotations
 
+import collections
 import functools
 import math
+import sys
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from ._arrays import Array, as_float, power_of_two
+from ._arrays import Array, as_float, power_of_two, user_shape
+from ._pose import pose
+from ._progress import Steps
 from ._solve import AnyPenalty, attempt, check_call, resolve_penalty, warn_of_integers, weights_of
 from ._workers import Workers
 from .options import Options, parse
@@ -19,28 +24,36 @@ from .penalties.denoising import Denoising
 from .penalties.strips import SmallImages, fits
 from .problem import LARGE, MARGINS, Problem
 from .result import MESSAGES, ConvergenceWarning, warn
+from .solvers import fastest
 from .solvers.chambolle_pock import Schedule
 from .solvers.driver import Pace
 
 #: pixels of all images that are worked together
 _AT_ONCE = 1 << 22
+#: the status of an image that could not be worked with
+_BAD = -1
 
 
 class BatchResult(OptimizeResult):
     """The answers of `proxsparse.solve_batch`: the fields of `SolveResult`, each an array over the images.
 
+    Of a Dask array they are Dask arrays, which nothing computes before it is asked to: `compute` computes all at once.
+
     Attributes
     ----------
-    x : ndarray
-        The images, one after the other along the first axis.
+    x : ndarray or list of ndarray
+        The images, one after the other along the first axis; a list where they differ in shape or type. NaN, in a list None,
+        for an image that could not be worked with.
     fun, gap, rel_gap, x_error_bound : ndarray of float
         As in `SolveResult`.
     certified, success : ndarray of bool
         As in `SolveResult`.
     status, nit : ndarray of int
-        As in `SolveResult`.
+        As in `SolveResult`; status is -1 for an image that could not be worked with.
     message : list of str
         The statuses in words.
+    error : list of str or None
+        What was wrong with an image that could not be worked with; None for all others.
     method : list of str
         The algorithm that ran.
     time : ndarray of float
@@ -51,7 +64,7 @@ class BatchResult(OptimizeResult):
         How the weight of each image was chosen; see `SolveResult`.
     """
 
-    x: Array
+    x: Any
     fun: Array
     gap: Array
     rel_gap: Array
@@ -60,6 +73,7 @@ class BatchResult(OptimizeResult):
     success: Array
     status: Array
     message: list[str]
+    error: list[str | None]
     nit: Array
     method: list[str]
     time: Array
@@ -70,6 +84,17 @@ class BatchResult(OptimizeResult):
 
         def __init__(self, **fields: Any) -> None: ...
 
+    def compute(self) -> BatchResult:
+        """Return the same result with every Dask array computed, all in one go; itself where there is none."""
+        lazy = {name: value for name, value in self.items() if hasattr(value, "dask")}
+        if not lazy:
+            return self
+        import dask
+
+        computed = dict(zip(lazy, dask.compute(*lazy.values()), strict=True))
+        computed |= {name: computed[name].tolist() for name in _WORDS}
+        return BatchResult(**(dict(self) | computed))
+
 
 def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, workers: int = 1, **kwargs: Any) -> BatchResult:
     """Minimise, for every image by itself, what `solve` minimises; the answers are those of `solve`, bit for bit.
@@ -79,29 +104,35 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
 
     Parameters
     ----------
-    images : array_like
-        Images of one shape along the first axis, (N, H, W) for gray ones; `channel_axis` counts without the first.
+    images : array, list or dask.array.Array
+        Images along the first axis, (N, H, W) for gray ones, of an array in memory, memory-mapped, or of zarr, which is read a
+        part at a time; a list of images of any shapes; or a Dask array, which gives lazy answers, a task for each of its
+        chunks along the first axis. `channel_axis` counts without the first.
     penalty, weight
         As in `solve`; a weight is the same for all images, one that a rule chooses is chosen for each by itself.
     workers : int
-        Threads that share the images; the answers do not depend on it.
+        Threads that share the images; the answers do not depend on it. Inside ``joblib.parallel_config(...)`` the images are
+        shared among its processes, threads or cluster, each with so many threads.
     **kwargs
-        The other arguments of `solve`, the same for all images, but for `x0` and `callback`.
+        The other arguments of `solve`, the same for all images, but for `x0`, `callback` and `debias`. The option `disp` shows
+        how many images are done.
 
     Returns
     -------
     BatchResult
-        x, fun, gap, rel_gap, success, status, message, nit, time and more, over the images.
+        x, fun, gap, rel_gap, success, status, message, error, nit, time and more, over the images.
 
     Raises
     ------
     ValueError, TypeError
-        As `solve`; where it is about one image, its index is named.
+        As `solve`, about the call, or where no image at all can be worked with. An image that cannot be while others can has
+        status -1 and its error in its place.
 
     Warns
     -----
     ConvergenceWarning
-        Once, with the number of images whose tolerance was not met.
+        Once, with the number of images whose tolerance was not met or that could not be worked with. Of a Dask array there is
+        no warning: look at `success`.
 
     Examples
     --------
@@ -117,44 +148,82 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     for name in kwargs.keys() - _ARGUMENTS:
         raise TypeError(f"solve_batch takes no {name!r}; beside the images, penalty, weight and workers it takes {_ARGUMENTS}")
     workers = parse("exact", {"workers": workers}).workers
+    check_call(kwargs.get("method", "auto"), kwargs.get("tol", 1e-4))
+    kwargs, shown = _without_display(kwargs)
     chosen, rule = resolve_penalty(penalty, weight)
-    if isinstance(images, (list, tuple)):
-        for i, image in enumerate(images):
-            if isinstance(image, np.ma.MaskedArray):
-                # refused by name: in a list the mask would be lost
-                as_float(image, f"image {i}")
-    given = np.asarray(images) if not isinstance(images, np.ma.MaskedArray) else images
-    if given.ndim < 2 or len(given) == 0:
-        raise ValueError(f"images must be at least one image along the first axis, got shape {given.shape}")
-    result = BatchResult(weight=weights_of(chosen), weight_rule=["given"] * len(given), x=None)
     if rule is not None:
         # for each image by itself
-        kwargs["rule"], parts = rule, len(chosen.parts)
-        result.weight = np.zeros((len(given), parts) if parts > 1 else len(given))
-    at_once = max(1, _AT_ONCE // max(given[0].size, 1))
-    with Workers(workers) as pool:
-        for first in range(0, len(given), at_once):
-            begin = time.perf_counter()
-            part = given[first : first + at_once]
-            left = np.arange(len(part))
-            together = _Together.of(part, chosen, pool, **kwargs)
-            if together is not None:
-                left = together.run(result, first, len(given))
-                result.time[first : first + len(part)] = (time.perf_counter() - begin) / len(part)
-            _one_by_one(part, first, len(given), chosen, left, result, pool, kwargs)
-    result.message = [MESSAGES[status] for status in result.status.tolist()]
-    warn_of_integers(given, chosen, kwargs.get("data", "l2"))
-    # what is not convex is not certified, and no failure
-    asked = isinstance(chosen, (Nonconvex, Reweighted))
-    failed = np.flatnonzero(~result.success & ~((result.status == 6) & asked))
+        kwargs["rule"] = rule
+    solve_some = functools.partial(_solve_some, chosen=chosen, kwargs=kwargs, workers=workers)
+    if hasattr(images, "dask"):
+        return _lazily(images, solve_some)
+    stacks = _Stacks(images)
+    jobs = _jobs()
+    answers = _Answers(len(stacks))
+    with Steps(len(stacks), shown) as steps:
+        pieces = stacks.pieces(_AT_ONCE, -(-len(stacks) // (4 * jobs)) if jobs > 1 else len(stacks))
+        for index, found in _each(solve_some, pieces, jobs):
+            answers.put(index, found)
+            steps.step(f"image {index[-1]}", len(index))
+    result = answers.result(weights_of(chosen) if rule is None else None)
+    for kind in stacks.dtypes:
+        warn_of_integers(np.zeros(0, kind), chosen, kwargs.get("data", "l2"))
+    _warn(result, isinstance(chosen, (Nonconvex, Reweighted)))
+    return result
+
+
+def _without_display(kwargs: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The arguments without the display of single calls, and whether it is asked for."""
+    options = kwargs.get("options")
+    if not isinstance(options, dict) or "disp" not in options:
+        return kwargs, False
+    shown = parse("exact", {"disp": options["disp"]}).disp
+    return kwargs | {"options": {name: value for name, value in options.items() if name != "disp"}}, shown
+
+
+def _jobs() -> int:
+    """How many jobs the surrounding `joblib.parallel_config` asks for; 1 without one."""
+    joblib = sys.modules.get("joblib")
+    return 1 if joblib is None else int(joblib.effective_n_jobs(None))
+
+
+def _each(solve_some: Any, pieces: Iterator[tuple[Array, Any]], jobs: int) -> Iterator[tuple[Array, dict[str, Any]]]:
+    """The answers of each piece, with the indices of its images."""
+    if jobs == 1:
+        for index, images in pieces:
+            yield index, solve_some(images)
+        return
+    import joblib
+
+    waiting: collections.deque[Array] = collections.deque()
+
+    def _calls() -> Iterator[Any]:
+        for index, images in pieces:
+            waiting.append(index)
+            yield joblib.delayed(solve_some)(images)
+
+    backend, _ = joblib.parallel.get_active_backend()
+    kind = "generator" if getattr(backend, "supports_return_generator", False) else "list"
+    for found in joblib.Parallel(return_as=kind)(_calls()):
+        yield waiting.popleft(), found
+
+
+def _warn(result: BatchResult, asked: bool) -> None:
+    """Warn of images that did not meet the tolerance; what is not convex is not certified, and no failure."""
+    n = len(result.status)
+    bad = np.flatnonzero(result.status == _BAD)
+    failed = np.flatnonzero(~result.success & (result.status != _BAD) & ~((result.status == 6) & asked))
+    told = []
+    if bad.size:
+        told.append(f"{bad.size} of {n} images could not be worked with, the first image {bad[0]}: {result.error[bad[0]]}")
     if failed.size:
         worst = failed[np.argmax(result.rel_gap[failed])]
-        warn(
-            f"{failed.size} of {len(given)} images did not meet the tolerance; the largest relative gap is "
-            f"{result.rel_gap[worst]:.2e}, of image {worst}: {result.message[worst]}",
-            ConvergenceWarning,
+        told.append(
+            f"{failed.size} of {n} images did not meet the tolerance; the largest relative gap is {result.rel_gap[worst]:.2e}, "
+            f"of image {worst}: {result.message[worst]}"
         )
-    return result
+    if told:
+        warn("; ".join(told), ConvergenceWarning)
 
 
 #: what `solve` takes and a batch takes too
@@ -174,56 +243,223 @@ _ARGUMENTS = {
     "noise_std",
     "spacing",
 }
-
-
-def _one_by_one(
-    part: Array, first: int, n: int, chosen: Penalty, left: Array, result: BatchResult, pool: Workers, kwargs: Any
-) -> None:
-    """Solve the images of these indices by themselves, and put the answers in their places, from `first` on among n."""
-
-    def _solve(i: int) -> None:
-        try:
-            one = attempt(part[i], chosen, **kwargs)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"image {first + i}: {error}") from error
-        if result.x is None:
-            _allocate(result, n, one.x)
-        for name in ("x", *_NUMBERS, "method", "time"):
-            result[name][first + i] = one[name]
-        if "rule" in kwargs:
-            result.weight[first + i], result.weight_rule[first + i] = one.weight, one.weight_rule
-
-    calls = [functools.partial(_solve, i) for i in left.tolist()]
-    if calls and result.x is None:
-        # the first says how large answers are
-        calls.pop(0)()
-    pool.run(calls)
-
-
-_NUMBERS = {
-    "fun": float,
-    "gap": float,
-    "rel_gap": float,
-    "x_error_bound": float,
-    "certified": bool,
-    "success": bool,
-    "status": int,
-    "nit": int,
+#: the fields over the images, and what they hold of one that could not be worked with
+_NUMBERS: dict[str, Any] = {
+    "fun": math.nan,
+    "gap": math.nan,
+    "rel_gap": math.nan,
+    "x_error_bound": math.inf,
+    "certified": False,
+    "success": False,
+    "status": _BAD,
+    "nit": 0,
+    "time": 0.0,
 }
+_WORDS = ("message", "error", "method", "weight_rule")
 
 
-def _allocate(result: BatchResult, n: int, x: Array) -> None:
-    result.x = np.empty((n, *x.shape), x.dtype)
-    result.update({name: np.zeros(n, kind) for name, kind in _NUMBERS.items()}, method=[""] * n, time=np.zeros(n))
+class _Stacks:
+    """The images: stacked along the first axis of an array, or a list, whose images of one shape and type are stacked."""
+
+    def __init__(self, images: Any) -> None:
+        if isinstance(images, (list, tuple)):
+            self.given: Any = [image if isinstance(image, np.ma.MaskedArray) else np.asarray(image) for image in images]
+            stacks = collections.defaultdict(list)
+            for i, image in enumerate(self.given):
+                # a mask is refused, not lost
+                stacks[image.shape, image.dtype, type(image)].append(i)
+            self.stacks = [np.array(index) for index in stacks.values()]
+        else:
+            sliced = all(hasattr(images, name) for name in ("shape", "dtype", "__getitem__"))
+            self.given = images if sliced else np.asarray(images)
+            self.stacks = [np.arange(self.given.shape[0] if self.given.shape else 0)]
+            as_float(np.ma.zeros(0) if isinstance(images, np.ma.MaskedArray) else np.zeros(0, self.given.dtype), "images")
+            if len(self.given.shape) < 2:
+                self.stacks = []
+        if not len(self):
+            raise ValueError(f"images must be at least one image along the first axis, got shape {np.shape(self.given)}")
+
+    def __len__(self) -> int:
+        return sum(len(index) for index in self.stacks)
+
+    @property
+    def dtypes(self) -> set[Any]:
+        """Of the images."""
+        return {image.dtype for image in self.given} if isinstance(self.given, list) else {self.given.dtype}
+
+    def pieces(self, pixels: int, most: int) -> Iterator[tuple[Array, Any]]:
+        """Indices, and their images stacked: no more than so many pixels and so many images at a time."""
+        for index in self.stacks:
+            shape = self.given[index[0]].shape if isinstance(self.given, list) else self.given.shape[1:]
+            at_once = max(1, min(most, pixels // max(math.prod(shape), 1)))
+            for first in range(0, len(index), at_once):
+                some = index[first : first + at_once]
+                yield some, self._stacked(some)
+
+    def _stacked(self, index: Array) -> Any:
+        if not isinstance(self.given, list):
+            return np.asarray(self.given[int(index[0]) : int(index[-1]) + 1])
+        images = [self.given[i] for i in index]
+        return images if isinstance(images[0], np.ma.MaskedArray) else np.stack(images)
+
+
+class _Answers:
+    """The answers put in their places."""
+
+    def __init__(self, n: int) -> None:
+        self.found: list[tuple[Array, dict[str, Any]]] = []
+        self.n = n
+
+    def put(self, index: Array, found: dict[str, Any]) -> None:
+        """The answers to the images of these indices."""
+        self.found.append((index, found))
+
+    def result(self, weight: Any) -> BatchResult:
+        """All of them; raises where there is none."""
+        fields: dict[str, Any] = {}
+        for name, bad in _NUMBERS.items():
+            fields[name] = np.full(self.n, bad)
+        for name in _WORDS:
+            fields[name] = [None] * self.n
+        for index, found in self.found:
+            for name in _NUMBERS:
+                fields[name][index] = found[name]
+            for name in _WORDS:
+                for i, word in zip(index.tolist(), found[name], strict=True):
+                    fields[name][i] = word
+        if (fields["status"] == _BAD).all():
+            index, found = self.found[0]
+            kind, text = found["raised"]
+            raise kind(f"image {index[0]}: {text}")
+        fields["weight"] = self._weights() if weight is None else weight
+        return BatchResult(x=self._images(), **fields)
+
+    def _weights(self) -> Array:
+        shapes = [found["weight"].shape[1:] for _, found in self.found if found["weight"] is not None]
+        weights = np.full((self.n, *shapes[0]), math.nan)
+        for index, found in self.found:
+            if found["weight"] is not None:
+                weights[index] = found["weight"]
+        return weights
+
+    def _images(self) -> Any:
+        kinds = {(found["x"].shape[1:], found["x"].dtype) for _, found in self.found if found["x"] is not None}
+        if len(kinds) == 1:
+            shape, dtype = kinds.pop()
+            x = np.full((self.n, *shape), math.nan, dtype)
+            while self.found:
+                index, found = self.found.pop()
+                if found["x"] is not None:
+                    x[index] = found["x"]
+            return x
+        images: list[Array | None] = [None] * self.n
+        for index, found in self.found:
+            for place, i in enumerate(index.tolist()):
+                if found["status"][place] != _BAD:
+                    images[i] = found["x"][place].copy()
+        return images
+
+
+def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) -> dict[str, Any]:
+    """The fields of the answers to these images, of one shape and type; x and weight are None where there is no answer."""
+    n = len(images)
+    found: dict[str, Any] = {name: np.full(n, bad) for name, bad in _NUMBERS.items()}
+    found |= {"x": None, "method": [""] * n, "error": [None] * n, "weight_rule": ["given"] * n, "weight": None, "raised": None}
+    begin, left = time.perf_counter(), np.arange(n)
+    with Workers(workers) as pool:
+        together = None
+        if isinstance(images, np.ndarray):
+            together = _Together.of(images, chosen, pool, **kwargs)
+        if together is not None:
+            left = together.run(found)
+            found["time"][:] = (time.perf_counter() - begin) / n
+        calls = [functools.partial(_solve_one, images[i], i, n, chosen, kwargs, found) for i in left.tolist()]
+        while calls and found["x"] is None:
+            # the first says how large answers are
+            calls.pop(0)()
+        pool.run(calls)
+    found["message"] = [MESSAGES[status] for status in found["status"].tolist()]
+    return found
+
+
+def _solve_one(image: Array, i: int, n: int, chosen: Any, kwargs: dict[str, Any], found: dict[str, Any]) -> None:
+    """Solve one of n images, and put what comes of it in its place."""
+    try:
+        one = attempt(image, chosen, **kwargs)
+    except (ValueError, TypeError) as error:
+        found["error"][i] = f"{type(error).__name__}: {error}"
+        for name, bad in _NUMBERS.items():
+            found[name][i] = bad
+        if found["x"] is not None:
+            found["x"][i] = math.nan
+        found["raised"] = found["raised"] or (type(error), str(error))
+        return
+    if found["x"] is None:
+        found["x"] = np.full((n, *one.x.shape), math.nan, one.x.dtype)
+    for name in ("x", *_NUMBERS, "method"):
+        found[name][i] = one[name]
+    if "rule" in kwargs:
+        if found["weight"] is None:
+            found["weight"] = np.full((n, *np.shape(one.weight)), math.nan)
+        found["weight"][i], found["weight_rule"][i] = one.weight, one.weight_rule
+
+
+def _lazily(images: Any, solve_some: Any) -> BatchResult:
+    """Dask arrays of the answers to a Dask array, a task for each chunk along the first axis."""
+    import dask
+    from dask import array
+
+    if images.ndim < 2 or any(math.isnan(n) for n in images.shape):
+        raise ValueError(f"images must be at least one image along the first axis, of known shape; got shape {images.shape}")
+    kwargs, chosen = solve_some.keywords["kwargs"], solve_some.keywords["chosen"]
+    shape, dtype, parts = _like(np.zeros(images.shape[1:], images.dtype), chosen, **kwargs)
+    images = images.rechunk(dict.fromkeys(range(1, images.ndim), -1))
+    kinds = {name: ((), np.asarray(bad).dtype) for name, bad in _NUMBERS.items()} | dict.fromkeys(
+        _WORDS, ((), np.dtype(object))
+    )
+    kinds["x"] = (shape, dtype)
+    if "rule" in kwargs:
+        kinds["weight"] = ((parts,) if parts > 1 else (), np.dtype(float))
+    fields: dict[str, list[Any]] = {name: [] for name in kinds}
+    chunk_of = dask.delayed(_chunk)
+    for chunk, n in zip(images.to_delayed().reshape(-1), images.chunks[0], strict=True):
+        found = chunk_of(solve_some, chunk, kinds)
+        for name, (after, kind) in kinds.items():
+            fields[name].append(array.from_delayed(found[name], (n, *after), kind))
+    lazy = {name: array.concatenate(chunks) for name, chunks in fields.items()}
+    return BatchResult(**({"weight": weights_of(chosen)} | lazy))
+
+
+def _chunk(solve_some: Callable[[Any], dict[str, Any]], images: Array, kinds: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the answers to a chunk, each an array."""
+    found = solve_some(np.asarray(images))
+    for name, (shape, dtype) in kinds.items():
+        if found[name] is None:
+            found[name] = np.full((len(images), *shape), math.nan, dtype)
+        found[name] = np.asarray(found[name], dtype)
+    return {name: found[name] for name in kinds}
+
+
+def _like(image: Array, chosen: Any, **kwargs: Any) -> tuple[tuple[int, ...], Any, int]:
+    """Shape and dtype of the answer to such an image, and how many weights there are; raises what is wrong with the call."""
+    about = ("operator", "observed", "bounds", "background", "pixel_weight", "channel_axis")
+    parts = [] if isinstance(chosen, (Nonconvex, Reweighted)) else chosen.parts
+    weighted = [part if part.weight is not None else part.with_weight(1.0) for part in parts]
+    posed = pose(image, weighted, **{name: kwargs[name] for name in about if name in kwargs})
+    method = kwargs.get("method", "auto")
+    parse(fastest(posed.problem) if method == "auto" else method, kwargs.get("options"))
+    return user_shape(posed.problem.image_problem.shape, posed.channel_axis), posed.problem.dtype, len(chosen.parts)
 
 
 class _Together:
     """Small gray images under one total variation, every one as `driver.run` and `Problem.snapped` take it, all at once.
 
-    An image that does not go the usual way, a gap that falls until it meets the tolerance, is left to be solved by itself.
+    An image that does not go the usual way, a gap that falls until it meets the tolerance, is left to be solved by itself, and
+    so are those of `apart`.
     """
 
-    def __init__(self, y: Array, penalty: TotalVariation, tol: float, options: Options, pool: Workers) -> None:
+    def __init__(self, y: Array, apart: Array, penalty: TotalVariation, tol: float, options: Options, pool: Workers) -> None:
+        self.apart = apart
         self.y, self.penalty, self.tol, self.options = y, penalty, tol, options
         # what the images share, from one of them
         self.problem = Problem(y[:1], [penalty], (1, *y.shape[1:]))
@@ -252,34 +488,41 @@ class _Together:
         **about: Any,
     ) -> _Together | None:
         """The images, if there is nothing about them or the call that the compiled loop does not know."""
-        tol = check_call(method, tol)
         about = {name: value for name, value in about.items() if (name, value) not in _DEFAULTS}
         if about or method not in ("auto", "chambolle-pock") or type(chosen) is not TotalVariation or not chosen.is_plain:
             return None
         shape = (1, *given.shape[1:])
-        if given.ndim != 3 or not 0 < given[0].size <= LARGE or not fits(shape) or chosen._has_exact(shape, True):
+        if (
+            given.ndim != 3
+            or given.dtype.kind not in "biuf"
+            or not 0 < given[0].size <= LARGE
+            or not fits(shape)
+            or chosen._has_exact(shape, True)
+        ):
             return None
         parsed = parse("chambolle-pock", options)
-        if parsed.disp or math.isfinite(parsed.maxtime):
+        if math.isfinite(parsed.maxtime):
             return None
         y = as_float(given, "images")
         # an image that is not finite is named, one that has to be scaled is scaled, by itself
         largest = np.maximum(y.max(axis=(1, 2)), -y.min(axis=(1, 2)))
         sizes = np.sort(largest[largest > 0])
+        apart = np.zeros(len(y), bool)
         if not np.isfinite(largest).all() or (sizes.size and not power_of_two(sizes[:1]) == power_of_two(sizes[-1:]) == 1):
-            return None
-        return cls(y, chosen, tol, parsed, pool)
+            apart = np.array([not math.isfinite(size) or power_of_two(size[None]) != 1 for size in largest])
+            y = np.where(apart[:, None, None], y.dtype.type(0), y)
+        return cls(y, apart, chosen, tol, parsed, pool)
 
-    def run(self, result: BatchResult, first: int, many: int) -> Array:
-        """Solve, and put the answers in their places, from `first` on among `many`; returns the indices of the images left."""
+    def run(self, found: dict[str, Any]) -> Array:
+        """Solve, and put the answers in their places; returns the indices of the images left."""
         n, dtype, options = len(self.y), self.y.dtype, self.options
         x = self.images.y.copy()
         xbar, p = x.copy(), np.zeros((n, 2, x.shape[1]), dtype)
         schedule = Schedule(self.denoising, options.method.get("tau"), options.method.get("gamma"))
         paces = [Pace(self.problem) for _ in range(n)]
         nit, count = np.zeros(n, int), np.zeros(n, int)
-        fun, gap, status = np.zeros(n), np.full(n, np.inf), np.full(n, -1)
-        active = np.arange(n)
+        fun, gap, status = np.zeros(n), np.full(n, np.inf), np.where(self.apart, -2, -1)
+        active = np.flatnonzero(~self.apart)
         while active.size:
             before = gap[active]
             fun[active], gap[active] = self._measure(x, p, active)
@@ -297,15 +540,12 @@ class _Together:
                 nit[active] += count[active]
         done = np.flatnonzero(status >= 0)
         self._snap(x, p, fun, gap, done)
-        if result.x is None:
-            _allocate(result, many, self.y[0])
         rel_gap = self._relative(gap, fun)
         met = rel_gap <= self.tol
         answers = {"fun": fun, "gap": gap, "rel_gap": rel_gap, "x_error_bound": np.sqrt(2 * gap), "success": met, "nit": nit}
-        answers |= {"x": x.reshape(self.y.shape), "status": np.where(met, 0, status), "certified": True}
-        for name, values in answers.items():
-            result[name][first : first + n] = values
-        result.method[first : first + n] = ["chambolle-pock"] * n
+        for name, values in (answers | {"status": np.where(met, 0, status), "certified": True}).items():
+            found[name][:] = values
+        found["x"], found["method"] = x.reshape(self.y.shape), ["chambolle-pock"] * n
         return np.flatnonzero(status < 0)
 
     def _measure(self, x: Array, p: Array, chosen: Array) -> tuple[Array, Array]:

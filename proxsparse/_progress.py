@@ -56,12 +56,12 @@ class Steps:
                 return
             self.bar = tqdm(total=total)
 
-    def step(self, name: str) -> None:
-        """One more, and what it was."""
-        self.done += 1
+    def step(self, name: str, n: int = 1) -> None:
+        """So many more, and what the last was."""
+        self.done += n
         if self.bar is not None:
             self.bar.set_postfix_str(name, refresh=False)
-            self.bar.update()
+            self.bar.update(n)
         elif self.shown:
             sys.stderr.write(f"{self.done}/{self.total} {name}\n")
 

@@ -12,6 +12,7 @@ from ._arrays import Array
 
 #: status -> message
 MESSAGES = {
+    -1: "The image could not be worked with.",
     0: "The relative duality gap met the tolerance.",
     1: "The iteration limit was reached.",
     2: "The time limit was reached.",

@@ -1,13 +1,26 @@
 """`solve_batch` against as many calls of `solve`: the same bits, whatever becomes of an image."""
 
 import re
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
 from conftest import image_of
 
-from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, _batch, solve, solve_batch
+from proxsparse import (
+    L1,
+    MCP,
+    Blur,
+    ConvergenceWarning,
+    Downsample,
+    OverlappingGroupLasso,
+    TotalVariation,
+    _batch,
+    solve,
+    solve_batch,
+)
 
 FIELDS = ["fun", "gap", "rel_gap", "x_error_bound", "certified", "success", "status", "nit", "message", "method"]
 
@@ -120,13 +133,176 @@ def test_one_warning_counts_the_images_that_failed():
         (np.zeros((2, 4, 4)), {"method": "none"}, "unknown method"),
         (np.zeros((2, 4, 4)), {"tol": -1}, "tol"),
         (np.zeros((2, 4, 4)), {"mask": True}, "no 'mask'"),
-        (np.array([np.zeros((4, 4)), np.full((4, 4), np.nan)]), {}, "image 1: image has 16 NaN"),
+        (np.array([np.full((4, 4), np.nan)] * 2), {}, "image 0: image has 16 NaN"),
+        (np.zeros((2, 4, 4)), {"bounds": (1, 0)}, "image 0: bounds cross"),
+        (np.zeros((2, 4, 4)), {"options": {"disp": 3}}, "disp"),
+        ([np.zeros((2, 2)), np.zeros(3)], {"bounds": (1, 0)}, "image 0: bounds cross"),
+        ([], {}, "at least one image"),
+        ([np.ma.masked_array(np.zeros((4, 4)))] * 2, {}, "masked"),
+        (np.zeros((2, 4, 4)) + 0j, {}, "real"),
         (np.ma.masked_array(np.zeros((2, 4, 4))), {}, "masked"),
     ],
 )
 def test_bad_batches_are_refused(y, kwargs, message):
     with pytest.raises((ValueError, TypeError), match=message):
         solve_batch(y, "tv", 0.1, **kwargs)
+
+
+def test_one_bad_image_does_not_lose_the_others():
+    y = images((12, 13))
+    y[4, 3, 2] = np.nan
+    with pytest.warns(
+        ConvergenceWarning, match="1 of 7 images could not be worked with, the first image 4: ValueError"
+    ) as caught:
+        batch = solve_batch(y, "tv", 0.2, workers=2)
+    assert caught[0].filename == __file__
+    assert batch.status.tolist() == [0, 0, 0, 0, -1, 0, 0]
+    assert not batch.success[4]
+    assert not batch.certified[4]
+    assert np.isnan(batch.x[4]).all()
+    assert np.isnan([batch.fun[4], batch.gap[4], batch.rel_gap[4]]).all()
+    assert batch.error[4] == "ValueError: image has 1 NaN or infinite values, the first at index (3, 2)"
+    assert batch.error[:4] == [None] * 4
+    assert batch.message[4] == "The image could not be worked with."
+    for i in (0, 3, 5):
+        assert batch.x[i].tobytes() == solve(y[i], "tv", 0.2).x.tobytes()
+    # with weights chosen for each, and where the first is bad
+    with pytest.warns(ConvergenceWarning, match="the first image 0"):
+        chosen = solve_batch(y[4:], "l1+tv", noise_std=0.2)
+    assert chosen.weight.shape == (3, 2)
+    assert np.isnan(chosen.weight[0]).all()
+    assert chosen.weight[1].tolist() == list(solve(y[5], "l1+tv", noise_std=0.2).weight)
+
+
+def test_lists_of_unequal_images():
+    y = [image_of(shape, i, dtype) for i, (shape, dtype) in enumerate([((12, 13), np.float32), ((9, 30), np.float64)] * 3)]
+    y += [image_of((20,)), np.arange(12.0).reshape(3, 4).tolist()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch = solve_batch(y, "tv", 0.2, workers=2)
+    assert isinstance(batch.x, list)
+    for i, image in enumerate(y):
+        one = solve(image, "tv", 0.2)
+        assert batch.x[i].dtype == one.x.dtype
+        np.testing.assert_array_equal(batch.x[i], one.x)
+        for name in FIELDS:
+            assert batch[name][i] == one[name], (i, name)
+    bad = [y[0], y[1] + 1j, np.ma.masked_less(y[1], 0), "text", np.zeros((0, 3))]
+    with pytest.warns(ConvergenceWarning, match="4 of 5 images could not be worked with, the first image 1: TypeError"):
+        batch = solve_batch(bad, "tv", 0.2)
+    np.testing.assert_array_equal(batch.x[0], solve(y[0], "tv", 0.2).x)
+    assert [error and error.split(":")[0] for error in batch.error] == [
+        None,
+        "TypeError",
+        "TypeError",
+        "TypeError",
+        "ValueError",
+    ]
+
+
+def test_whatever_has_slices_is_a_batch(tmp_path):
+    y = images((12, 13), np.float32)
+    expected = solve_batch(y, "tv", 0.2)
+    memmap = np.memmap(tmp_path / "y", np.float32, "w+", shape=y.shape)
+    memmap[...] = y
+    zarr = pytest.importorskip("zarr")
+    for source in (memmap, zarr.array(y, chunks=(2, 5, 13)), list(y), np.asfortranarray(y), y.astype(">f4")):
+        assert solve_batch(source, "tv", 0.2).x.tobytes() == expected.x.tobytes()
+
+
+def test_progress_counts_images(capsys):
+    solve_batch(images((12, 13)), "l1+tv", (0.1, 0.2), options={"disp": True, "maxiter": 500})
+    assert "7/7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("penalty", "kwargs"),
+    [
+        (TotalVariation(0.2), {}),
+        (TotalVariation(), {"noise_std": 0.2}),
+        (L1() + TotalVariation(), {"weight": "gcv"}),
+        (OverlappingGroupLasso(0.1), {"channel_axis": 0, "bounds": (0, 1)}),
+        (TotalVariation(0.01), {"operator": Downsample(2), "tol": 1e-2}),
+        (MCP(0.2), {}),
+    ],
+    ids=str,
+)
+def test_dask_arrays_are_answered_lazily(penalty, kwargs):
+    array = pytest.importorskip("dask.array")
+    y = images((3, 12, 14) if "channel_axis" in kwargs else (12, 14), np.float32)
+    expected = solve_batch(y, penalty, **kwargs)
+    lazy = solve_batch(array.from_array(y, chunks=(3, *(5,) * (y.ndim - 1))), penalty, **kwargs)
+    assert isinstance(lazy.x, array.Array)
+    assert lazy.x.shape == expected.x.shape
+    assert lazy.x.dtype == expected.x.dtype
+    assert lazy.gap.shape == (7,)
+    for scheduler in ("sync", "threads"):
+        np.testing.assert_array_equal(lazy.x[2:4].compute(scheduler=scheduler), expected.x[2:4])
+    computed = lazy.compute()
+    assert set(computed) == set(expected)
+    for name in set(expected) - {"time"}:
+        np.testing.assert_array_equal(computed[name], expected[name])
+    assert computed.compute() is computed
+    assert isinstance(computed.method, list)
+
+
+def test_a_bad_image_of_a_dask_array_stays_in_its_place():
+    array = pytest.importorskip("dask.array")
+    y = images((12, 14))
+    y[:2] = np.nan
+    batch = solve_batch(array.from_array(y, chunks=(2, 12, 14)), "tv", 0.2).compute()
+    assert batch.status.tolist() == [-1, -1, 0, 0, 0, 0, 0]
+    assert np.isnan(batch.x[:2]).all()
+    assert batch.error[1].startswith("ValueError: image has 168 NaN")
+    for kwargs, text in (({"tol": -1}, "tol"), ({"options": {"tua": 1}}, "did you mean"), ({"bounds": (1, 0)}, "cross")):
+        with pytest.raises(ValueError, match=text):
+            solve_batch(array.from_array(y), "tv", 0.2, **kwargs)
+    with pytest.raises(ValueError, match="known shape"):
+        solve_batch(array.from_array(y)[array.from_array(y[:, 0, 0]) > 0], "tv", 0.2)
+
+
+#: what surrounds the call, and nothing in the call, says where it runs
+AROUND = """
+import sys
+import numpy as np, proxsparse
+def around(kind):
+    import contextlib
+    if kind in ("loky", "threading", "multiprocessing"):
+        import joblib
+        return joblib.parallel_config(kind, n_jobs=2)
+    from distributed import Client, LocalCluster
+    stack = contextlib.ExitStack()
+    local = stack.enter_context(LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None))
+    stack.enter_context(Client(local))
+    if kind == "joblib on a cluster":
+        import joblib
+        stack.enter_context(joblib.parallel_config("dask", n_jobs=2))
+    return stack
+if __name__ == "__main__":
+    y, kind = np.load(sys.argv[1]), sys.argv[2]
+    if kind == "cluster":
+        import dask.array
+        y = dask.array.from_array(y, chunks=(2, *y.shape[1:]))
+    with around(kind):
+        result = proxsparse.solve_batch(y, "tv", 0.2).compute()
+    assert result.success.sum() == len(y) - 1 and result.error[3]
+    np.save(sys.argv[3], result.x)
+"""
+
+
+@pytest.mark.parametrize("kind", ["loky", "threading", "multiprocessing", "joblib on a cluster", "cluster"])
+def test_processes_threads_and_clusters_change_no_bit(kind, tmp_path):
+    pytest.importorskip("distributed" if "cluster" in kind else "joblib")
+    y = images((30, 31), np.float32, n=9)
+    y[3, 0, 0] = np.inf
+    np.save(tmp_path / "y.npy", y)
+    (tmp_path / "around.py").write_text(AROUND)
+    call = [sys.executable, str(tmp_path / "around.py"), str(tmp_path / "y.npy"), kind, str(tmp_path / "x.npy")]
+    ran = subprocess.run(call, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    for i, x in enumerate(np.load(tmp_path / "x.npy")):
+        if i != 3:
+            np.testing.assert_array_equal(x, solve(y[i], "tv", 0.2).x)
 
 
 def test_a_batch_is_never_modified():

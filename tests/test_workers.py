@@ -53,8 +53,8 @@ def test_no_thread_outlives_its_call():
     before = threading.active_count()
     solve(image_of((200, 90)), "tv", 0.2, options={"workers": 3})
     solve_batch(np.stack([image_of((12, 13))] * 5), "tv", 0.2, workers=3)
-    with pytest.raises(ValueError, match="image 1"):
-        solve_batch(np.stack([np.zeros((4, 4)), np.full((4, 4), np.nan)]), "tv", 0.2, workers=3)
+    with pytest.raises(ValueError, match="image 0"):
+        solve_batch(np.stack([np.full((4, 4), np.inf), np.full((4, 4), np.nan)]), "tv", 0.2, workers=3)
     assert threading.active_count() == before
 
 
