@@ -26,7 +26,8 @@ MESSAGES = {
 def warn(message: str, category: type[Warning]) -> None:
     """Warn at the line that called the package, however deep inside it this is."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "proxsparse":
+    # a layer is called by PyTorch
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("proxsparse", "torch"):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 

@@ -12,17 +12,20 @@ from proxsparse import (
     L1,
     L2,
     TGV,
+    ConvergenceWarning,
     ElasticNet,
     GroupLasso,
     OverlappingGroupLasso,
     SecondOrderTV,
     TotalVariation,
+    oracle_weight,
     phantoms,
     solve,
 )
 
 torch = pytest.importorskip("torch")
-from proxsparse.torch import PenaltyLoss  # noqa: E402
+from proxsparse._implicit import derivative  # noqa: E402
+from proxsparse.torch import PenaltyLoss, ProxLayer  # noqa: E402
 
 A = np.linspace(0.0, 2.0, 42).reshape(6, 7)
 PENALTIES = {
@@ -180,3 +183,195 @@ def test_it_is_a_module_like_others():
 def test_what_it_does_not_know_is_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+#: piecewise linear: the derivative is a projection
+STRAIGHT = ["l1", "l1, weights", "tv, anisotropic", "l1 + tv, anisotropic"]
+LAYERS = {
+    name: PENALTIES[name] for name in ("l1", "l1, weights", "ridge", "elastic net", "tv", "tv, anisotropic", "tv, spacing")
+}
+LAYERS |= {name: PENALTIES[name] for name in ("tv, channels apart", "tv, huber", "blocks", "labels")}
+LAYERS |= {
+    "tv, weights": TotalVariation(0.3, pixel_weight=A + 0.5),
+    "tv, directions": TotalVariation(0.3, pixel_weight=np.stack([A, A[::-1]]) + 0.5),
+    "tv, anisotropic, huber": TotalVariation(0.3, isotropic=False, huber=0.2),
+    "windows": OverlappingGroupLasso(0.15, window=3),
+    "windows, stride": OverlappingGroupLasso(0.15, window=(3, 2), stride=(2, 2)),
+    "l1 + tv": L1(0.1) + TotalVariation(0.2),
+    "l1 + tv, anisotropic": L1(0.1) + TotalVariation(0.2, isotropic=False),
+    "two tv": TotalVariation(0.15) + TotalVariation(0.1, isotropic=False),
+    "sum": L1(0.05) + TotalVariation(0.1) + OverlappingGroupLasso(0.05, window=2) + L2(0.3),
+}
+layers = pytest.mark.parametrize("name", LAYERS)
+
+
+def structure_of(x):
+    """Which pixels are equal, by their values alone, and which are 0: an oracle for what the dual says."""
+    order = np.argsort(x.reshape(-1), kind="stable")
+    ranks = np.cumsum(np.diff(x.reshape(-1)[order], prepend=-np.inf) > 1e-7)
+    names = np.empty(x.size, int)
+    names[order] = ranks - 1
+    means = np.bincount(names, x.reshape(-1)) / np.bincount(names)
+    return names, means, np.abs(means) > 1e-6
+
+
+def polished(penalty, v, weight, names, start, free):
+    """The minimiser among images of that structure, by Newton steps with dense Hessians to the last digit."""
+    loss, y = PenaltyLoss(penalty), torch.from_numpy(v)
+
+    def objective(c):
+        values = torch.from_numpy(start).clone()
+        values[torch.from_numpy(free)] = c
+        x = values[torch.from_numpy(names)].reshape(v.shape)
+        return 0.5 * ((x - y) ** 2).sum() + weight * loss(x[None])
+
+    c = torch.from_numpy(start[free])
+    for _ in range(30):
+        gradient = torch.autograd.functional.jacobian(objective, c)
+        if gradient.abs().max() < 1e-12:
+            break
+        c = c - torch.linalg.solve(torch.autograd.functional.hessian(objective, c), gradient)
+    assert gradient.abs().max() < 1e-10
+    values = np.where(free, start, 0.0)
+    values[free] = c.numpy()
+    return values[names].reshape(v.shape)
+
+
+@layers
+@pytest.mark.parametrize("channels", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_derivative_of_a_layer_is_that_of_the_exact_minimiser(name, channels):
+    penalty, weight, h, rng = LAYERS[name], 0.9, 1e-5, np.random.default_rng(1)
+    v = image_of((channels, 6, 7), 3)
+    exact = solve(v, weight * penalty, tol=1e-12, channel_axis=0, options={"maxiter": 30000})
+    names, means, free = structure_of(exact.x)
+
+    def minimiser(v, weight):
+        return polished(penalty, v, weight, names, means, free)
+
+    x = minimiser(v, weight)
+    assert np.abs(x - exact.x).max() < 1e-4
+    image = torch.from_numpy(v)[None].requires_grad_()
+    times = torch.tensor(weight, dtype=torch.float64, requires_grad=True)
+    layer = ProxLayer(penalty, tol=1e-12, maxiter=30000)(image, times)
+    slope = (minimiser(v, weight + h) - minimiser(v, weight - h)) / (2 * h)
+    for _ in range(3):
+        d = rng.standard_normal(v.shape)
+        direction = torch.from_numpy(d)[None]
+        difference = (minimiser(v + h * d, weight) - minimiser(v - h * d, weight)) / (2 * h)
+        # the derivative is symmetric: backward takes d to J d
+        u, along = derivative(penalty, torch.from_numpy(x)[None], torch.tensor([weight]).double(), [exact.dual], direction)
+        # differences of 1e-5 with numbers that are right to 1e-13
+        np.testing.assert_allclose(u[0].numpy(), difference, atol=1e-6)
+        assert -(u * along).sum().item() == pytest.approx(np.sum(slope * d), abs=1e-6 * (1 + abs(np.sum(slope * d))))
+        found = torch.autograd.grad(layer, (image, times), direction, retain_graph=True)
+        # the forward is right to the root of its gap, over the lengths that bend
+        np.testing.assert_allclose(found[0][0].numpy(), difference, atol=3e-3)
+        assert found[1].item() == pytest.approx(np.sum(slope * d), abs=3e-3 * (1 + abs(np.sum(slope * d))))
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+@pytest.mark.parametrize("channels", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_pytorch_checks_the_gradients_of_straight_layers(name, channels):
+    images = torch.from_numpy(batch(channels)).requires_grad_()
+    weights = torch.tensor([1.0, 0.8, 1.1], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(ProxLayer(LAYERS[name], tol=1e-13), (images, weights))
+
+
+@layers
+def test_the_derivative_is_symmetric_and_between_0_and_1(name):
+    image = torch.from_numpy(batch(2)[:1]).requires_grad_()
+    x = ProxLayer(LAYERS[name], tol=1e-9)(image)
+    columns = [
+        torch.autograd.grad(x, image, unit.reshape(x.shape), retain_graph=True)[0] for unit in torch.eye(x.numel()).double()
+    ]
+    jacobian = torch.stack([column.flatten() for column in columns])
+    assert torch.allclose(jacobian, jacobian.T, atol=1e-10)
+    eigenvalues = torch.linalg.eigvalsh(jacobian)
+    assert eigenvalues.min() >= -1e-10
+    assert eigenvalues.max() <= 1 + 1e-10
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", [(2, 1, 9, 8), (3, 2, 12), (1, 1, 4, 5, 6), (0, 1, 5, 5)])
+def test_a_layer_gives_the_minimiser_of_each_image(dtype, shape):
+    penalty = L1(0.1) + TotalVariation(0.2)
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(np.round(rng.standard_normal(shape), 1)).to(dtype).requires_grad_()
+    weights = torch.linspace(0.5, 1.5, len(images)).to(dtype)
+    x = ProxLayer(penalty, 1e-5, workers=2)(images, weights)
+    assert x.dtype == dtype
+    assert x.shape == shape
+    for image, weight, own in zip(images.detach(), weights, x.detach(), strict=True):
+        given = image.double().numpy() if dtype == torch.float64 else image.float().numpy()
+        expected = torch.from_numpy(solve(given, weight.item() * penalty, tol=1e-5, channel_axis=0).x)
+        assert torch.equal(own, expected.to(dtype))
+        assert (own == 0).any()
+    x.sum().backward()
+    assert images.grad.dtype == dtype
+    assert torch.isfinite(images.grad).all()
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-3, 1e3])
+@layers
+def test_layers_at_either_end_of_the_weights(name, weight):
+    images = torch.from_numpy(batch(1)).requires_grad_()
+    times = torch.tensor(weight, dtype=torch.float64, requires_grad=True)
+    x = ProxLayer(LAYERS[name], 1e-8)(images, times)
+    (x * torch.linspace(-1, 1, x.numel()).reshape(x.shape)).sum().backward()
+    assert torch.isfinite(images.grad).all()
+    assert torch.isfinite(times.grad)
+    if weight == 0:
+        # nothing is changed
+        assert torch.equal(images.grad.flatten(), torch.linspace(-1, 1, x.numel()).double())
+
+
+def test_a_weight_is_learned():
+    """By descent on the weight from the truth alone: what `oracle_weight` finds by search."""
+    truth = phantoms.blobs((32, 32), seed=1)
+    noisy = phantoms.add_noise(truth, 0.2, seed=2)
+    expected = oracle_weight(noisy, truth, "tv")
+    weight = torch.tensor(0.3 * expected, dtype=torch.float64, requires_grad=True)
+    layer, optimiser = ProxLayer(TotalVariation(1.0), 1e-7), torch.optim.Adam([weight], 0.02)
+    y, t = (torch.from_numpy(image)[None, None] for image in (noisy, truth))
+    for _ in range(60):
+        optimiser.zero_grad()
+        torch.nn.functional.mse_loss(layer(y, weight), t, reduction="sum").backward()
+        optimiser.step()
+    assert weight.item() == pytest.approx(expected, rel=0.05)
+
+
+def test_layers_say_what_is_wrong():
+    image = torch.zeros(2, 1, 6, 7)
+    for penalty in (
+        SecondOrderTV(0.1),
+        GroupLasso(0.1, norm="linf"),
+        OverlappingGroupLasso(0.1, norm="linf"),
+        PENALTIES["tv, weights"],
+    ):
+        with pytest.raises(TypeError, match="derivative"):
+            ProxLayer(penalty)
+    with pytest.raises(TypeError, match="no form in PyTorch"):
+        ProxLayer(TGV(0.1))
+    with pytest.raises(ValueError, match="weight"):
+        ProxLayer(L1())
+    with pytest.raises(ValueError, match="tol"):
+        ProxLayer(L1(0.1), -1)
+    with pytest.raises(ValueError, match="workers"):
+        ProxLayer(L1(0.1), workers=0)
+    with pytest.raises(ValueError, match="one for each of 2 images"):
+        ProxLayer(L1(0.1))(image, torch.ones(3))
+    with pytest.raises(ValueError, match="weight must be"):
+        ProxLayer(L1(0.1))(image, -1.0)
+    with pytest.raises(TypeError, match="floating"):
+        ProxLayer(L1(0.1))(image.int())
+    with pytest.raises(ValueError, match="NaN"):
+        ProxLayer(L1(0.1))(image * torch.nan)
+    with pytest.warns(ConvergenceWarning, match="1 of 1 images did not meet tol=1e-07") as caught:
+        ProxLayer(TotalVariation(0.1), 1e-7, maxiter=3)(torch.from_numpy(batch(1)[:1]))
+    assert caught[0].filename == __file__
+    image.requires_grad_()
+    (gradient,) = torch.autograd.grad(ProxLayer(L1(0.1))(image).sum(), image, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
+        torch.autograd.grad(gradient.sum(), image)
+    assert "tol=1e-06" in repr(ProxLayer(L1(0.1)))
+    pickle.loads(pickle.dumps(ProxLayer(L1(0.1))))

@@ -198,7 +198,9 @@ class GroupLasso(Penalty):
     def _inside(self, image: Array, p: Array, margin: float) -> Array:
         """Where groups have a dual within (1 - margin) of the ball."""
         groups = self._groups(image.shape)
-        within = self._lengths(p.reshape(len(p), -1), groups, dual=True) <= (1 - margin) * self._w() * self._radii(image.shape)
+        radii = (1 - margin) * self._w() * self._radii(image.shape)
+        # a group without a weight costs nothing, whatever it holds
+        within = (self._lengths(p.reshape(len(p), -1), groups, dual=True) <= radii) & (radii > 0)
         zero = (groups >= 0) & np.append(within, False)[groups]
         return np.broadcast_to(zero.reshape(image.shape[1:]), image.shape)
 
