@@ -53,7 +53,7 @@ def test_every_public_name_is_in_the_reference():
         for name, value in vars(module).items()
         if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == module.__name__
     }
-    assert listed == {*proxsparse.__all__, *functions, "PenaltyLoss"} - {"metrics", "phantoms"}
+    assert listed == {*proxsparse.__all__, *functions, "PenaltyLoss", "ProxLayer"} - {"metrics", "phantoms"}
 
 
 def test_links_between_pages_lead_somewhere():
