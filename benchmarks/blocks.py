@@ -99,9 +99,10 @@ def main():
     for weight, nit, cost in costs:
         blocks = MOST / 1024**2
         hours = blocks * cost * nit / 3600
+        files = 12 * MOST / 2**30
         estimate.append(
-            f"- weight {weight}: {cost:.2f} s a block and sweep. 16 gigapixels, {blocks:.0f} blocks, in {nit:.0f} sweeps are {hours:.1f} "
-            f"hours of one processor, {hours / 16:.1f} of sixteen; files of {12 * MOST / 2**30:.0f} GiB hold the image and its dual."
+            f"- weight {weight}: {cost:.2f} s a block and sweep. 16 gigapixels, {blocks:.0f} blocks, in {nit:.0f} sweeps are "
+            f"{hours:.1f} hours of one processor; {files:.0f} GiB of files hold the image and its dual."
         )
     lines = [f"{side} x {side} float32, noise 0.1, tolerance {TOL:g}:", "", *lines, "", *sweeps, "", *estimate]
     print("\n".join(lines))

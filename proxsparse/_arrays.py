@@ -30,6 +30,12 @@ def as_float(array: Any, name: str = "image") -> Array:
     return np.require(array, dtype, ["C", "A"])
 
 
+def has_slices(array: Any) -> bool:
+    """Whether it is an array of which parts can be taken, of NumPy or like NumPy's; tensors have dtypes of their own."""
+    sliced = hasattr(array, "shape") and hasattr(array, "__getitem__")
+    return sliced and isinstance(getattr(array, "dtype", None), np.dtype)
+
+
 def as_double(array: Any, name: str = "image") -> Array:
     """Return `array`, which must hold something, as `as_float` does, in float64."""
     double = as_float(array, name).astype(np.float64, copy=False)

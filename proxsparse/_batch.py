@@ -6,15 +6,15 @@ import collections
 import functools
 import math
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from ._arrays import Array, as_float, power_of_two, user_shape
-from ._pose import pose
+from ._arrays import Array, as_float, has_slices, power_of_two
 from ._progress import Steps
 from ._solve import AnyPenalty, attempt, check_call, resolve_penalty, warn_of_integers, weights_of
 from ._workers import Workers
@@ -22,9 +22,9 @@ from .options import Options, parse
 from .penalties import Nonconvex, Penalty, Reweighted, TotalVariation
 from .penalties.denoising import Denoising
 from .penalties.strips import SmallImages, fits
+from .penalties.sums import with_weights
 from .problem import LARGE, MARGINS, Problem
 from .result import MESSAGES, ConvergenceWarning, warn
-from .solvers import fastest
 from .solvers.chambolle_pock import Schedule
 from .solvers.driver import Pace
 
@@ -157,14 +157,21 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     solve_some = functools.partial(_solve_some, chosen=chosen, kwargs=kwargs, workers=workers)
     if hasattr(images, "dask"):
         return _lazily(images, solve_some)
-    stacks = _Stacks(images)
-    jobs = _jobs()
+    stacks, jobs = _Stacks(images), _jobs()
+    # enough pieces to share, and to show
+    share = 4 * jobs if jobs > 1 else 20 if shown else 1
+    pieces = stacks.pieces(_AT_ONCE, -(-len(stacks) // share))
     answers = _Answers(len(stacks))
     with Steps(len(stacks), shown) as steps:
-        pieces = stacks.pieces(_AT_ONCE, -(-len(stacks) // (4 * jobs)) if jobs > 1 else len(stacks))
-        for index, found in _each(solve_some, pieces, jobs):
+
+        def _put(index: Array, found: dict[str, Any]) -> None:
             answers.put(index, found)
             steps.step(f"image {index[-1]}", len(index))
+
+        if jobs > 1:
+            _with_joblib(solve_some, pieces, _put)
+        else:
+            _with_threads(solve_some, pieces, _put, workers)
     result = answers.result(weights_of(chosen) if rule is None else None)
     for kind in stacks.dtypes:
         warn_of_integers(np.zeros(0, kind), chosen, kwargs.get("data", "l2"))
@@ -187,25 +194,37 @@ def _jobs() -> int:
     return 1 if joblib is None else int(joblib.effective_n_jobs(None))
 
 
-def _each(solve_some: Any, pieces: Iterator[tuple[Array, Any]], jobs: int) -> Iterator[tuple[Array, dict[str, Any]]]:
-    """The answers of each piece, with the indices of its images."""
-    if jobs == 1:
-        for index, images in pieces:
-            yield index, solve_some(images)
+#: indices of images, and what reads them
+_Piece = tuple[Array, Callable[[], Any]]
+_Put = Callable[[Array, dict[str, Any]], None]
+
+
+def _with_threads(solve_some: Any, pieces: list[_Piece], put: _Put, workers: int) -> None:
+    """Solve the pieces, which threads share; where there are few, the images of each."""
+    if len(pieces) < workers:
+        for index, read in pieces:
+            put(index, solve_some(read()))
         return
+    lock = threading.Lock()
+
+    def _solve(index: Array, read: Callable[[], Any]) -> None:
+        found = solve_some(read(), workers=1)
+        with lock:
+            put(index, found)
+
+    with Workers(workers) as pool:
+        pool.run([functools.partial(_solve, *piece) for piece in pieces])
+
+
+def _with_joblib(solve_some: Any, pieces: list[_Piece], put: _Put) -> None:
+    """Solve the pieces in the surrounding joblib's processes, threads or cluster."""
     import joblib
-
-    waiting: collections.deque[Array] = collections.deque()
-
-    def _calls() -> Iterator[Any]:
-        for index, images in pieces:
-            waiting.append(index)
-            yield joblib.delayed(solve_some)(images)
 
     backend, _ = joblib.parallel.get_active_backend()
     kind = "generator" if getattr(backend, "supports_return_generator", False) else "list"
-    for found in joblib.Parallel(return_as=kind)(_calls()):
-        yield waiting.popleft(), found
+    calls = (joblib.delayed(solve_some)(read()) for _, read in pieces)
+    for (index, _), found in zip(pieces, joblib.Parallel(return_as=kind)(calls), strict=True):
+        put(index, found)
 
 
 def _warn(result: BatchResult, asked: bool) -> None:
@@ -226,8 +245,9 @@ def _warn(result: BatchResult, asked: bool) -> None:
         warn("; ".join(told), ConvergenceWarning)
 
 
-#: what `solve` takes and a batch takes too
+#: what says nothing
 _DEFAULTS = (("nan_policy", "raise"), ("data", "l2"))
+#: what `solve` takes and a batch takes too
 _ARGUMENTS = {
     "method",
     "tol",
@@ -263,19 +283,16 @@ class _Stacks:
 
     def __init__(self, images: Any) -> None:
         if isinstance(images, (list, tuple)):
-            self.given: Any = [image if isinstance(image, np.ma.MaskedArray) else np.asarray(image) for image in images]
+            self.given: Any = [_array(image) for image in images]
             stacks = collections.defaultdict(list)
             for i, image in enumerate(self.given):
                 # a mask is refused, not lost
                 stacks[image.shape, image.dtype, type(image)].append(i)
             self.stacks = [np.array(index) for index in stacks.values()]
         else:
-            sliced = all(hasattr(images, name) for name in ("shape", "dtype", "__getitem__"))
-            self.given = images if sliced else np.asarray(images)
-            self.stacks = [np.arange(self.given.shape[0] if self.given.shape else 0)]
-            as_float(np.ma.zeros(0) if isinstance(images, np.ma.MaskedArray) else np.zeros(0, self.given.dtype), "images")
-            if len(self.given.shape) < 2:
-                self.stacks = []
+            self.given = images if has_slices(images) else np.asarray(images)
+            as_float(images[:0] if isinstance(images, np.ma.MaskedArray) else np.zeros(0, self.given.dtype), "images")
+            self.stacks = [np.arange(self.given.shape[0])] if len(self.given.shape) > 1 else []
         if not len(self):
             raise ValueError(f"images must be at least one image along the first axis, got shape {np.shape(self.given)}")
 
@@ -287,20 +304,32 @@ class _Stacks:
         """Of the images."""
         return {image.dtype for image in self.given} if isinstance(self.given, list) else {self.given.dtype}
 
-    def pieces(self, pixels: int, most: int) -> Iterator[tuple[Array, Any]]:
-        """Indices, and their images stacked: no more than so many pixels and so many images at a time."""
+    def pieces(self, pixels: int, most: int) -> list[_Piece]:
+        """Indices, and what reads their images stacked: no more than so many pixels and so many images at a time."""
+        pieces: list[_Piece] = []
         for index in self.stacks:
             shape = self.given[index[0]].shape if isinstance(self.given, list) else self.given.shape[1:]
             at_once = max(1, min(most, pixels // max(math.prod(shape), 1)))
             for first in range(0, len(index), at_once):
                 some = index[first : first + at_once]
-                yield some, self._stacked(some)
+                pieces.append((some, functools.partial(self._stacked, some)))
+        return pieces
 
     def _stacked(self, index: Array) -> Any:
         if not isinstance(self.given, list):
             return np.asarray(self.given[int(index[0]) : int(index[-1]) + 1])
         images = [self.given[i] for i in index]
         return images if isinstance(images[0], np.ma.MaskedArray) else np.stack(images)
+
+
+def _array(image: Any) -> Array:
+    """The image as an array; what is none becomes an array of one object, whose error is said in its place."""
+    if isinstance(image, np.ma.MaskedArray):
+        return image
+    try:
+        return np.asarray(image)
+    except (ValueError, TypeError):
+        return np.array([None])
 
 
 class _Answers:
@@ -328,7 +357,7 @@ class _Answers:
                 for i, word in zip(index.tolist(), found[name], strict=True):
                     fields[name][i] = word
         if (fields["status"] == _BAD).all():
-            index, found = self.found[0]
+            index, found = min(self.found, key=lambda each: int(each[0][0]))
             kind, text = found["raised"]
             raise kind(f"image {index[0]}: {text}")
         fields["weight"] = self._weights() if weight is None else weight
@@ -364,7 +393,8 @@ def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) 
     """The fields of the answers to these images, of one shape and type; x and weight are None where there is no answer."""
     n = len(images)
     found: dict[str, Any] = {name: np.full(n, bad) for name, bad in _NUMBERS.items()}
-    found |= {"x": None, "method": [""] * n, "error": [None] * n, "weight_rule": ["given"] * n, "weight": None, "raised": None}
+    found |= {"x": None, "method": [""] * n, "error": [None] * n, "weight": None, "raised": None}
+    found["weight_rule"] = [kwargs.get("rule", "given")] * n
     begin, left = time.perf_counter(), np.arange(n)
     with Workers(workers) as pool:
         together = None
@@ -386,8 +416,10 @@ def _solve_one(image: Array, i: int, n: int, chosen: Any, kwargs: dict[str, Any]
     """Solve one of n images, and put what comes of it in its place."""
     try:
         one = attempt(image, chosen, **kwargs)
-    except (ValueError, TypeError) as error:
+    except Exception as error:
+        # whatever it is, the others are not lost; where all fail it is raised
         found["error"][i] = f"{type(error).__name__}: {error}"
+        found["method"][i] = ""
         for name, bad in _NUMBERS.items():
             found[name][i] = bad
         if found["x"] is not None:
@@ -409,17 +441,15 @@ def _lazily(images: Any, solve_some: Any) -> BatchResult:
     import dask
     from dask import array
 
-    if images.ndim < 2 or any(math.isnan(n) for n in images.shape):
+    if images.ndim < 2 or any(math.isnan(n) for n in images.shape) or images.shape[0] == 0:
         raise ValueError(f"images must be at least one image along the first axis, of known shape; got shape {images.shape}")
     kwargs, chosen = solve_some.keywords["kwargs"], solve_some.keywords["chosen"]
-    shape, dtype, parts = _like(np.zeros(images.shape[1:], images.dtype), chosen, **kwargs)
+    like = _like(images, chosen, **kwargs)
     images = images.rechunk(dict.fromkeys(range(1, images.ndim), -1))
-    kinds = {name: ((), np.asarray(bad).dtype) for name, bad in _NUMBERS.items()} | dict.fromkeys(
-        _WORDS, ((), np.dtype(object))
-    )
-    kinds["x"] = (shape, dtype)
+    kinds: dict[str, Any] = {name: ((), np.asarray(bad).dtype) for name, bad in _NUMBERS.items()}
+    kinds |= dict.fromkeys(_WORDS, ((), np.dtype(object))) | {"x": (like.shape, like.dtype)}
     if "rule" in kwargs:
-        kinds["weight"] = ((parts,) if parts > 1 else (), np.dtype(float))
+        kinds["weight"] = ((len(chosen.parts),) if len(chosen.parts) > 1 else (), np.dtype(float))
     fields: dict[str, list[Any]] = {name: [] for name in kinds}
     chunk_of = dask.delayed(_chunk)
     for chunk, n in zip(images.to_delayed().reshape(-1), images.chunks[0], strict=True):
@@ -440,15 +470,14 @@ def _chunk(solve_some: Callable[[Any], dict[str, Any]], images: Array, kinds: di
     return {name: found[name] for name in kinds}
 
 
-def _like(image: Array, chosen: Any, **kwargs: Any) -> tuple[tuple[int, ...], Any, int]:
-    """Shape and dtype of the answer to such an image, and how many weights there are; raises what is wrong with the call."""
-    about = ("operator", "observed", "bounds", "background", "pixel_weight", "channel_axis")
-    parts = [] if isinstance(chosen, (Nonconvex, Reweighted)) else chosen.parts
-    weighted = [part if part.weight is not None else part.with_weight(1.0) for part in parts]
-    posed = pose(image, weighted, **{name: kwargs[name] for name in about if name in kwargs})
-    method = kwargs.get("method", "auto")
-    parse(fastest(posed.problem) if method == "auto" else method, kwargs.get("options"))
-    return user_shape(posed.problem.image_problem.shape, posed.channel_axis), posed.problem.dtype, len(chosen.parts)
+@np.errstate(all="ignore")
+def _like(images: Any, chosen: Any, *, rule: str | None = None, options: Any = None, **kwargs: Any) -> Array:
+    """An answer to such an image, after no iteration; raises what is wrong with the call."""
+    # of a rule's weights any will do
+    chosen = chosen if rule is None else with_weights(chosen, [1.0] * len(chosen.parts))
+    image = (2.0 + np.random.default_rng(0).random(images.shape[1:])).astype(images.dtype)
+    options = options | {"maxiter": 0} if isinstance(options, dict) else {"maxiter": 0} if options is None else options
+    return attempt(image, chosen, options=options, **kwargs).x
 
 
 class _Together:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import operator
 import os
 import threading
 import time
@@ -28,6 +27,7 @@ from ._arrays import (
     as_float,
     canonical_shape,
     from_canonical,
+    has_slices,
     normalise_channel_axis,
     power_of_two,
     to_canonical,
@@ -71,7 +71,8 @@ class BlocksResult(OptimizeResult):
     weight : float or tuple
         The weight of each part of the penalty.
     dual : tuple of ndarray
-        The dual of each part but L1, whose dual follows from the image; memory-mapped in `dual_store`.
+        The dual of each part but L1, whose dual follows from the image; of blocks that of the same windows. Memory-mapped in
+        `dual_store`.
     history : dict of ndarray
         iteration, objective, gap and seconds after each sweep.
     time : float
@@ -143,12 +144,13 @@ def solve_blocks(
     channel_axis : int, optional
         The axis of the channels.
     dual_store : path, optional
-        A folder for the dual, and for the image where there is no `out`: memory-mapped files instead of memory. A call that
-        finds files there goes on from them; whatever they hold, the certificate is computed anew.
+        A folder for the dual and the image (which `out` then gets at the end): memory-mapped files instead of memory. A call
+        that finds files there goes on from them; whatever they hold, the certificate is computed anew.
     client : dask.distributed.Client, optional
         The blocks of a colour are worked on its cluster; a block whose worker dies is worked again.
     workers : int
-        Threads that share the blocks of a colour, where there is no client; the answer does not depend on it.
+        Threads that share the blocks of a colour; beside a client they look after the certificate only. The answer does not
+        depend on it.
     disp : bool
         Show progress on standard error.
 
@@ -190,11 +192,11 @@ def solve_blocks(
     chosen, rule = resolve_penalty(penalty, weight)
     if rule is not None:
         raise ValueError(f"{penalty!r} needs a weight: no rule chooses one block by block")
-    if not all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__")):
-        source = np.asarray(source)
+    source = source if has_slices(source) else np.asarray(source)
     image = _Image(source, channel_axis)
-    parts = [Part(part, image.shape) for part in _blockwise(chosen)]
-    cut = Cut(parts, image.shape, operator.index(block), operator.index(halo))
+    parts = [Part(part, image.shape) for part in _blockwise(chosen, image.shape)]
+    cut = Cut(parts, image.shape, *(_integer(n, name) for n, name in ((block, "block"), (halo, "halo"))))
+    _check_out(out, image, dual_store)
     with Workers(threads.workers) as pool, contextlib.closing(_Display(tol, disp)) as display:
         work = _Blocks(image, parts, cut, _bounds(bounds, image.dtype), out, dual_store, client, pool)
         work.prepare()
@@ -216,7 +218,7 @@ def solve_blocks(
         gap=gap,
         rel_gap=rel_gap,
         x_error_bound=math.sqrt(2 * gap),
-        certified=True,
+        certified=math.isfinite(gap),
         success=status == 0,
         status=status,
         message=MESSAGES[status],
@@ -258,9 +260,28 @@ class _Display:
             self.progress.close()
 
 
-def _blockwise(penalty: Any) -> list[Penalty]:
+def _integer(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    return int(value)
+
+
+def _check_out(out: Any, image: _Image, store: Any) -> None:
+    """Raise before anything is made."""
+    if out is None:
+        return
+    shape = tuple(image.array.shape)
+    if not has_slices(out) or tuple(out.shape) != shape or out.dtype != image.dtype:
+        given = f"{out.shape} and {out.dtype}" if has_slices(out) else repr(type(out))
+        raise ValueError(f"out must be an array of shape {shape} and {image.dtype}, got {given}")
+    arrays = isinstance(out, np.ndarray) and isinstance(image.array, np.ndarray)
+    if out is image.array or (arrays and np.may_share_memory(out, image.array)):
+        raise ValueError("out and source must not be the same memory: the source is read in every sweep")
+
+
+def _blockwise(penalty: Any, shape: tuple[int, ...]) -> list[Penalty]:
     """The parts in the form that can be cut."""
-    parts = [part._blockwise() if isinstance(part, Penalty) else None for part in penalty.parts]
+    parts = [part._blockwise(shape) if isinstance(part, Penalty) else None for part in penalty.parts]
     for part, given in zip(parts, penalty.parts, strict=True):
         if part is None:
             raise TypeError(
@@ -322,15 +343,13 @@ class _Blocks:
     ) -> None:
         self.image, self.cut, self.bounds, self.client, self.pool = image, cut, bounds, client, pool
         self.parts, self.dtype, self.channels = parts, image.dtype, image.shape[0]
-        self.smooth = [part for part in parts if part.has_dual]
-        shapes = [part.dual_shape for part in self.smooth]
+        self.with_dual = [part for part in parts if part.has_dual]
+        shapes = [part.dual_shape for part in self.with_dual]
         folder = None if store is None else Path(store)
         #: whether an earlier call left its duals
         self.resumed = folder is not None and (folder / "x.npy").exists()
         self.dual = [_array(folder, f"dual-{i}.npy", shape, self.dtype) for i, shape in enumerate(shapes)]
         self.x = _Image(_array(folder, "x.npy", image.array.shape, self.dtype) if folder or out is None else out, image.axis)
-        if out is not None and (tuple(out.shape) != tuple(image.array.shape) or out.dtype != self.dtype):
-            raise ValueError(f"out must be of shape {image.array.shape} and {self.dtype}, got {out.shape} and {out.dtype}")
         # files in chunks are not for two threads at once
         self.lock = threading.Lock()
         self.floor, self.moved = 0.0, False
@@ -339,33 +358,55 @@ class _Blocks:
     # -- the certificate -------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Look at every block, and give it an image to begin with."""
-        squares = self.each(self._prepare)
-        eps = float(np.finfo(self.dtype).eps)
-        self.floor = (8 * eps) ** 2 * 0.5 * sum(squares)
+        """Look at every block, mend what an earlier call left, and give each an image to begin with."""
+        looked = self.each(self._look)
+        largest, squares = (np.array(column) for column in zip(*looked, strict=True))
+        if power_of_two(largest) != 1:
+            raise ValueError(f"source holds numbers of the size {largest.max():.1e}: bring them nearer to 1")
+        self.floor = (8 * float(np.finfo(self.dtype).eps)) ** 2 * 0.5 * float(squares.sum())
+        self.each(self._begin)
 
-    def _prepare(self, block: Region) -> float:
+    def _look(self, block: Region) -> tuple[Any, float]:
+        """The largest number and the sum of squares of a block that is finite, and its dual mended."""
         y = self._read(self.image, block)
-        _require_usable(y, block)
+        finite = np.isfinite(y)
+        if not finite.all():
+            place = np.argwhere(~finite)[0][1:]
+            first = tuple(int(i) + part.start for i, part in zip(place, block, strict=True))
+            raise ValueError(f"source has NaN or infinite values, the first in its block at index {first}")
         if self.resumed:
-            # files that a killed call left half written
-            for part, dual in zip(self.smooth, self.dual, strict=True):
-                groups = part.beginning(block)
-                p, on = part.dual_on(dual, groups), part.on(groups)
-                if on.null_space == "zero":
-                    # windows that are clipped hold numbers of no pixel
-                    copies = np.empty_like(p)
-                    on._analysis(copies, np.ones((self.channels, *(along.stop - along.start for along in groups)), p.dtype))
-                    p *= copies
-                on._clear_unused(p)
-                on._project(p)
-                part.put(dual, groups, p)
-        ktp = self._ktp(block)
-        x = self._read(self.x, block) if self.resumed else y
-        if not self.resumed or not np.isfinite(x).all() or not ktp.any():
-            x = self._denoising(y, block).answer_to(ktp).astype(self.dtype)
-            self._write(block, x)
-        return total(np.square(y, dtype=np.float64))
+            for part, dual in zip(self.with_dual, self.dual, strict=True):
+                self._mend(part, dual, part.beginning(block))
+        return np.abs(y).max(), total(np.square(y, dtype=np.float64))
+
+    def _mend(self, part: Part, dual: Array, region: Region) -> None:
+        """Make feasible what a call that was killed may have left half written."""
+        p, on = part.dual_on(dual, region), part.on(region)
+        np.nan_to_num(p, copy=False, posinf=0, neginf=0)
+        if on.null_space == "zero":
+            # windows that are clipped hold numbers of no pixel
+            copies = np.empty_like(p)
+            on._analysis(copies, np.ones((self.channels, *(along.stop - along.start for along in region)), p.dtype))
+            p *= copies
+        on._clear_unused(p)
+        on._project(p)
+        part.put(dual, region, p)
+
+    def _begin(self, block: Region) -> None:
+        """The image that the dual induces; of an earlier call the one it left, within bounds, where its dual says anything."""
+        y = self._read(self.image, block)
+        if not self.resumed:
+            induced = self._denoising(y, block).start()
+        else:
+            ktp, left = self._ktp(block), self._read(self.x, block)
+            induced = self._denoising(y, block).answer_to(ktp).astype(self.dtype)
+            if ktp.any() and np.isfinite(left).all():
+                induced = self._clipped(left)
+        self._write(block, induced)
+
+    def _clipped(self, x: Array) -> Array:
+        lo, hi = self.bounds
+        return x if lo is None and hi is None else np.clip(x, lo, hi)
 
     def measure(self, margin: float | None = None) -> tuple[float, float]:
         """F(x) and the duality gap, both added up over blocks; of the image as it is, or snapped with that margin."""
@@ -384,7 +425,7 @@ class _Blocks:
             if not part.has_dual:
                 fun += part.on(groups)._worth(x)
                 continue
-            own, value = part.on(groups)._gap(x, part.dual_on(self.dual[self.smooth.index(part)], groups))
+            own, value = part.on(groups)._gap(x, part.dual_on(self.dual[self.with_dual.index(part)], groups))
             gap, fun = gap + max(own, 0.0), fun + value
         return fun, gap
 
@@ -394,7 +435,7 @@ class _Blocks:
 
     def snap(self, fun: float, gap: float, tol: float) -> tuple[float, float]:
         """Make 0 what the dual says is, where the gap still meets `tol`; the objective and the gap of the image then."""
-        if not any(part.penalty.null_space == "zero" for part in self.smooth):
+        if not any(part.penalty.null_space == "zero" for part in self.with_dual):
             return fun, gap
         for margin in MARGINS["zero"]:
             found = self.measure(margin)
@@ -412,13 +453,13 @@ class _Blocks:
         x = self._read(self.x, region)
         if margin is None:
             return x
-        for part, dual in zip(self.smooth, self.dual, strict=True):
+        for part, dual in zip(self.with_dual, self.dual, strict=True):
             if part.penalty.null_space == "zero":
                 near = part.touched(region)
                 zeros = np.ones((self.channels, *(along.stop - along.start for along in near)), self.dtype)
                 part.on(near)._snap(zeros, part.dual_on(dual, near), margin)
                 x = np.where(zeros[last_axes(crop(region, near))] == 0, x.dtype.type(0), x)
-        return x
+        return self._clipped(x)
 
     def each(self, function: Callable[[Region], Any]) -> list[Any]:
         """The function of every block, the blocks shared among the threads."""
@@ -435,11 +476,11 @@ class _Blocks:
         lo, hi = self.bounds
         return Denoising(y, [part.on(region) for part in self.parts if not part.has_dual], lo=lo, hi=hi)
 
-    def _ktp(self, region: Region, still: Region | None = None) -> Array:
-        """K^T p on the region, in float64; only of the groups that do not lie wholly inside `still`."""
+    def _ktp(self, region: Region, without: Region | None = None) -> Array:
+        """K^T p on the region, in float64; only of the groups that do not lie wholly inside `without`."""
         ktp = np.zeros((self.channels, *(part.stop - part.start for part in region)))
-        for part, dual in zip(self.smooth, self.dual, strict=True):
-            part.add_adjoint(ktp, dual, region, still)
+        for part, dual in zip(self.with_dual, self.dual, strict=True):
+            part.add_adjoint(ktp, dual, region, without)
         return ktp
 
     # -- sweeps ----------------------------------------------------------------------------------------------------
@@ -460,15 +501,15 @@ class _Blocks:
 
     def _task(self, region: Region, target: float) -> tuple[Any, ...]:
         """What `improve` is called with."""
-        y = self._read(self.image, region) - self._ktp(region, still=region)
-        duals = [part.dual_on(dual, region) for part, dual in zip(self.smooth, self.dual, strict=True)]
+        y = self._read(self.image, region) - self._ktp(region, without=region)
+        duals = [part.dual_on(dual, region) for part, dual in zip(self.with_dual, self.dual, strict=True)]
         return y, self._read(self.x, region), duals, [part.on(region) for part in self.parts], self.bounds, target
 
     def _take(self, region: Region, found: tuple[Array, list[Array]] | None) -> None:
         if found is None:
             return
         x, duals = found
-        for part, dual, p in zip(self.smooth, self.dual, duals, strict=True):
+        for part, dual, p in zip(self.with_dual, self.dual, duals, strict=True):
             part.put(dual, region, p)
         self._write(region, x)
         self.moved = True
@@ -540,15 +581,6 @@ def _array(folder: Path | None, name: str, shape: tuple[int, ...], dtype: Any) -
     new.replace(path)
     kept: Array = np.load(path, mmap_mode="r+")
     return kept
-
-
-def _require_usable(y: Array, block: Region) -> None:
-    finite = np.isfinite(y)
-    if not finite.all():
-        first = tuple(int(i) + part.start for i, part in zip(np.argwhere(~finite)[0][1:], block, strict=True))
-        raise ValueError(f"source has NaN or infinite values, the first in its block at index {first}")
-    if power_of_two(y) != 1:
-        raise ValueError(f"source holds numbers of the size {np.abs(y).max():.1e}: bring them nearer to 1")
 
 
 def improve(

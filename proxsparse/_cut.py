@@ -26,6 +26,10 @@ def last_axes(region: Region) -> Any:
     return (..., *region)
 
 
+def _from_0(region: Region) -> Region:
+    return tuple(slice(0, part.stop - part.start) for part in region)
+
+
 class Part:
     """A part of the penalty on images (channels, *spatial) of one shape: where its groups stand among the pixels."""
 
@@ -67,20 +71,20 @@ class Part:
         groups = self.inside(region)
         shape = self.on(region)._dual_shape((self.shape[0], *(part.stop - part.start for part in region)))
         p = np.zeros(shape, dual.dtype)
-        p[last_axes(crop(groups, groups))] = dual[last_axes(groups)]
+        p[last_axes(_from_0(groups))] = dual[last_axes(groups)]
         return p
 
     def put(self, dual: Array, region: Region, p: Array) -> None:
         """Write the dual of `on(region)` into that of the image."""
         groups = self.inside(region)
-        dual[last_axes(groups)] = p[last_axes(crop(groups, groups))]
+        dual[last_axes(groups)] = p[last_axes(_from_0(groups))]
 
-    def add_adjoint(self, out: Array, dual: Array, region: Region, still: Region | None = None) -> None:
-        """Out, an image of the region, += K^T p there; only by the groups that do not lie wholly inside `still`."""
+    def add_adjoint(self, out: Array, dual: Array, region: Region, without: Region | None = None) -> None:
+        """Out, an image of the region, += K^T p there; only by the groups that do not lie wholly inside `without`."""
         near = self.touched(region)
         p = self.dual_on(dual, near)
-        if still is not None:
-            p[last_axes(crop(self.inside(still), self.inside(near)))] = 0
+        if without is not None:
+            p[last_axes(crop(self.inside(without), self.inside(near)))] = 0
         ktp = np.zeros((self.shape[0], *(part.stop - part.start for part in near)))
         self.on(near)._add_adjoint(ktp, p)
         out += ktp[last_axes(crop(region, near))]
@@ -98,7 +102,7 @@ class Cut:
     def __init__(self, parts: Sequence[Part], shape: tuple[int, ...], block: int, halo: int) -> None:
         if not 0 < 2 * halo < block:
             raise ValueError(f"halo must be > 0 and less than half of block={block}, got {halo}")
-        self.shape, self.block, self.halo = shape, block, halo
+        self.block, self.halo = block, halo
         axes = [self._along(n, [part.grid[axis] for part in parts if part.has_dual]) for axis, n in enumerate(shape[1:])]
         chosen = list(itertools.product(*axes))
         self.blocks: list[Region] = [tuple(own for own, _, _ in each) for each in chosen]
@@ -115,8 +119,11 @@ class Cut:
         block = self.block // step * step
         if block == 0:
             raise ValueError(f"block={self.block} is too small for a penalty whose groups begin every {step} pixels")
-        # what is left at the end must hold more than the last groups of the block before
-        least = max((size - stride for size, stride in grids), default=0) + 1
+        if block < n and 2 * self.halo >= block:
+            cut = f"blocks of {block} pixels, as groups begin every {step}"
+            raise ValueError(f"halo={self.halo} must be less than half of {cut}")
+        # what is left at the end must hold a whole group
+        least = max((size for size, _ in grids), default=1)
         starts = [first for first in range(0, n, block) if first == 0 or n - first >= least]
         found = []
         for i, (first, last) in enumerate(itertools.pairwise([*starts, n])):
@@ -133,7 +140,7 @@ class Cut:
             least = max((last - stride + size for size, stride in grids), default=last)
             ends = range(last + self.halo, least - 1, -1)
             stop = next((e for e in ends if all((e - start - size) % stride == 0 for size, stride in grids)), 0)
-        if stop == 0 or any(stop - start < size for size, _ in grids):
+        if stop == 0 or any(stop - start < min(size, n) for size, _ in grids):
             raise ValueError(
                 f"halo={self.halo} is too small for groups of {max(size for size, _ in grids)} pixels along an axis"
             )

@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -16,6 +18,7 @@ from proxsparse import (
     ConvergenceWarning,
     Downsample,
     OverlappingGroupLasso,
+    Reweighted,
     TotalVariation,
     _batch,
     solve,
@@ -211,8 +214,49 @@ def test_whatever_has_slices_is_a_batch(tmp_path):
 
 
 def test_progress_counts_images(capsys):
-    solve_batch(images((12, 13)), "l1+tv", (0.1, 0.2), options={"disp": True, "maxiter": 500})
-    assert "7/7" in capsys.readouterr().err
+    for workers in (1, 2):
+        solve_batch(images((12, 13)), "l1+tv", (0.1, 0.2), workers=workers, options={"disp": True, "maxiter": 500})
+        shown = capsys.readouterr().err
+        assert "7/7" in shown
+        # and not all at the end: tqdm shows what it has time for
+        assert "0/7" in shown or "1/7" in shown
+
+
+def test_unequal_and_large_images_are_shared_among_threads(monkeypatch):
+    threads = set()
+    attempt = _batch.attempt
+    monkeypatch.setattr(
+        _batch, "attempt", lambda *a, **kw: (threads.add(threading.get_ident()), time.sleep(0.05), attempt(*a, **kw))[2]
+    )
+    solve_batch([image_of((20, n)) for n in range(10, 16)], "l1+tv", (0.1, 0.2), workers=2)
+    assert len(threads) == 2
+    threads.clear()
+    monkeypatch.setattr(_batch, "_AT_ONCE", 1)
+    solve_batch(images((12, 13)), "l1+tv", (0.1, 0.2), workers=2)
+    assert len(threads) == 2
+
+
+def test_whatever_goes_wrong_with_one_image_is_said_in_its_place(monkeypatch):
+    attempt, y = _batch.attempt, images((12, 13), n=3)
+
+    def failing(image, *args, **kwargs):
+        if np.array_equal(image, y[1]):
+            raise MemoryError("no room")
+        return attempt(image, *args, **kwargs)
+
+    monkeypatch.setattr(_batch, "attempt", failing)
+    with pytest.warns(ConvergenceWarning, match="MemoryError: no room"):
+        batch = solve_batch(y, "l1+tv", (0.1, 0.2))
+    assert batch.status.tolist() == [0, -1, 0]
+    assert batch.method[1] == ""
+    with pytest.warns(ConvergenceWarning, match="image 1: TypeError"):
+        batch = solve_batch([y[0], [[1, 2], [3]]], "l1+tv", (0.1, 0.2))
+    assert batch.status.tolist() == [0, -1]
+
+
+def test_tensors_are_images_too():
+    torch, y = pytest.importorskip("torch"), images((12, 13))
+    assert solve_batch(torch.from_numpy(y), "tv", 0.2).x.tobytes() == solve_batch(y, "tv", 0.2).x.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -224,6 +268,7 @@ def test_progress_counts_images(capsys):
         (OverlappingGroupLasso(0.1), {"channel_axis": 0, "bounds": (0, 1)}),
         (TotalVariation(0.01), {"operator": Downsample(2), "tol": 1e-2}),
         (MCP(0.2), {}),
+        (Reweighted(TotalVariation(0.2)), {"options": {"tau": 0.3}}),
     ],
     ids=str,
 )
@@ -254,9 +299,12 @@ def test_a_bad_image_of_a_dask_array_stays_in_its_place():
     assert batch.status.tolist() == [-1, -1, 0, 0, 0, 0, 0]
     assert np.isnan(batch.x[:2]).all()
     assert batch.error[1].startswith("ValueError: image has 168 NaN")
-    for kwargs, text in (({"tol": -1}, "tol"), ({"options": {"tua": 1}}, "did you mean"), ({"bounds": (1, 0)}, "cross")):
+    wrong = [({"tol": -1}, "tol"), ({"options": {"tua": 1}}, "did you mean"), ({"bounds": (1, 0)}, "cross")]
+    for kwargs, text in [*wrong, ({"data": "nope"}, "data term"), ({"nan_policy": "nope"}, "nan_policy")]:
         with pytest.raises(ValueError, match=text):
             solve_batch(array.from_array(y), "tv", 0.2, **kwargs)
+    with pytest.raises(ValueError, match="at least one"):
+        solve_batch(array.from_array(y[:0]), "tv", 0.2)
     with pytest.raises(ValueError, match="known shape"):
         solve_batch(array.from_array(y)[array.from_array(y[:, 0, 0]) > 0], "tv", 0.2)
 

@@ -264,8 +264,8 @@ class Penalty(abc.ABC):
     def _snap(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
 
-    def _blockwise(self) -> Penalty | None:
-        """The same penalty in the form that can be cut into regions by `_grid` and `_within`; None where none is known."""
+    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
+        """The same penalty on images of that shape as `_grid` and `_within` cut it into regions; None where they do not."""
         return None
 
     def _grid(self, axes: int) -> list[tuple[int, int]]:

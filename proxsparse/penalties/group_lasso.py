@@ -110,7 +110,7 @@ class OverlappingGroupLasso(Penalty):
         object.__setattr__(self, "window", window if len(window) > 1 else window[0])
         object.__setattr__(self, "stride", stride if len(stride) > 1 else stride[0])
 
-    def _blockwise(self) -> Penalty | None:
+    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
         return self if self._plain_windows else None
 
     def _grid(self, axes: int) -> list[tuple[int, int]]:

@@ -76,10 +76,13 @@ class GroupLasso(Penalty):
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
-    def _blockwise(self) -> Penalty | None:
+    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
         if self.labels is not None or self.group_weight is not None:
             return None
-        return OverlappingGroupLasso(self.weight, window=self.block, stride=self.block, norm=self.norm)
+        # says what does not fit
+        self._dual_shape(shape)
+        window = tuple(int(k) for k in np.minimum(self.block, shape[1:]))
+        return OverlappingGroupLasso(self.weight, window=window, stride=window, norm=self.norm)
 
     # pixels in no group cost nothing, and are no space of the known kinds
     @property

@@ -87,7 +87,7 @@ class L1(Penalty):
     def _threshold(self, shape: tuple[int, ...]) -> Any:
         return self._w() if self.pixel_weight is None else self._w() * self.pixel_weight
 
-    def _blockwise(self) -> Penalty | None:
+    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
         return self
 
     def _grid(self, axes: int) -> list[tuple[int, int]]:

@@ -329,7 +329,7 @@ class TotalVariation(Penalty):
             return None
         return tuple(strips.Strips(x, p, y, self.isotropic, self._still[1:]).sums(self._w(), limits, workers))
 
-    def _blockwise(self) -> Penalty | None:
+    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
         return self
 
     def _grid(self, axes: int) -> list[tuple[int, int]]:
@@ -339,9 +339,11 @@ class TotalVariation(Penalty):
         still = tuple(part.stop < n for part, n in zip(region, shape[1:], strict=True))
         if self.is_plain:
             return InnerTotalVariation(**self._fields(), still=still)
-        weight = self.pixel_weight if self.pixel_weight is not None else np.ones(shape[1:])
         index: Any = (..., *region)
-        weight = weight[index].copy()
+        if self.pixel_weight is None:
+            weight = np.ones([part.stop - part.start for part in region])
+        else:
+            weight = self.pixel_weight[index].copy()
         for axis, is_still in enumerate(still):
             if is_still:
                 np.moveaxis(weight, axis - len(still), 0)[-1] = 0
