@@ -23,11 +23,19 @@ def check_penalty(penalty: Any) -> None:
         part._w()
 
 
+def brief(penalty: Penalty) -> str:
+    """Its repr, without the arrays that it may hold."""
+    text = repr(penalty)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
 def check_images(image: torch.Tensor, penalty: Penalty) -> None:
     if not image.is_floating_point():
         raise TypeError(f"the images must be floating, got {image.dtype}")
     if not 3 <= image.ndim <= 5:
         raise ValueError(f"the images must be (batch, channels, *spatial) with 1 to 3 spatial axes, got {tuple(image.shape)}")
+    if 0 in image.shape[1:]:
+        raise ValueError(f"the images are empty: shape {tuple(image.shape)}")
     for part in penalty.parts:
         # says what does not fit
         part._dual_shape(tuple(image.shape[1:]))
@@ -39,7 +47,7 @@ def _each(values: torch.Tensor) -> torch.Tensor:
 
 
 def _absolute(z: torch.Tensor, eps: float) -> torch.Tensor:
-    return z.abs() if eps == 0 else (z * z + eps * eps).sqrt() - eps
+    return z.abs() if eps == 0 else _root(z * z, eps)
 
 
 def _euclidean(z: torch.Tensor, axes: tuple[int, ...], eps: float) -> torch.Tensor:
@@ -49,21 +57,23 @@ def _euclidean(z: torch.Tensor, axes: tuple[int, ...], eps: float) -> torch.Tens
 
 def _root(square: torch.Tensor, eps: float) -> torch.Tensor:
     """Lengths from their squares, with gradient 0 where they are 0."""
-    if eps > 0:
-        return (square + eps * eps).sqrt() - eps
+    # an eps whose square is beyond the dtype smooths nothing
+    if eps * eps >= torch.finfo(square.dtype).tiny:
+        shift = torch.full((), eps * eps, dtype=square.dtype, device=square.device)
+        return _root(square + shift, 0.0) - shift.sqrt()
     there = square > 0
     # the root of 0 is never taken: its gradient, and the gradient's, would be NaN
     return torch.where(there, torch.where(there, square, 1.0).sqrt(), 0.0)
 
 
-def like(array: Any, image: torch.Tensor) -> torch.Tensor:
+def _like(array: Any, image: torch.Tensor) -> torch.Tensor:
     # a copy: what a penalty holds is read-only
     return torch.as_tensor(np.array(array), dtype=image.dtype, device=image.device)
 
 
 def _l1(part: L1, image: torch.Tensor, eps: float) -> torch.Tensor:
     sizes = _absolute(image, eps)
-    return _each(sizes if part.pixel_weight is None else sizes * like(part.pixel_weight, image))
+    return _each(sizes if part.pixel_weight is None else sizes * _like(part.pixel_weight, image))
 
 
 def _l2(part: L2, image: torch.Tensor, eps: float) -> torch.Tensor:
@@ -75,20 +85,23 @@ def _elastic_net(part: ElasticNet, image: torch.Tensor, eps: float) -> torch.Ten
     return _each(r * _absolute(image, eps) + (1 - r) / (2 * part.unit) * image * image)
 
 
-def differences(part: TotalVariation, image: torch.Tensor) -> torch.Tensor:
+def _differences(part: TotalVariation, image: torch.Tensor) -> torch.Tensor:
     """K x, (batch, axes, channels, *spatial)."""
     spatial = range(2, image.ndim)
     # Neumann edge: the last difference is 0
     z = torch.stack([torch.diff(image, dim=a, append=image.narrow(a, image.shape[a] - 1, 1)) for a in spatial], 1)
     scales = part._scales(tuple(image.shape[2:]))
-    return z if scales is None else z * like(scales, image).unsqueeze(1)
+    return z if scales is None else z * _like(scales, image).unsqueeze(1)
 
 
 def _total_variation(part: TotalVariation, image: torch.Tensor, eps: float) -> torch.Tensor:
-    z = differences(part, image)
-    lengths = _euclidean(z, (1, 2) if part.coupled else (1,), eps) if part.isotropic else _absolute(z, eps)
+    z = _differences(part, image)
+    axes = (1, 2) if part.coupled else (1,)
+    lengths = _euclidean(z, axes, eps) if part.isotropic else _absolute(z, eps)
     if part.huber > 0:
-        lengths = torch.where(lengths <= part.huber, lengths * lengths / (2 * part.huber), lengths - part.huber / 2)
+        # from the squares, so that it bends where lengths are 0
+        squares = lengths * lengths if eps > 0 else (z * z).sum(axes) if part.isotropic else z * z
+        lengths = torch.where(lengths <= part.huber, squares / (2 * part.huber), lengths - part.huber / 2)
     return _each(lengths)
 
 
@@ -112,34 +125,30 @@ def _second_order(part: SecondOrderTV, image: torch.Tensor, eps: float) -> torch
 
 
 def _groups(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
-    shape = tuple(image.shape[1:])
-    labels = torch.as_tensor(np.array(part._groups(shape)), device=image.device)
-    weights = like(part._radii(shape), image)
-    inside = labels >= 0
-    values = image.flatten(2)[..., inside]
-    batch, index = len(image), labels[inside]
+    shape, device = tuple(image.shape[1:]), image.device
+    labels = np.array(part._groups(shape))
+    weights = _like(part._radii(shape), image)
+    inside = np.flatnonzero(labels >= 0)
+    values = image.flatten(2).index_select(2, torch.from_numpy(inside).to(device))
+    batch, index = len(image), torch.from_numpy(labels[inside]).to(device)
+    of_each = torch.zeros(batch, len(weights), dtype=image.dtype, device=device)
     if part.norm == "l2":
-        squares = torch.zeros(batch, len(weights), dtype=image.dtype, device=image.device)
-        return _each(weights * _root(squares.index_add(1, index, (values * values).sum(1)), eps))
+        return _each(weights * _root(of_each.index_add(1, index, (values * values).sum(1)), eps))
     sizes = _absolute(values, eps).amax(1)
-    largest = torch.zeros(batch, len(weights), dtype=image.dtype, device=image.device)
-    return _each(weights * largest.scatter_reduce(1, index.expand(batch, -1), sizes, "amax"))
+    return _each(weights * of_each.scatter_reduce(1, index.expand(batch, -1), sizes, "amax"))
 
 
 def _windows(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
-    own = (1, *range(image.ndim, 2 * image.ndim - 2))
-    copies = window_copies(part, image)
-    return _each(_euclidean(copies, own, eps) if part.norm == "l2" else _absolute(copies, eps).amax(own))
-
-
-def window_copies(part: OverlappingGroupLasso, image: torch.Tensor) -> torch.Tensor:
-    """K x, (batch, channels, *windows, *window), the windows at the end clipped: filled up with zeros."""
+    """Sums or maxima over windows, an axis at a time; those at the end are clipped: filled up with zeros."""
     axes = range(2, image.ndim)
     counts = part._counts(tuple(image.shape[1:]))[3 - len(axes) :]
-    copies = _padded(image, {a: (0, (m - 1) * s + k - n) for a, (n, k, s, m) in zip(axes, counts, strict=True)})
+    euclidean = part.norm == "l2"
+    over = (image * image).sum(1, keepdim=True) if euclidean else _absolute(image, eps).amax(1, keepdim=True)
+    over = _padded(over, {a: (0, (m - 1) * s + k - n) for a, (n, k, s, m) in zip(axes, counts, strict=True)})
     for a, (_, k, s, _) in zip(axes, counts, strict=True):
-        copies = copies.unfold(a, k, s)
-    return copies
+        pieces = over.unfold(a, k, s)
+        over = pieces.sum(-1) if euclidean else pieces.amax(-1)
+    return _each(_root(over, eps) if euclidean else over)
 
 
 VALUES: dict[type[Penalty], Callable[[Any, torch.Tensor, float], torch.Tensor]] = {

@@ -4,7 +4,7 @@ With x = argmin 1/2 ||x - v||^2 + P(x), groups that are 0 tie pixels together, o
 Hessian ``K_g^T (w / |z_g|) (I - n n^T) K_g``, where z_g = K_g x and n = z_g / |z_g|. The derivative takes a direction to the u
 among the tied images with ``u + H u`` = direction, as far as tied images see it.
 
-H is as large as lengths are small: conjugate gradients take thousands of steps (3 s for sixteen images of 64x64 under total
+H is as large as lengths are small: conjugate gradients took thousands of steps (3 s for sixteen images of 64x64 under total
 variation at a relative gap of 1e-7, 14 s under windows), a sparse factorisation of the tied system of each image 0.1 s in all.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse import block_array, coo_array, csr_array, diags_array, vstack
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
@@ -25,74 +25,123 @@ from .penalties import L2, ElasticNet, GroupLasso, OverlappingGroupLasso, Penalt
 
 #: how much shorter than its ball a dual must be for its group to be held at 0; those of other groups are on it to rounding
 _MARGIN = 1e-6
+#: lengths below this, over the largest number of the images, bend as if they were as long: they are rounding
+_LEAST = 1e-10
+#: a group of more numbers than these gets an unknown of its own, which keeps its part of the system sparse
+_LONG = 64
 
 
 def derivative(
-    penalty: Penalty, x: torch.Tensor, weights: torch.Tensor, duals: list[Any], direction: torch.Tensor
+    penalty: Penalty, x: torch.Tensor, weights: torch.Tensor, labels: torch.Tensor, direction: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """J direction, and grad P(x) along the groups that are not 0, for images (batch, channels, *spatial); see `ProxLayer`.
+    """J direction, and its product with grad P(x) for each image, for images (batch, channels, *spatial); see `ProxLayer`.
 
-    P is multiplied by one of the weights for each image; `duals` holds those of each image, one a part.
+    P is multiplied by one of the weights for each image; `labels` are those of `tied_pixels`.
     """
-    shape = tuple(x.shape[1:])
-    groups = [_GROUPS[type(part)](part, shape) for part in penalty.parts if type(part) in _GROUPS and part._w() > 0]
+    images, directions = (t.detach().cpu().double().numpy().reshape(-1) for t in (x, direction))
+    tied = labels.cpu().numpy().astype(np.int64).reshape(-1)
+    scales = weights.detach().cpu().double().numpy()
+    sizes = np.bincount(tied, minlength=1)
+    # what the dual says is 0 is 0 in fact
+    means = np.bincount(tied, images, len(sizes)) / np.maximum(sizes, 1)
+    means[0] = 0
+    at = means[tied]
+    per_pixel = np.repeat(scales, at.size // max(len(scales), 1))
     ridge = sum(part._w() * _RIDGES[type(part)](part) for part in penalty.parts if type(part) in _RIDGES)
-    images, directions = (t.detach().cpu().double().numpy() for t in (x, direction))
-    at, u = np.empty_like(images), np.empty_like(images)
-    for i, scale in enumerate(weights.tolist()):
-        labels = _labels(scale * penalty, shape, duals[i]).reshape(-1)
-        sizes = np.bincount(labels)
-        # what the dual says is 0 is 0 in fact
-        means = np.bincount(labels, images[i].reshape(-1)) / np.maximum(sizes, 1)
-        means[0] = 0
-        at[i] = means[labels].reshape(shape)
-        seen = np.bincount(labels, directions[i].reshape(-1))[1:]
-        bent = [own.hessian(at[i].reshape(-1), labels, scale) for own in groups]
-        system = sum(bent, diags_array((1 + scale * ridge) * sizes[1:].astype(np.float64)))
-        found = _solved(system.tocsc(), seen) if bent else seen / system.diagonal()
-        u[i] = np.append(0.0, found)[labels].reshape(shape)
+    diagonal = np.bincount(tied, 1 + per_pixel * ridge, len(sizes))[1:]
+    least = _LEAST * float(np.abs(at).max(initial=0.0))
+    bent = [groups.hessian(at, tied, scales, least) for groups in _bending(penalty, tuple(x.shape[1:]))]
+    found = _solved(diagonal, bent, np.bincount(tied, directions, len(sizes))[1:])
+    u = torch.from_numpy(np.append(0.0, found)[tied].reshape(tuple(x.shape)))
     with torch.enable_grad():
-        point = torch.from_numpy(at).requires_grad_()
+        point = torch.from_numpy(at.reshape(tuple(x.shape))).requires_grad_()
         value = sum(part._w() * VALUES[type(part)](part, point, 0.0).sum() for part in penalty.parts)
         (slope,) = torch.autograd.grad(value, point)
-    return torch.from_numpy(u).to(x), slope.to(x)
+    return u.to(x), (slope * u).flatten(1).sum(1).to(weights)
 
 
-def _solved(system: Any, b: Array) -> Array:
-    """The solution of a symmetric positive definite system."""
-    if not len(b):
-        return b
+def tied_pixels(penalty: Penalty, shape: tuple[int, ...], weights: list[float], duals: list[Any]) -> torch.Tensor:
+    """A number for each pixel of a batch, the same where the duals say that pixels are equal, 0 where that they are 0."""
+    sizes = {type(part): groups.largest for part, groups in zip(_bent_parts(penalty), _bending(penalty, shape), strict=True)}
+    labels, last = np.zeros((len(duals), *shape), np.int64), 0
+    for i, (weight, own) in enumerate(zip(weights, duals, strict=True)):
+        found = _labels(weight * penalty, shape, own, sizes)
+        labels[i] = np.where(found > 0, found + last, 0).reshape(shape)
+        last = max(last, int(labels[i].max(initial=0)))
+    return torch.from_numpy(labels.astype(np.int32) if last < 2**31 else labels)
+
+
+def _bent_parts(penalty: Penalty) -> list[Penalty]:
+    """The parts with groups that bend; L1 and anisotropic total variation are straight."""
+    parts = [part for part in penalty.parts if type(part) in _GROUPS and part._w() > 0]
+    return [part for part in parts if not isinstance(part, TotalVariation) or part.isotropic or part.huber > 0]
+
+
+def _bending(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
+    return [_GROUPS[type(part)](part, shape) for part in _bent_parts(penalty)]
+
+
+def _solved(diagonal: Array, bent: list[_Hessian], b: Array) -> Array:
+    """The c with (diagonal + H) c = b; a long group's rank one is an unknown v = -D C c of its own, D its curvature."""
+    if not bent or not len(b):
+        return b / diagonal
+    system: Any = sum((own.sparse for own in bent), diags_array(diagonal))
+    border = vstack([own.long for own in bent]).tocsr()
+    if border.shape[0]:
+        slack = np.concatenate([own.slack for own in bent])
+        system = block_array([[system, border.T], [border, diags_array(slack)]])
+        b = np.concatenate([b, np.zeros(len(slack))])
     options = {"SymmetricMode": True}
-    return np.asarray(splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options).solve(b))
+    found = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options).solve(b)
+    return np.asarray(found[: len(diagonal)])
+
+
+class _Hessian(NamedTuple):
+    """sparse - long^T (1 / slack) long."""
+
+    sparse: csr_array
+    long: csr_array
+    slack: Array
 
 
 class _Groups(NamedTuple):
-    """The groups of a part: K as a matrix on flat images, the group of each of its rows, and their weights."""
+    """The groups of a part on one image: K as a matrix on flat images, the group of each of its rows, and their weights."""
 
-    analysis: csr_array
+    analysis: coo_array
     group: Array
     weight: Array
     #: lengths up to this cost their square
     corner: float = 0.0
 
-    def hessian(self, x: Array, labels: Array, scale: float) -> csr_array:
-        """Of scale P at x, as a matrix on the numbers of the labels from 1 on."""
-        z, n = self.analysis @ x, len(self.weight)
-        lengths = np.sqrt(np.bincount(self.group, z * z, n))
-        # beyond what the square of a number can tell from 0 nothing bends
+    @property
+    def largest(self) -> int:
+        """Numbers in the largest group."""
+        return int(np.bincount(self.group, minlength=1).max())
+
+    def hessian(self, x: Array, labels: Array, scales: Array, least: float) -> _Hessian:
+        """Of P at the images x, one after the other, times their scales, as a matrix on the numbers of the labels from 1 on."""
+        n, images = len(self.weight), len(scales)
+        rows, pixels = self.analysis.shape
+        # the same for every image
+        first = np.arange(images)[:, None]
+        row = (self.analysis.row + rows * first).reshape(-1)
+        column = labels[(self.analysis.col + pixels * first).reshape(-1)]
+        data = np.tile(self.analysis.data, images)
+        group = (self.group + n * first).reshape(-1)
+        z = np.bincount(row, data * x[(self.analysis.col + pixels * first).reshape(-1)], rows * images)
+        lengths = np.sqrt(np.bincount(group, z * z, n * images))
         bends = (lengths > 0) | (self.corner > 0)
-        slack = np.where(bends, np.maximum(lengths, self.corner), 1.0)
-        curvature = np.where(bends, scale * self.weight / slack, 0.0)
-        straight = np.where(lengths > self.corner, 1.0, 0.0)
-        rows = self.analysis.tocoo()
-        columns = labels[rows.col]
-        kept = columns > 0
-        shape = (len(z), int(labels.max(initial=0)))
-        tied = csr_array((rows.data[kept], (rows.row[kept], columns[kept] - 1)), shape)
-        along = z / np.where(lengths > 0, lengths, 1.0)[self.group] * straight[self.group]
-        along = csr_array((along, (self.group, np.arange(len(z)))), (n, len(z))) @ tied
-        bent: csr_array = tied.T @ (diags_array(curvature[self.group]) @ tied)
-        return bent - along.T @ (diags_array(curvature) @ along)  # type: ignore[no-any-return]
+        slack = np.where(bends, np.maximum(lengths, max(self.corner, least)), 1.0)
+        curvature = np.where(bends, np.repeat(scales, n) * np.tile(self.weight, images) / slack, 0.0)
+        kept = column > 0
+        tied = csr_array((data[kept], (row[kept], column[kept] - 1)), (rows * images, int(labels.max(initial=0))))
+        straight = (lengths > self.corner)[group]
+        unit = np.where(straight, z / np.where(lengths > 0, lengths, 1.0)[group], 0.0)
+        along = csr_array((unit, (group, np.arange(len(z)))), (n * images, len(z))) @ tied
+        long = (np.bincount(group, minlength=n * images) > _LONG) & (curvature > 0)
+        sparse = tied.T @ (diags_array(curvature[group]) @ tied)
+        sparse = sparse - along.T @ (diags_array(np.where(long, 0.0, curvature)) @ along)
+        return _Hessian(sparse, along[long], 1 / curvature[long])
 
 
 def _total_variation(part: TotalVariation, shape: tuple[int, ...]) -> _Groups:
@@ -111,7 +160,7 @@ def _total_variation(part: TotalVariation, shape: tuple[int, ...]) -> _Groups:
         groups.append(first if part.isotropic else axis * pixels.size + ends[-1][0])
     columns, values = np.concatenate(ends, 1), np.concatenate(data, 1)
     rows = np.broadcast_to(np.arange(columns.shape[1]), columns.shape)
-    matrix = csr_array((values.reshape(-1), (rows.reshape(-1), columns.reshape(-1))), (columns.shape[1], pixels.size))
+    matrix = coo_array((values.reshape(-1), (rows.reshape(-1), columns.reshape(-1))), (columns.shape[1], pixels.size))
     group = np.concatenate(groups)
     return _Groups(matrix, group, np.full(int(group.max(initial=-1)) + 1, part._w()), part.huber)
 
@@ -133,7 +182,7 @@ def _blocks(part: GroupLasso, shape: tuple[int, ...]) -> _Groups:
 
 def _selected(pixels: Array, shape: tuple[int, ...], group: Array, weight: Array) -> _Groups:
     """Groups that hold pixels as they are."""
-    matrix = csr_array((np.ones(len(pixels)), (np.arange(len(pixels)), pixels)), (len(pixels), int(np.prod(shape))))
+    matrix = coo_array((np.ones(len(pixels)), (np.arange(len(pixels)), pixels)), (len(pixels), int(np.prod(shape))))
     return _Groups(matrix, group, weight)
 
 
@@ -147,7 +196,7 @@ _GROUPS: dict[type[Penalty], Callable[[Any, tuple[int, ...]], _Groups]] = {
 _RIDGES: dict[type[Penalty], Any] = {L2: lambda part: 1.0, ElasticNet: lambda part: (1 - part.l1_ratio) / part.unit}
 
 
-def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any) -> Array:
+def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any, sizes: dict[type[Penalty], int]) -> Array:
     """A number from 1 on for each pixel, the same where the duals say that pixels are equal; 0 where that they are 0."""
     # what is made equal or 0 of numbers that are all different
     drawn = np.random.default_rng(0).random(shape) + 1.0
@@ -155,7 +204,9 @@ def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any) -> Array:
     for part, p in zip(penalty.parts, duals, strict=True):
         if part._w() > 0:
             snapped = drawn.copy()
-            part._snap(snapped, p, max(_MARGIN, 64 * float(np.finfo(p.dtype).eps)))
+            # of a group of many numbers the ball is smaller by their rounding
+            rounding = (64 + sizes.get(type(part), 1)) * float(np.finfo(p.dtype).eps)
+            part._snap(snapped, p, max(_MARGIN, rounding))
             made.append(snapped.reshape(-1))
     names = _components([np.unique(snapped, return_inverse=True)[1] for snapped in made], drawn.size)
     # whoever is tied to a 0 is 0

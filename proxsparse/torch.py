@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ._forms import VALUES, check_images, check_penalty
-from ._implicit import derivative
+from ._forms import VALUES, brief, check_images, check_penalty
+from ._implicit import derivative, tied_pixels
 from ._solve import attempt
 from ._workers import Workers
 from .options import parse
@@ -27,8 +27,8 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
         With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), total variation of
         second order, disjoint groups, overlapping windows, or a sum of these.
     eps : float
-        Lengths are ``sqrt(length^2 + eps^2) - eps``: with eps > 0 differentiable everywhere. 0 by default: the penalty itself,
-        whose gradient is taken as 0 where a length is 0.
+        Lengths are ``sqrt(length^2 + eps^2) - eps``: with eps > 0 differentiable everywhere, but for the maxima of "linf". 0 by
+        default: the penalty itself, whose gradient is taken as 0 where a length is 0.
     reduction : {"sum", "mean", "none"}
         Over the images of the batch: their sum, their mean, or one number each.
 
@@ -42,7 +42,8 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
     Notes
     -----
     Sums over pixels, never means: beside it stands ``0.5 * MSELoss(reduction="sum")``, and the weight is that of `solve`.
-    Computed by PyTorch's own operations, in the tensor's dtype and on its device; it can be differentiated twice.
+    Computed by PyTorch's own operations, on the tensor's device and in its dtype, of half precision in float32; it can be
+    differentiated twice. Squares of numbers beyond 1e19 or below 1e-19 are beyond float32.
 
     Examples
     --------
@@ -65,11 +66,13 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
 
     def extra_repr(self) -> str:
         """What stands between the brackets of its repr."""
-        return f"{self.penalty!r}, eps={self.eps}, reduction={self.reduction!r}"
+        return f"{brief(self.penalty)}, eps={self.eps}, reduction={self.reduction!r}"
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the values of the images (batch, channels, *spatial), one to three spatial axes, reduced."""
         check_images(image, self.penalty)
+        # half the digits do not hold squares and sums
+        image = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
         parts = (part._w() * VALUES[type(part)](part, image, self.eps) for part in self.penalty.parts)
         values = sum(parts, torch.zeros(len(image), dtype=image.dtype, device=image.device))
         return values if self.reduction == "none" else values.sum() if self.reduction == "sum" else values.mean()
@@ -83,12 +86,13 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     penalty : Penalty
         With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), disjoint groups or
         windows of Euclidean length, or a sum of these.
-    tol : float
-        The relative duality gap to which each image is solved.
+    tol : float, optional
+        The relative duality gap to which each image is solved; 1e-8 in float64 and 1e-5 in float32 by default. The derivative
+        is no better than what it is taken of: see docs/train.md.
     maxiter : int
         Most iterations for an image.
     workers : int
-        Threads that share the images of a batch; the answers do not depend on it.
+        Threads that share the images of a batch forward; the answers do not depend on it.
 
     Raises
     ------
@@ -125,7 +129,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     ([2.0, 0.0, -1.0, 0.0], [1.0, 0.0, 1.0, 0.0])
     """
 
-    def __init__(self, penalty: Penalty, tol: float = 1e-6, *, maxiter: int = 5000, workers: int = 1) -> None:
+    def __init__(self, penalty: Penalty, tol: float | None = None, *, maxiter: int = 5000, workers: int = 1) -> None:
         super().__init__()
         check_penalty(penalty)
         for part in penalty.parts:
@@ -135,13 +139,13 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
                     f"the derivative of the proximal operator of {part!r} is not known here: second order, groups by their "
                     "largest value and differences of weight 0 are not"
                 )
-        self.penalty, self.tol, self.maxiter, self.workers = penalty, check_number(tol, "tol"), maxiter, workers
-        # says what is wrong with them
         parse("exact", {"maxiter": maxiter, "workers": workers})
+        self.penalty, self.maxiter, self.workers = penalty, maxiter, workers
+        self.tol = None if tol is None else check_number(tol, "tol")
 
     def extra_repr(self) -> str:
         """What stands between the brackets of its repr."""
-        return f"{self.penalty!r}, tol={self.tol}"
+        return f"{brief(self.penalty)}, tol={self.tol}, maxiter={self.maxiter}, workers={self.workers}"
 
     def forward(self, image: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
         """Return the proximal points of the images (batch, channels, *spatial).
@@ -149,34 +153,42 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         `weight` >= 0 multiplies the penalty, one number or one for each image; a tensor, which may ask for its gradient.
         """
         check_images(image, self.penalty)
-        weights = torch.as_tensor(weight, dtype=image.dtype, device=image.device)
-        if weights.ndim > 1 or (weights.ndim == 1 and len(weights) != len(image)):
+        weights = torch.as_tensor(weight, dtype=None if isinstance(weight, torch.Tensor) else torch.float64)
+        weights = weights if weights.is_floating_point() else weights.to(torch.float64)
+        if weights.numel() == 1:
+            weights = weights.reshape(())
+        elif weights.shape != (len(image),):
             raise ValueError(f"weight must be a number or one for each of {len(image)} images, got {tuple(weights.shape)}")
         weights = weights.expand(len(image))
-        points, duals = self._solved(image, weights)
-        x: torch.Tensor = _Prox.apply(image, weights, points, duals, self.penalty)
+        points, labels = self._solved(image, weights)
+        x: torch.Tensor = _Prox.apply(image, weights, points, labels, self.penalty)
         return x
 
-    def _solved(self, image: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, list[Any]]:
-        """The proximal points, and the duals of each, one a part."""
+    def _solved(self, image: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The proximal points and, where a gradient may be asked for, which of their pixels are tied."""
         given = image.detach().cpu()
         # NumPy knows no bfloat16
         given = given if given.dtype == torch.float64 else given.float()
+        tol = (1e-8 if given.dtype == torch.float64 else 1e-5) if self.tol is None else self.tol
         results: list[Any] = [None] * len(given)
+        times = weights.tolist()
 
         def _solve(i: int) -> None:
-            penalty = weights[i].item() * self.penalty
+            penalty = times[i] * self.penalty
             options = {"maxiter": self.maxiter, "history": False}
-            results[i] = attempt(given[i].numpy(), penalty, channel_axis=0, tol=self.tol, options=options)
+            results[i] = attempt(given[i].numpy(), penalty, channel_axis=0, tol=tol, options=options)
 
         with Workers(self.workers) as pool:
             pool.run([functools.partial(_solve, i) for i in range(len(given))])
         failed = [result.rel_gap for result in results if not result.success]
         if failed:
             worst = f"the largest relative gap is {max(failed):.1e}"
-            warn(f"{len(failed)} of {len(given)} images did not meet tol={self.tol:g}; {worst}", ConvergenceWarning)
+            warn(f"{len(failed)} of {len(given)} images did not meet tol={tol:g}; {worst}", ConvergenceWarning)
         x = np.stack([result.x for result in results]) if results else given.numpy()
-        return torch.from_numpy(x).to(image), [result.dual for result in results]
+        labels = torch.zeros(0)
+        if torch.is_grad_enabled() and (image.requires_grad or weights.requires_grad):
+            labels = tied_pixels(self.penalty, tuple(image.shape[1:]), times, [result.dual for result in results])
+        return torch.from_numpy(x).to(image), labels
 
 
 class _Prox(torch.autograd.Function):  # type: ignore[misc]
@@ -184,17 +196,32 @@ class _Prox(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(
-        ctx: Any, image: torch.Tensor, weights: torch.Tensor, points: torch.Tensor, duals: list[Any], penalty: Penalty
+        ctx: Any, image: torch.Tensor, weights: torch.Tensor, points: torch.Tensor, labels: torch.Tensor, penalty: Penalty
     ) -> torch.Tensor:
         """Give them back."""
-        ctx.penalty, ctx.duals = penalty, duals
-        ctx.save_for_backward(points, weights)
+        ctx.penalty = penalty
+        ctx.save_for_backward(image, points, weights, labels)
         return points.clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """(J gradient, -<grad P(x), J gradient>)."""
-        x, weights = ctx.saved_tensors
-        u, slope = derivative(ctx.penalty, x, weights, ctx.duals, gradient)
-        return u, -(slope * u).flatten(1).sum(1), None, None, None
+        image, x, weights, labels = ctx.saved_tensors
+        with torch.no_grad():
+            u, along = derivative(ctx.penalty, x, weights, labels, gradient)
+        u, along = _Once.apply(u, along, image, weights, gradient)
+        return u, -along, None, None, None
+
+
+class _Once(torch.autograd.Function):  # type: ignore[misc]
+    """A derivative whose own derivative is not known: what depends on it raises, and is not taken for constant."""
+
+    @staticmethod
+    def forward(ctx: Any, u: torch.Tensor, along: torch.Tensor, *given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give it back."""
+        return u.clone(), along.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Refuse."""
+        raise RuntimeError("a ProxLayer cannot be differentiated twice")

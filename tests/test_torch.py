@@ -1,5 +1,6 @@
 """The penalties as PyTorch losses: the same values, gradients that are right, and 0 where there is none."""
 
+import copy
 import pickle
 import warnings
 
@@ -24,7 +25,7 @@ from proxsparse import (
 )
 
 torch = pytest.importorskip("torch")
-from proxsparse._implicit import derivative  # noqa: E402
+from proxsparse._implicit import derivative, tied_pixels  # noqa: E402
 from proxsparse.torch import PenaltyLoss, ProxLayer  # noqa: E402
 
 A = np.linspace(0.0, 2.0, 42).reshape(6, 7)
@@ -88,8 +89,27 @@ def test_signals_volumes_and_thin_images(shape):
 def test_gradients_are_right_where_there_is_one(name):
     images = torch.from_numpy(batch()).requires_grad_()
     assert torch.autograd.gradcheck(PenaltyLoss(PENALTIES[name]), (images,))
-    # twice where it is smooth
-    assert torch.autograd.gradgradcheck(PenaltyLoss(PENALTIES[name], eps=0.1), (images,))
+    # twice where it is smooth, at 0 too, but for maxima
+    flat = torch.zeros(1, 2, 6, 7, dtype=torch.float64, requires_grad=True)
+    for at in [images] if "linf" in name else [images, flat]:
+        assert torch.autograd.gradgradcheck(PenaltyLoss(PENALTIES[name], eps=0.1), (at,))
+
+
+def test_huber_bends_where_the_image_is_flat():
+    for isotropic in (True, False):
+        loss = PenaltyLoss(TotalVariation(1.0, huber=0.5, isotropic=isotropic))
+        bent = torch.autograd.functional.hessian(loss, torch.zeros(1, 1, 3, dtype=torch.float64)).reshape(3, 3)
+        assert torch.equal(bent, torch.tensor([[2.0, -2, 0], [-2, 4, -2], [0, -2, 2]], dtype=torch.float64))
+
+
+@each
+def test_it_runs_on_the_device_of_the_images(name):
+    """No part of it looks at the numbers: shapes alone are enough."""
+    images = torch.zeros(2, 2, 6, 7, device="meta", requires_grad=True)
+    value = PenaltyLoss(PENALTIES[name])(images)
+    assert value.device.type == "meta"
+    value.backward()
+    assert images.grad.shape == images.shape
 
 
 @each
@@ -107,9 +127,11 @@ def test_gradients_are_subgradients(name):
 
 
 @each
-@pytest.mark.parametrize("eps", [0.0, 1e-3])
-def test_nothing_is_never_not_a_number(name, eps):
-    images = torch.zeros(2, 2, 6, 7, requires_grad=True)
+@pytest.mark.parametrize(
+    ("eps", "dtype"), [(0.0, torch.float32), (1e-3, torch.float32), (1e-23, torch.float32), (1e-4, torch.float16)]
+)
+def test_nothing_is_never_not_a_number(name, eps, dtype):
+    images = torch.zeros(2, 2, 6, 7, requires_grad=True, dtype=dtype)
     value = PenaltyLoss(PENALTIES[name], eps=eps)(images)
     (g,) = torch.autograd.grad(value, images, create_graph=True)
     (h,) = torch.autograd.grad((g * torch.ones_like(g)).sum(), images, allow_unused=True)
@@ -154,7 +176,12 @@ def test_it_is_a_module_like_others():
     assert again(images).item() == loss(images).item()
     assert not list(loss.parameters())
     half = PenaltyLoss(L1(0.5), reduction="none")(torch.ones(1, 1, 4, 4, dtype=torch.float16))
-    assert half.dtype == torch.float16
+    # no sum of half precision
+    assert half.dtype == torch.float32
+    assert half.item() == 8.0
+    assert PenaltyLoss(L1(1.0))(torch.ones(1, 1, 300, 300, dtype=torch.float16)).item() == 90000
+    large = PenaltyLoss(TotalVariation(0.1, pixel_weight=np.ones((64, 64))))
+    assert len(repr(large)) < 300
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), loss)(torch.zeros(1, 1, 8, 8))
@@ -259,10 +286,11 @@ def test_the_derivative_of_a_layer_is_that_of_the_exact_minimiser(name, channels
         direction = torch.from_numpy(d)[None]
         difference = (minimiser(v + h * d, weight) - minimiser(v - h * d, weight)) / (2 * h)
         # the derivative is symmetric: backward takes d to J d
-        u, along = derivative(penalty, torch.from_numpy(x)[None], torch.tensor([weight]).double(), [exact.dual], direction)
+        labels = tied_pixels(penalty, v.shape, [weight], [exact.dual])
+        u, along = derivative(penalty, torch.from_numpy(x)[None], torch.tensor([weight]).double(), labels, direction)
         # differences of 1e-5 with numbers that are right to 1e-13
         np.testing.assert_allclose(u[0].numpy(), difference, atol=1e-6)
-        assert -(u * along).sum().item() == pytest.approx(np.sum(slope * d), abs=1e-6 * (1 + abs(np.sum(slope * d))))
+        assert -along.item() == pytest.approx(np.sum(slope * d), abs=1e-6 * (1 + abs(np.sum(slope * d))))
         found = torch.autograd.grad(layer, (image, times), direction, retain_graph=True)
         # the forward is right to the root of its gap, over the lengths that bend
         np.testing.assert_allclose(found[0][0].numpy(), difference, atol=3e-3)
@@ -340,6 +368,73 @@ def test_a_weight_is_learned():
     assert weight.item() == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("penalty", "shape"),
+    [
+        (GroupLasso(1.0, block=16), (1, 1, 32, 32)),
+        (GroupLasso(1.0, block=4), (1, 16, 8, 8)),
+        (OverlappingGroupLasso(1.0, window=16, stride=4), (1, 1, 32, 32)),
+        (OverlappingGroupLasso(0.1, window=3), (1, 32, 6, 6)),
+        (TotalVariation(1.0), (1, 128, 6, 6)),
+        (L1(0.1) + TotalVariation(0.1), (3, 1, 12, 12)),
+    ],
+    ids=str,
+)
+def test_both_types_have_the_same_derivative(penalty, shape):
+    """Balls of groups of many numbers are smaller by their rounding, more so in float32."""
+    v, d = np.random.default_rng(0).standard_normal((2, *shape))
+    gradients = []
+    for dtype, tol in ((torch.float64, 1e-9), (torch.float32, None)):
+        image = torch.from_numpy(v).to(dtype).requires_grad_()
+        x = ProxLayer(penalty, tol)(image)
+        gradients.append(torch.autograd.grad(x, image, torch.from_numpy(d).to(dtype))[0].double())
+    assert gradients[0].norm() > 1
+    assert (gradients[0] - gradients[1]).norm() < 0.05 * gradients[0].norm()
+
+
+@pytest.mark.parametrize("seed", [6, 19, 71])
+def test_lengths_of_rounding_neither_raise_nor_blow_up(seed):
+    rng = np.random.default_rng(seed)
+    y = np.kron(rng.random((4, 4)).round(1), np.ones((4, 4)))
+    y = y + 0.01 * rng.standard_normal((16, 16)) if seed == 6 else y
+    for tol in (1e-2, 1e-3, 1e-4):
+        image = torch.from_numpy(y)[None, None].requires_grad_()
+        d = torch.from_numpy(rng.standard_normal((1, 1, 16, 16)))
+        (u,) = torch.autograd.grad(ProxLayer(TotalVariation(1.0), tol)(image), image, d)
+        assert u.norm() <= (1 + 1e-6) * d.norm()
+
+
+def test_long_groups_keep_the_system_sparse():
+    """Two groups of 2048 pixels: their derivative is (1 - w / |v|) I + w v v^T / |v|^3, by the formula."""
+    v, d = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 1, 1, 64, 64)))
+    labels = np.repeat([0, 1], 2048).reshape(64, 64)
+    image = v.clone().requires_grad_()
+    (u,) = torch.autograd.grad(ProxLayer(GroupLasso(5.0, labels=labels), 1e-9)(image), image, d)
+    for g in (0, 1):
+        own, along = v.flatten()[labels.reshape(-1) == g], d.flatten()[labels.reshape(-1) == g]
+        length = own.norm()
+        expected = (1 - 5 / length) * along + 5 * own * (own @ along) / length**3
+        torch.testing.assert_close(u.flatten()[labels.reshape(-1) == g], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_batches_workers_and_what_asks_for_a_gradient_change_nothing():
+    penalty, images, d = LAYERS["sum"], torch.from_numpy(batch(1)), torch.from_numpy(batch(1)[::-1].copy())
+    whole = images.clone().requires_grad_()
+    (together,) = torch.autograd.grad(ProxLayer(penalty, workers=2)(whole), whole, d)
+    for i in range(len(images)):
+        one = images[i : i + 1].clone().requires_grad_()
+        (alone,) = torch.autograd.grad(ProxLayer(penalty)(one), one, d[i : i + 1])
+        torch.testing.assert_close(alone[0], together[i], rtol=1e-9, atol=1e-9)
+    weight = torch.nn.Parameter(torch.ones(1))
+    x = ProxLayer(penalty)(images, weight)
+    x.add_(1.0)
+    x.sum().backward()
+    assert weight.grad.shape == (1,)
+    assert weight.grad.dtype == torch.float32
+    assert not ProxLayer(penalty)(images).requires_grad
+    assert ProxLayer(penalty)(images.bfloat16(), weight).dtype == torch.bfloat16
+
+
 def test_layers_say_what_is_wrong():
     image = torch.zeros(2, 1, 6, 7)
     for penalty in (
@@ -369,9 +464,14 @@ def test_layers_say_what_is_wrong():
     with pytest.warns(ConvergenceWarning, match="1 of 1 images did not meet tol=1e-07") as caught:
         ProxLayer(TotalVariation(0.1), 1e-7, maxiter=3)(torch.from_numpy(batch(1)[:1]))
     assert caught[0].filename == __file__
+    with pytest.raises(ValueError, match="empty"):
+        ProxLayer(TotalVariation(0.1))(torch.zeros(1, 1, 0, 5))
     image.requires_grad_()
-    (gradient,) = torch.autograd.grad(ProxLayer(L1(0.1))(image).sum(), image, create_graph=True)
-    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
+    objective = (ProxLayer(L1(0.1))(image) ** 2).sum() + (image**2).sum()
+    (gradient,) = torch.autograd.grad(objective, image, create_graph=True)
+    with pytest.raises(RuntimeError, match="twice"):
         torch.autograd.grad(gradient.sum(), image)
-    assert "tol=1e-06" in repr(ProxLayer(L1(0.1)))
-    pickle.loads(pickle.dumps(ProxLayer(L1(0.1))))
+    assert "tol=1e-06" in repr(ProxLayer(L1(0.1), 1e-6))
+    for again in (pickle.loads(pickle.dumps(ProxLayer(L1(0.1), 1e-3))), copy.deepcopy(ProxLayer(L1(0.1), 1e-3))):
+        assert torch.equal(again(image), ProxLayer(L1(0.1))(image))
+        assert again.tol == 1e-3
