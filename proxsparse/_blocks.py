@@ -22,21 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from ._arrays import (
-    Array,
-    as_float,
-    canonical_shape,
-    from_canonical,
-    has_slices,
-    normalise_channel_axis,
-    power_of_two,
-    to_canonical,
-    total,
-)
+from ._arrays import Array, has_slices, power_of_two, total
 from ._bounds import canonical_bounds
 from ._cut import Cut, Part, Region, crop, last_axes, number_of_pixels
 from ._progress import Progress
 from ._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
+from ._stores import Image, kept_array
 from ._workers import Workers
 from .options import parse
 from .penalties import Penalty
@@ -193,10 +184,10 @@ def solve_blocks(
     if rule is not None:
         raise ValueError(f"{penalty!r} needs a weight: no rule chooses one block by block")
     source = source if has_slices(source) else np.asarray(source)
-    image = _Image(source, channel_axis)
+    image = Image(source, channel_axis)
     parts = [Part(part, image.shape) for part in _blockwise(chosen, image.shape)]
     cut = Cut(parts, image.shape, *(_integer(n, name) for n, name in ((block, "block"), (halo, "halo"))))
-    _check_out(out, image, dual_store)
+    _check_out(out, image)
     with Workers(threads.workers) as pool, contextlib.closing(_Display(tol, disp)) as display:
         work = _Blocks(image, parts, cut, _bounds(bounds, image.dtype), out, dual_store, client, pool)
         work.prepare()
@@ -266,7 +257,7 @@ def _integer(value: Any, name: str) -> int:
     return int(value)
 
 
-def _check_out(out: Any, image: _Image, store: Any) -> None:
+def _check_out(out: Any, image: Image) -> None:
     """Raise before anything is made."""
     if out is None:
         return
@@ -298,41 +289,12 @@ def _bounds(bounds: Any, dtype: Any) -> tuple[float | None, float | None]:
     return None if lo is None else float(lo), None if hi is None else float(hi)
 
 
-class _Image:
-    """An array with slices, as images (channels, *spatial) of its regions."""
-
-    def __init__(self, array: Any, channel_axis: int | None) -> None:
-        self.array = array
-        self.axis = normalise_channel_axis(channel_axis, len(array.shape))
-        self.shape = canonical_shape(tuple(array.shape), self.axis)
-        if len(self.shape) < 3:
-            raise ValueError("signals are solved whole: use solve")
-        if 0 in self.shape:
-            raise ValueError(f"source is empty: shape {array.shape}")
-        # of its own kind, and of no other: an error names it
-        self.dtype = as_float(np.zeros(0, array.dtype), "source").dtype
-
-    def _index(self, region: Region) -> tuple[slice, ...]:
-        index = list(region)
-        if self.axis is not None:
-            index.insert(self.axis, slice(None))
-        return tuple(index)
-
-    def read(self, region: Region) -> Array:
-        """A copy of the region, or a view that is not to be written to."""
-        return to_canonical(as_float(self.array[self._index(region)], "source"), self.axis)
-
-    def write(self, region: Region, values: Array) -> None:
-        """Write the region."""
-        self.array[self._index(region)] = from_canonical(values, self.axis)
-
-
 class _Blocks:
     """The image, the dual and what is done with them block by block."""
 
     def __init__(
         self,
-        image: _Image,
+        image: Image,
         parts: Sequence[Part],
         cut: Cut,
         bounds: tuple[Any, Any],
@@ -348,8 +310,8 @@ class _Blocks:
         folder = None if store is None else Path(store)
         #: whether an earlier call left its duals
         self.resumed = folder is not None and (folder / "x.npy").exists()
-        self.dual = [_array(folder, f"dual-{i}.npy", shape, self.dtype) for i, shape in enumerate(shapes)]
-        self.x = _Image(_array(folder, "x.npy", image.array.shape, self.dtype) if folder or out is None else out, image.axis)
+        self.dual = [kept_array(folder, f"dual-{i}.npy", shape, self.dtype) for i, shape in enumerate(shapes)]
+        self.x = Image(kept_array(folder, "x.npy", image.array.shape, self.dtype) if folder or out is None else out, image.axis)
         # files in chunks are not for two threads at once
         self.lock = threading.Lock()
         self.floor, self.moved = 0.0, False
@@ -536,7 +498,7 @@ class _Blocks:
 
     # -- arrays ----------------------------------------------------------------------------------------------------
 
-    def _read(self, image: _Image, region: Region) -> Array:
+    def _read(self, image: Image, region: Region) -> Array:
         with self.lock:
             return image.read(region)
 
@@ -553,34 +515,13 @@ class _Blocks:
         """The image, in `out` where that was given."""
         if out is not None and out is not self.x.array:
             for block in self.cut.blocks:
-                _Image(out, self.image.axis).write(block, self.x.read(block))
+                Image(out, self.image.axis).write(block, self.x.read(block))
         return self.x.array if out is None else out
 
     def duals(self) -> tuple[Array, ...]:
         """The dual of each part that has one, in the user's layout."""
         axis = self.image.axis
         return tuple(dual[:, 0] if axis is None else np.moveaxis(dual, 1, 1 + axis) for dual in self.dual)
-
-
-def _array(folder: Path | None, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros in memory, or in a file of that name; what an earlier call left there is kept."""
-    if folder is None:
-        return np.zeros(shape, dtype)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    if path.exists():
-        array: Array = np.load(path, mmap_mode="r+")
-        if array.shape != shape or array.dtype != dtype:
-            raise ValueError(
-                f"{path} holds {array.shape} {array.dtype}, this problem has {shape} {dtype}: give another dual_store"
-            )
-        return array
-    # whole from the first moment that it bears its name
-    new = path.with_suffix(".new")
-    np.lib.format.open_memmap(new, "w+", dtype, shape).flush()
-    new.replace(path)
-    kept: Array = np.load(path, mmap_mode="r+")
-    return kept
 
 
 def improve(

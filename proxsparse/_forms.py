@@ -14,6 +14,7 @@ from .penalties import L1, L2, ElasticNet, GroupLasso, OverlappingGroupLasso, Pe
 
 
 def check_penalty(penalty: Any) -> None:
+    """Raise unless it is one whose forms are here."""
     if not isinstance(penalty, Penalty):
         raise TypeError(f"penalty must be a Penalty, got {penalty!r}")
     for part in penalty.parts:
@@ -30,6 +31,7 @@ def brief(penalty: Penalty) -> str:
 
 
 def check_images(image: torch.Tensor, penalty: Penalty) -> None:
+    """Raise unless they are images that the penalty fits."""
     if not image.is_floating_point():
         raise TypeError(f"the images must be floating, got {image.dtype}")
     if not 3 <= image.ndim <= 5:

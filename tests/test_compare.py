@@ -358,7 +358,7 @@ def test_the_picture_has_a_column_a_row(one):
         one.plot(names=["tvv"])
 
 
-@pytest.mark.parametrize("make", [phantoms.regions, phantoms.blobs, phantoms.rectangles])
+@pytest.mark.parametrize("make", [pytest.param(phantoms.regions, marks=pytest.mark.slow), phantoms.blobs, phantoms.rectangles])
 def test_windows_find_contiguous_supports_better_than_l1(make):
     """The ordering of Mairal et al. 2011, of our own making: at equal damping of the noise, and at each one's best weight."""
     truth = make((128, 128))

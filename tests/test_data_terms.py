@@ -205,7 +205,7 @@ def test_hubers_corner_is_found_from_the_noise():
 
 
 @pytest.mark.parametrize("name", TERMS)
-@pytest.mark.parametrize("operator", [None, Blur(KERNEL)], ids=["denoise", "deblur"])
+@pytest.mark.parametrize("operator", [None, pytest.param(Blur(KERNEL), marks=pytest.mark.slow)], ids=["denoise", "deblur"])
 def test_a_background_moves_the_level_that_costs_nothing(name, operator):
     """x - b is penalised: the answer of y - A b, moved back."""
     y, term = given(name), TERMS[name]

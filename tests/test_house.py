@@ -18,6 +18,7 @@ LEVELS = [
     {"problem"},
     {"lifted"},
     {"solvers", "_pose", "_cut"},
+    {"_stores", "_together"},
     {"weights", "_debias", "_nonconvex", "_forms", "_implicit"},
     {"_solve"},
     {"_batch", "_blocks", "_path", "torch"},

@@ -75,13 +75,19 @@ for scheduler in ("threads", "processes", "sync"):
     "torch": """
 import torch
 from torch.utils.data import DataLoader, Dataset
+from proxsparse import TotalVariation
+from proxsparse.torch import PenaltyLoss, ProxLayer
 
 class Denoised(Dataset):
     def __len__(self):
         return 8
     def __getitem__(self, i):
         y = np.random.default_rng(i).random((40, 41)).astype(np.float32)
-        return torch.from_numpy(proxsparse.denoise(y, "tv", 0.2, tol=1e-2))
+        own = torch.from_numpy(proxsparse.denoise(y, "tv", 0.2, tol=1e-2))
+        y = torch.from_numpy(y)[None, None].requires_grad_()
+        x = ProxLayer(TotalVariation(0.2), 1e-2)(y)
+        (u,) = torch.autograd.grad(PenaltyLoss(TotalVariation(0.2))(x), y)
+        return torch.cat([own[None], x[0].detach(), u[0]])
 
 if __name__ == "__main__":
     here = torch.stack([Denoised()[i] for i in range(8)])
