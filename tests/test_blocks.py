@@ -170,7 +170,8 @@ def test_thin_images_and_dark_blocks():
         result, expected = solve_blocks(y, "tv", 0.2, block=16, halo=4), solve(y, "tv", 0.2)
         assert abs(result.fun - expected.fun) <= max(result.gap, expected.gap)
     y = image_of((20, 20))
-    assert solve_blocks(y, GroupLasso(0.4, block=32)).fun == pytest.approx(solve(y, GroupLasso(0.4, block=32)).fun, rel=1e-12)
+    result, expected = solve_blocks(y, GroupLasso(0.4, block=32)), solve(y, GroupLasso(0.4, block=32))
+    assert abs(result.fun - expected.fun) <= result.gap
     y = image_of((40, 40), dtype=np.float32)
     y[:20, :20] *= np.float32(1e-11)
     assert solve_blocks(y, "tv", 0.2, block=20, halo=4).success
