@@ -25,16 +25,16 @@ NOISE = 0.2
 CLASSICAL = ("l1", "overlap", L1(0.12) + TotalVariation(0.2))
 LOSSES = {
     "net": None,
-    "net, L1 in the loss": L1(0.1),
-    "net, TV in the loss": TotalVariation(0.05),
-    "net, windows in the loss": OverlappingGroupLasso(0.03),
-    "net without a ReLU at the end, L1 + TV in the loss": L1(0.1) + TotalVariation(0.05),
-    "net, ProxLayer at the end": None,
+    "net, L1 loss": L1(0.1),
+    "net, TV loss": TotalVariation(0.05),
+    "net, windows loss": OverlappingGroupLasso(0.03),
+    "net, no ReLU": L1(0.1) + TotalVariation(0.05),
+    "net, ProxLayer": None,
 }
 #: what networks end with, where it is no ReLU, and the bias before it, with which it does not begin dead
 LAST = {
-    "net without a ReLU at the end, L1 + TV in the loss": (torch.nn.Identity, 0.1),
-    "net, ProxLayer at the end": (lambda: ProxLayer(L1(0.1) + TotalVariation(0.4), 1e-3), 0.4),
+    "net, no ReLU": (torch.nn.Identity, 0.1),
+    "net, ProxLayer": (lambda: ProxLayer(L1(0.1) + TotalVariation(0.4), 1e-3), 0.4),
 }
 
 
