@@ -277,10 +277,9 @@ class _Stacks:
 
     def __init__(self, images: Any) -> None:
         if isinstance(images, (list, tuple)):
-            self.given: Any = [_array(image) for image in images]
+            self.given: Any = [_array(images, i) for i in range(len(images))]
             stacks = collections.defaultdict(list)
             for i, image in enumerate(self.given):
-                # a mask is refused, not lost
                 stacks[image.shape, image.dtype, type(image)].append(i)
             self.stacks = [np.array(index) for index in stacks.values()]
         else:
@@ -311,19 +310,39 @@ class _Stacks:
 
     def _stacked(self, index: Array) -> Any:
         if not isinstance(self.given, list):
-            return np.asarray(self.given[int(index[0]) : int(index[-1]) + 1])
+            try:
+                return np.asarray(self.given[int(index[0]) : int(index[-1]) + 1])
+            except Exception:
+                # one by one, so that only those are lost that cannot be read
+                return [_array(self.given, int(i)) for i in index]
         images = [self.given[i] for i in index]
-        return images if isinstance(images[0], np.ma.MaskedArray) else np.stack(images)
+        return np.stack(images) if type(images[0]) is np.ndarray else images
 
 
-def _array(image: Any) -> Array:
-    """The image as an array; what is none becomes an array of one object, whose error is said in its place."""
-    if isinstance(image, np.ma.MaskedArray):
-        return image
+class _Unreadable:
+    """Stands where an image should, and holds what became of it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.shape, self.dtype = error, (), np.dtype(object)
+
+
+def _array(images: Any, i: int) -> Any:
+    """The image as an array, or as what it could not be read for."""
     try:
-        return np.asarray(image)
-    except (ValueError, TypeError):
-        return np.array([None])
+        image = images[i]
+        # a mask is refused, not lost
+        return image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
+    except Exception as error:
+        return _Unreadable(error)
+
+
+def _named(raised: tuple[type[Exception], str], where: str) -> Exception:
+    """The error with the image's name before its text; some kinds take no text."""
+    kind, text = raised
+    try:
+        return kind(where + text)
+    except TypeError:
+        return RuntimeError(f"{where}{kind.__name__}: {text}")
 
 
 class _Answers:
@@ -352,8 +371,7 @@ class _Answers:
                     fields[name][i] = word
         if (fields["status"] == _BAD).all():
             index, found = min(self.found, key=lambda each: int(each[0][0]))
-            kind, text = found["raised"]
-            raise kind(f"image {index[0]}: {text}")
+            raise _named(found["raised"], f"image {index[0]}: ")
         fields["weight"] = self._weights() if weight is None else weight
         return BatchResult(x=self._images(), **fields)
 
@@ -409,6 +427,8 @@ def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) 
 def _solve_one(image: Array, i: int, n: int, chosen: Any, kwargs: dict[str, Any], found: dict[str, Any]) -> None:
     """Solve one of n images, and put what comes of it in its place."""
     try:
+        if isinstance(image, _Unreadable):
+            raise image.error
         one = attempt(image, chosen, **kwargs)
     except Exception as error:
         # whatever it is, the others are not lost; where all fail it is raised
@@ -469,6 +489,8 @@ def _like(images: Any, chosen: Any, *, rule: str | None = None, options: Any = N
     """An answer to such an image, after no iteration; raises what is wrong with the call."""
     # of a rule's weights any will do
     chosen = chosen if rule is None else with_weights(chosen, [1.0] * len(chosen.parts))
-    image = (2.0 + np.random.default_rng(0).random(images.shape[1:])).astype(images.dtype)
+    rng = np.random.default_rng(0)
+    whole = images.dtype.kind in "iub"
+    image = (rng.integers(1, 100, images.shape[1:]) if whole else 2.0 + rng.random(images.shape[1:])).astype(images.dtype)
     options = options | {"maxiter": 0} if isinstance(options, dict) else {"maxiter": 0} if options is None else options
     return attempt(image, chosen, options=options, **kwargs).x

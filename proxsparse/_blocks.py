@@ -27,7 +27,7 @@ from ._bounds import canonical_bounds
 from ._cut import Cut, Part, Region, crop, last_axes, number_of_pixels
 from ._progress import Progress
 from ._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
-from ._stores import Image, kept_array
+from ._stores import Image, file_of, kept_array, share_memory
 from ._workers import Workers
 from .options import parse
 from .penalties import Penalty
@@ -187,9 +187,10 @@ def solve_blocks(
     image = Image(source, channel_axis)
     parts = [Part(part, image.shape) for part in _blockwise(chosen, image.shape)]
     cut = Cut(parts, image.shape, *(_integer(n, name) for n, name in ((block, "block"), (halo, "halo"))))
-    _check_out(out, image)
+    folder = None if dual_store is None else Path(dual_store)
+    _check_out(out, image, folder)
     with Workers(threads.workers) as pool, contextlib.closing(_Display(tol, disp)) as display:
-        work = _Blocks(image, parts, cut, _bounds(bounds, image.dtype), out, dual_store, client, pool)
+        work = _Blocks(image, parts, cut, _bounds(bounds, image.dtype), out, folder, client, pool)
         work.prepare()
         history = [(0, *work.measure(), time.perf_counter() - begin)]
         while (status := _status(work, history[-1], tol, most.maxiter, display)) is None:
@@ -257,16 +258,18 @@ def _integer(value: Any, name: str) -> int:
     return int(value)
 
 
-def _check_out(out: Any, image: Image) -> None:
-    """Raise before anything is made."""
+def _check_out(out: Any, image: Image, folder: Path | None) -> None:
+    """Raise before anything is made, or written over."""
+    read = file_of(image.array)
+    if folder is not None and read is not None and folder.resolve() == Path(read).resolve().parent:
+        raise ValueError(f"source is a file of dual_store, {read}: it would be written over")
     if out is None:
         return
     shape = tuple(image.array.shape)
     if not has_slices(out) or tuple(out.shape) != shape or out.dtype != image.dtype:
         given = f"{out.shape} and {out.dtype}" if has_slices(out) else repr(type(out))
         raise ValueError(f"out must be an array of shape {shape} and {image.dtype}, got {given}")
-    arrays = isinstance(out, np.ndarray) and isinstance(image.array, np.ndarray)
-    if out is image.array or (arrays and np.may_share_memory(out, image.array)):
+    if share_memory(out, image.array):
         raise ValueError("out and source must not be the same memory: the source is read in every sweep")
 
 
@@ -299,7 +302,7 @@ class _Blocks:
         cut: Cut,
         bounds: tuple[Any, Any],
         out: Any,
-        store: Any,
+        folder: Path | None,
         client: Any,
         pool: Workers,
     ) -> None:
@@ -307,10 +310,11 @@ class _Blocks:
         self.parts, self.dtype, self.channels = parts, image.dtype, image.shape[0]
         self.with_dual = [part for part in parts if part.has_dual]
         shapes = [part.dual_shape for part in self.with_dual]
-        folder = None if store is None else Path(store)
-        #: whether an earlier call left its duals
-        self.resumed = folder is not None and (folder / "x.npy").exists()
-        self.dual = [kept_array(folder, f"dual-{i}.npy", shape, self.dtype) for i, shape in enumerate(shapes)]
+        names = [f"dual-{i}.npy" for i in range(len(shapes))]
+        #: whether an earlier call left duals, and its image
+        self.resumed = folder is not None and any((folder / name).exists() for name in names)
+        self.has_image = folder is not None and (folder / "x.npy").exists()
+        self.dual = [kept_array(folder, name, shape, self.dtype) for name, shape in zip(names, shapes, strict=True)]
         self.x = Image(kept_array(folder, "x.npy", image.array.shape, self.dtype) if folder or out is None else out, image.axis)
         # files in chunks are not for two threads at once
         self.lock = threading.Lock()
@@ -362,7 +366,7 @@ class _Blocks:
         else:
             ktp, left = self._ktp(block), self._read(self.x, block)
             induced = self._denoising(y, block).answer_to(ktp).astype(self.dtype)
-            if ktp.any() and np.isfinite(left).all():
+            if self.has_image and ktp.any() and np.isfinite(left).all():
                 induced = self._clipped(left)
         self._write(block, induced)
 
@@ -482,7 +486,7 @@ class _Blocks:
         from distributed import as_completed
 
         waiting = deque(zip(regions, targets, strict=True))
-        running = as_completed()
+        running = as_completed(loop=self.client.loop)
         many = 2 * max(1, sum(self.client.nthreads().values()))
         # a task holds its pixels, so that it can be worked again anywhere
         with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):

@@ -115,11 +115,13 @@ class Cut:
 
     def _along(self, n: int, grids: list[tuple[int, int]]) -> list[tuple[slice, slice, int]]:
         """Blocks, their regions, and whether these are even or odd, along an axis of n pixels."""
+        if n <= self.block:
+            return [(slice(0, n), slice(0, n), 0)]
         step = math.lcm(*(stride for _, stride in grids))
         block = self.block // step * step
         if block == 0:
             raise ValueError(f"block={self.block} is too small for a penalty whose groups begin every {step} pixels")
-        if block < n and 2 * self.halo >= block:
+        if 2 * self.halo >= block:
             cut = f"blocks of {block} pixels, as groups begin every {step}"
             raise ValueError(f"halo={self.halo} must be less than half of {cut}")
         # what is left at the end must hold a whole group
@@ -141,9 +143,10 @@ class Cut:
             ends = range(last + self.halo, least - 1, -1)
             stop = next((e for e in ends if all((e - start - size) % stride == 0 for size, stride in grids)), 0)
         if stop == 0 or any(stop - start < min(size, n) for size, _ in grids):
-            raise ValueError(
-                f"halo={self.halo} is too small for groups of {max(size for size, _ in grids)} pixels along an axis"
-            )
+            longest = max(size for size, _ in grids)
+            several = " that end together" if len(grids) > 1 else ""
+            text = f"holds no whole groups, of up to {longest} pixels along an axis,{several}"
+            raise ValueError(f"halo={self.halo} {text} at {last}")
         return stop
 
 

@@ -62,7 +62,8 @@ def derivative(
 
 def tied_pixels(penalty: Penalty, shape: tuple[int, ...], weights: list[float], duals: list[Any]) -> torch.Tensor:
     """A number for each pixel of a batch, the same where the duals say that pixels are equal, 0 where that they are 0."""
-    sizes = {type(part): groups.largest for part, groups in zip(_bent_parts(penalty), _bending(penalty, shape), strict=True)}
+    bent = iter(_bending(penalty, shape))
+    sizes = [next(bent).largest if _bends(part) else 1 for part in penalty.parts]
     labels, last = np.zeros((len(duals), *shape), np.int64), 0
     for i, (weight, own) in enumerate(zip(weights, duals, strict=True)):
         found = _labels(weight * penalty, shape, own, sizes)
@@ -71,14 +72,14 @@ def tied_pixels(penalty: Penalty, shape: tuple[int, ...], weights: list[float], 
     return torch.from_numpy(labels.astype(np.int32) if last < 2**31 else labels)
 
 
-def _bent_parts(penalty: Penalty) -> list[Penalty]:
-    """The parts with groups that bend; L1 and anisotropic total variation are straight."""
-    parts = [part for part in penalty.parts if type(part) in _GROUPS and part._w() > 0]
-    return [part for part in parts if not isinstance(part, TotalVariation) or part.isotropic or part.huber > 0]
+def _bends(part: Penalty) -> bool:
+    """Whether it has groups that bend; L1 and anisotropic total variation are straight."""
+    straight = isinstance(part, TotalVariation) and not part.isotropic and part.huber == 0
+    return type(part) in _GROUPS and part._w() > 0 and not straight
 
 
 def _bending(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
-    return [_GROUPS[type(part)](part, shape) for part in _bent_parts(penalty)]
+    return [_GROUPS[type(part)](part, shape) for part in penalty.parts if _bends(part)]
 
 
 def _solved(diagonal: Array, bent: list[_Hessian], b: Array) -> Array:
@@ -196,16 +197,16 @@ _GROUPS: dict[type[Penalty], Callable[[Any, tuple[int, ...]], _Groups]] = {
 _RIDGES: dict[type[Penalty], Any] = {L2: lambda part: 1.0, ElasticNet: lambda part: (1 - part.l1_ratio) / part.unit}
 
 
-def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any, sizes: dict[type[Penalty], int]) -> Array:
+def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any, sizes: list[int]) -> Array:
     """A number from 1 on for each pixel, the same where the duals say that pixels are equal; 0 where that they are 0."""
     # what is made equal or 0 of numbers that are all different
     drawn = np.random.default_rng(0).random(shape) + 1.0
     made = []
-    for part, p in zip(penalty.parts, duals, strict=True):
+    for part, p, size in zip(penalty.parts, duals, sizes, strict=True):
         if part._w() > 0:
             snapped = drawn.copy()
             # of a group of many numbers the ball is smaller by their rounding
-            rounding = (64 + sizes.get(type(part), 1)) * float(np.finfo(p.dtype).eps)
+            rounding = (64 + size) * float(np.finfo(p.dtype).eps)
             part._snap(snapped, p, max(_MARGIN, rounding))
             made.append(snapped.reshape(-1))
     names = _components([np.unique(snapped, return_inverse=True)[1] for snapped in made], drawn.size)

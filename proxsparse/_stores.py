@@ -59,3 +59,22 @@ def kept_array(folder: Path | None, name: str, shape: tuple[int, ...], dtype: An
     new.replace(path)
     kept: Array = np.load(path, mmap_mode="r+")
     return kept
+
+
+def share_memory(a: Any, b: Any) -> bool:
+    """Whether two arrays are the same, of one memory, or of one file."""
+    if a is b:
+        return True
+    if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+        return False
+    files = file_of(a), file_of(b)
+    return np.may_share_memory(a, b) or (None not in files and Path(str(files[0])).samefile(str(files[1])))
+
+
+def file_of(array: Any) -> str | None:
+    """The file that a memory-mapped array is of, or a view of one."""
+    while array is not None:
+        if isinstance(array, np.memmap) and array.filename is not None:
+            return str(array.filename)
+        array = getattr(array, "base", None)
+    return None

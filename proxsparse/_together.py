@@ -112,8 +112,9 @@ class Together:
         self._snap(x, p, fun, gap, done)
         rel_gap = self._relative(gap, fun)
         met = rel_gap <= self.tol
-        answers = {"fun": fun, "gap": gap, "rel_gap": rel_gap, "x_error_bound": np.sqrt(2 * gap), "success": met, "nit": nit}
-        for name, values in (answers | {"status": np.where(met, 0, status), "certified": True}).items():
+        answers = {"fun": fun, "gap": gap, "rel_gap": rel_gap, "x_error_bound": np.sqrt(2 * gap), "nit": nit}
+        told = np.where(met, 0, status)
+        for name, values in (answers | {"status": told, "success": told == 0, "certified": True}).items():
             found[name][:] = values
         found["x"], found["method"] = x.reshape(self.y.shape), ["chambolle-pock"] * n
         return np.flatnonzero(status < 0)

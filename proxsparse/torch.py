@@ -161,7 +161,9 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
             raise ValueError(f"weight must be a number or one for each of {len(image)} images, got {tuple(weights.shape)}")
         weights = weights.expand(len(image))
         points, labels = self._solved(image, weights)
-        x: torch.Tensor = _Prox.apply(image, weights, points, labels, self.penalty)
+        # ties a second derivative to the image without holding its numbers
+        link = image.flatten()[:0].clone()
+        x: torch.Tensor = _Prox.apply(image, weights, link, points, labels, self.penalty)
         return x
 
     def _solved(self, image: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -188,7 +190,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         labels = torch.zeros(0)
         if torch.is_grad_enabled() and (image.requires_grad or weights.requires_grad):
             labels = tied_pixels(self.penalty, tuple(image.shape[1:]), times, [result.dual for result in results])
-        return torch.from_numpy(x).to(image), labels
+        return torch.from_numpy(x).to(image.device), labels
 
 
 class _Prox(torch.autograd.Function):  # type: ignore[misc]
@@ -196,21 +198,27 @@ class _Prox(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(
-        ctx: Any, image: torch.Tensor, weights: torch.Tensor, points: torch.Tensor, labels: torch.Tensor, penalty: Penalty
+        ctx: Any,
+        image: torch.Tensor,
+        weights: torch.Tensor,
+        link: torch.Tensor,
+        points: torch.Tensor,
+        labels: torch.Tensor,
+        penalty: Penalty,
     ) -> torch.Tensor:
-        """Give them back."""
+        """Give them back, in the image's dtype."""
         ctx.penalty = penalty
-        ctx.save_for_backward(image, points, weights, labels)
-        return points.clone()
+        ctx.save_for_backward(weights, link, points, labels)
+        return points.to(image.dtype, copy=True)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """(J gradient, -<grad P(x), J gradient>)."""
-        image, x, weights, labels = ctx.saved_tensors
+        weights, link, x, labels = ctx.saved_tensors
         with torch.no_grad():
             u, along = derivative(ctx.penalty, x, weights, labels, gradient)
-        u, along = _Once.apply(u, along, image, weights, gradient)
-        return u, -along, None, None, None
+        u, along = _Once.apply(u.to(gradient.dtype), along, link, weights, gradient)
+        return u, -along, None, None, None, None
 
 
 class _Once(torch.autograd.Function):  # type: ignore[misc]

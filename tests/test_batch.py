@@ -249,9 +249,41 @@ def test_whatever_goes_wrong_with_one_image_is_said_in_its_place(monkeypatch):
         batch = solve_batch(y, "l1+tv", (0.1, 0.2))
     assert batch.status.tolist() == [0, -1, 0]
     assert batch.method[1] == ""
-    with pytest.warns(ConvergenceWarning, match="image 1: TypeError"):
+    with pytest.warns(ConvergenceWarning, match="image 1: ValueError: .*inhomogeneous"):
         batch = solve_batch([y[0], [[1, 2], [3]]], "l1+tv", (0.1, 0.2))
     assert batch.status.tolist() == [0, -1]
+
+
+class _Failing:
+    """An array whose second image cannot be read, with an error that takes two arguments."""
+
+    shape, dtype = (3, 12, 13), np.dtype(float)
+
+    def __getitem__(self, index):
+        if index == 1 or index == slice(0, 3):
+            raise UnicodeEncodeError("utf-8", "x", 0, 1, "no disk")
+        return image_of((12, 13))
+
+
+def test_one_image_that_cannot_be_read_does_not_lose_the_others():
+    with pytest.warns(ConvergenceWarning, match="image 1: UnicodeEncodeError"):
+        batch = solve_batch(_Failing(), "tv", 0.2)
+    assert batch.status.tolist() == [0, -1, 0]
+    assert batch.x[2].tobytes() == solve(image_of((12, 13)), "tv", 0.2).x.tobytes()
+    with pytest.raises(RuntimeError, match=r"image 0: UnicodeEncodeError: .*no disk"):
+        solve_batch([_Broken(), _Broken()], "tv", 0.2)
+
+
+class _Broken:
+    def __array__(self, dtype=None, copy=None):
+        raise UnicodeEncodeError("utf-8", "x", 0, 1, "no disk")
+
+
+def test_dask_arrays_of_integers():
+    array = pytest.importorskip("dask.array")
+    y = np.random.default_rng(0).integers(0, 200, (3, 12, 13)).astype(np.uint8)
+    lazy = solve_batch(array.from_array(y, chunks=(2, 12, 13)), "tv", 20.0, data="huber").compute()
+    np.testing.assert_array_equal(lazy.x, solve_batch(y, "tv", 20.0, data="huber").x)
 
 
 def test_tensors_are_images_too():

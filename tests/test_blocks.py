@@ -372,6 +372,35 @@ def test_a_killed_run_loses_at_most_the_sweep_in_hand(tmp_path):
     assert_certified(y, TotalVariation(0.5), again, 1e-5)
 
 
+def test_nothing_is_written_over_while_it_is_read(tmp_path):
+    y = image_of((60, 50))
+    first = solve_blocks(y, "tv", 0.3, block=32, halo=6, dual_store=tmp_path / "store")
+    with pytest.raises(ValueError, match="a file of dual_store"):
+        solve_blocks(first.x, "tv", 0.3, dual_store=tmp_path / "store")
+    np.save(tmp_path / "y.npy", y)
+    source, out = (np.load(tmp_path / "y.npy", mmap_mode=mode) for mode in ("r", "r+"))
+    with pytest.raises(ValueError, match="the same memory"):
+        solve_blocks(source, "tv", 0.3, out=out[:])
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), y)
+
+
+@pytest.mark.parametrize("gone", ["x.npy", "dual-0.npy"])
+def test_a_file_of_the_folder_may_be_gone(gone, tmp_path):
+    y, penalty = image_of((60, 50)), TotalVariation(0.1)
+    solve_blocks(y, "tv", 0.5, block=32, halo=6, dual_store=tmp_path)
+    (tmp_path / gone).unlink()
+    result = solve_blocks(y, penalty, block=32, halo=6, dual_store=tmp_path)
+    assert result.success
+    assert_certified(y, penalty, result, 1e-5)
+
+
+def test_where_no_cut_is_needed_nothing_is_refused():
+    penalty = GroupLasso(0.1, block=33) + GroupLasso(0.1, block=32)
+    y = image_of((100, 90))
+    result, expected = solve_blocks(y, penalty), solve(y, penalty)
+    assert abs(result.fun - expected.fun) <= max(result.gap, expected.gap)
+
+
 def test_trivial_images():
     assert solve_blocks(np.zeros((40, 40)), "tv", 0.1, block=16, halo=3).rel_gap == 0
     flat = solve_blocks(np.full((40, 40), 3.0, np.float32), "tv", 0.1, block=16, halo=3)
@@ -391,8 +420,9 @@ def test_what_is_wrong_is_said():
         "got 0": {"halo": 0},
         "needs a weight": {"weight": None},
         "given, but": {"penalty": TotalVariation(0.1)},
-        "halo=4 is too small for groups of 9": {"penalty": OverlappingGroupLasso(window=9), "block": 16, "halo": 4},
+        "halo=4 holds no whole groups, of up to 9": {"penalty": OverlappingGroupLasso(window=9), "block": 16, "halo": 4},
         "block=4 is too small": {"penalty": OverlappingGroupLasso(window=9, stride=7), "block": 4, "halo": 1},
+        "that end together": {"penalty": OverlappingGroupLasso(0.1, 3, 2) + GroupLasso(0.1, 2), "weight": None},
         "bounds must be numbers": {"bounds": (y, None)},
         "bounds cross": {"bounds": (1, 0)},
         "tol must be": {"tol": -1},
@@ -456,7 +486,7 @@ def cluster():
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
-        distributed.Client(local) as client,
+        distributed.Client(local, set_as_default=False) as client,
     ):
         yield client
 
