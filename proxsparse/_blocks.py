@@ -191,12 +191,7 @@ def solve_blocks(
     _check_out(out, image, folder)
     with Workers(threads.workers) as pool, contextlib.closing(_Display(tol, disp)) as display:
         work = _Blocks(image, parts, cut, _bounds(bounds, image.dtype), out, folder, client, pool)
-        work.prepare()
-        history = [(0, *work.measure(), time.perf_counter() - begin)]
-        while (status := _status(work, history[-1], tol, most.maxiter, display)) is None:
-            nit, fun, _, _ = history[-1]
-            work.sweep(0.5 * tol * fun)
-            history.append((nit + 1, *work.measure(), time.perf_counter() - begin))
+        history, status = work.run(tol, most.maxiter, display, begin)
         nit, fun, gap, _ = history[-1]
         fun, gap = work.snap(fun, gap, tol) if status == 0 else (fun, gap)
     rel_gap = work.relative(gap, fun)
@@ -221,18 +216,6 @@ def solve_blocks(
         history=dict(zip(("iteration", "objective", "gap", "seconds"), columns, strict=True)),
         time=time.perf_counter() - begin,
     )
-
-
-def _status(work: _Blocks, check: tuple[int, float, float, float], tol: float, most: int, display: _Display) -> int | None:
-    """How the run ended, or None."""
-    nit, fun, gap, _ = check
-    rel_gap = work.relative(gap, fun)
-    display.show(nit, rel_gap)
-    if rel_gap <= tol:
-        return 0
-    if nit >= most:
-        return 1
-    return 4 if nit > 0 and not work.moved else None
 
 
 class _Display:
@@ -320,6 +303,23 @@ class _Blocks:
         self.lock = threading.Lock()
         self.floor, self.moved = 0.0, False
         self.pixels = sum(number_of_pixels(region) for regions in cut.colours for region in regions)
+
+    def run(self, tol: float, most: int, display: _Display, begin: float) -> tuple[list[tuple[int, float, float, float]], int]:
+        """Sweep until the gap meets `tol`: the checks (sweeps, objective, gap, seconds since `begin`), and the status."""
+        self.prepare()
+        history = [(0, *self.measure(), time.perf_counter() - begin)]
+        while True:
+            nit, fun, gap, _ = history[-1]
+            rel_gap = self.relative(gap, fun)
+            display.show(nit, rel_gap)
+            if rel_gap <= tol:
+                return history, 0
+            if nit >= most:
+                return history, 1
+            if nit > 0 and not self.moved:
+                return history, 4
+            self.sweep(0.5 * tol * fun)
+            history.append((nit + 1, *self.measure(), time.perf_counter() - begin))
 
     # -- the certificate -------------------------------------------------------------------------------------------
 
