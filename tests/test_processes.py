@@ -142,6 +142,7 @@ calls = {
     "blur, chambolle-pock": lambda y, n: proxsparse.solve(y, "tv", 0.01, operator=Blur(np.ones((3, 3)) / 9), method="chambolle-pock", **never(n)),
     "fista": lambda y, n: proxsparse.solve(y, "tv", 0.3, method="fista", **never(n)),
     "batch": lambda y, n: proxsparse.solve_batch(y.reshape(-1, 64, 64), "tv", 0.3, workers=WORKERS, tol=0.0, options={"maxiter": n}),
+    "blocks": lambda y, n: proxsparse.solve_blocks(y, "tv", 3.0, block=256, halo=16, tol=0.0, max_sweeps=n, workers=WORKERS),
     "prox": lambda y, n: OverlappingGroupLasso(0.1).prox(y, tol=0.0, maxiter=n),
     "value": lambda y, n: TGV(1.0).value(y),
     "auto": lambda y, n: proxsparse.solve(y, "tv", tol=0.0, options={"maxiter": n}),
@@ -170,6 +171,8 @@ INTERRUPTED = [("tv", 1), ("batch", 2)] + [
     for each in (
         ("tv", 2),
         ("batch", 1),
+        ("blocks", 1),
+        ("blocks", 2),
         ("huber", 1),
         ("windows", 1),
         ("second order", 1),
