@@ -24,12 +24,12 @@ from scipy.optimize import OptimizeResult
 
 from ._arrays import Array, has_slices, power_of_two, total
 from ._bounds import canonical_bounds
-from ._cut import Cut, Part, Region, crop, last_axes, number_of_pixels
+from ._cut import Cut, Part, Region, crop, last_axes, shape_of
 from ._progress import Progress
 from ._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
 from ._stores import Image, file_of, kept_array, share_memory
 from ._workers import Workers
-from .options import parse
+from .options import integer, parse
 from .penalties import Penalty
 from .penalties.denoising import Denoising, relative
 from .problem import MARGINS
@@ -186,10 +186,10 @@ def solve_blocks(
     source = source if has_slices(source) else np.asarray(source)
     image = Image(source, channel_axis)
     parts = [Part(part, image.shape) for part in _blockwise(chosen, image.shape)]
-    cut = Cut(parts, image.shape, *(_integer(n, name) for n, name in ((block, "block"), (halo, "halo"))))
+    cut = Cut(parts, image.shape, integer("block", block), integer("halo", halo))
     folder = None if dual_store is None else Path(dual_store)
     _check_out(out, image, folder)
-    with Workers(threads.workers) as pool, contextlib.closing(_Display(tol, disp)) as display:
+    with Workers(threads.workers) as pool, contextlib.closing(Progress(tol, disp)) as display:
         work = _Blocks(image, parts, cut, _bounds(bounds, image.dtype), out, folder, client, pool)
         history, status = work.run(tol, most.maxiter, display, begin)
         nit, fun, gap, _ = history[-1]
@@ -216,29 +216,6 @@ def solve_blocks(
         history=dict(zip(("iteration", "objective", "gap", "seconds"), columns, strict=True)),
         time=time.perf_counter() - begin,
     )
-
-
-class _Display:
-    """The progress display, if it is asked for."""
-
-    def __init__(self, tol: float, shown: bool) -> None:
-        self.progress = Progress(tol) if shown else None
-
-    def show(self, nit: int, rel_gap: float) -> None:
-        """Show a check."""
-        if self.progress is not None:
-            self.progress.show(nit, rel_gap)
-
-    def close(self) -> None:
-        """End the display."""
-        if self.progress is not None:
-            self.progress.close()
-
-
-def _integer(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    return int(value)
 
 
 def _check_out(out: Any, image: Image, folder: Path | None) -> None:
@@ -302,9 +279,9 @@ class _Blocks:
         # files in chunks are not for two threads at once
         self.lock = threading.Lock()
         self.floor, self.moved = 0.0, False
-        self.pixels = sum(number_of_pixels(region) for regions in cut.colours for region in regions)
+        self.pixels = sum(math.prod(shape_of(region)) for regions in cut.colours for region in regions)
 
-    def run(self, tol: float, most: int, display: _Display, begin: float) -> tuple[list[tuple[int, float, float, float]], int]:
+    def run(self, tol: float, most: int, display: Progress, begin: float) -> tuple[list[tuple[int, float, float, float]], int]:
         """Sweep until the gap meets `tol`: the checks (sweeps, objective, gap, seconds since `begin`), and the status."""
         self.prepare()
         history = [(0, *self.measure(), time.perf_counter() - begin)]
@@ -352,7 +329,7 @@ class _Blocks:
         if on.null_space == "zero":
             # windows that are clipped hold numbers of no pixel
             copies = np.empty_like(p)
-            on._analysis(copies, np.ones((self.channels, *(along.stop - along.start for along in region)), p.dtype))
+            on._analysis(copies, np.ones((self.channels, *shape_of(region)), p.dtype))
             p *= copies
         on._clear_unused(p)
         on._project(p)
@@ -383,21 +360,29 @@ class _Blocks:
 
     def _measure(self, margin: float | None, block: Region) -> tuple[float, float]:
         y = self._read(self.image, block)
-        gap, fun = self._denoising(y, block).data_gap(self._snapped(margin, block), self._ktp(block))
-        gap = max(gap, 0.0)
-        for part in self.parts:
-            groups = part.beginning(block)
-            x = self._snapped(margin, groups)
+        groups = [part.beginning(block) for part in self.parts]
+        # read, and snapped, once for all
+        wide = tuple(
+            slice(own.start, max(along.stop for along in ends)) for own, *ends in zip(block, block, *groups, strict=True)
+        )
+        x = self._snapped(margin, wide)
+
+        def _on(region: Region) -> Array:
+            return np.ascontiguousarray(x[last_axes(crop(region, wide))])
+
+        gap, fun = self._denoising(y, block).data_gap(_on(block), self._ktp(block))
+        gap, duals = max(gap, 0.0), iter(self.dual)
+        for part, region in zip(self.parts, groups, strict=True):
             if not part.has_dual:
-                fun += part.on(groups)._worth(x)
+                fun += part.on(region)._worth(_on(region))
                 continue
-            own, value = part.on(groups)._gap(x, part.dual_on(self.dual[self.with_dual.index(part)], groups))
+            own, value = part.on(region)._gap(_on(region), part.dual_on(next(duals), region))
             gap, fun = gap + max(own, 0.0), fun + value
         return fun, gap
 
     def relative(self, gap: float, fun: float) -> float:
         """gap / F(x), 0 where both are 0 up to rounding."""
-        return 0.0 if max(gap, fun) <= self.floor else relative(gap, fun)
+        return relative(gap, fun, self.floor)
 
     def snap(self, fun: float, gap: float, tol: float) -> tuple[float, float]:
         """Make 0 what the dual says is, where the gap still meets `tol`; the objective and the gap of the image then."""
@@ -422,7 +407,7 @@ class _Blocks:
         for part, dual in zip(self.with_dual, self.dual, strict=True):
             if part.penalty.null_space == "zero":
                 near = part.touched(region)
-                zeros = np.ones((self.channels, *(along.stop - along.start for along in near)), self.dtype)
+                zeros = np.ones((self.channels, *shape_of(near)), self.dtype)
                 part.on(near)._snap(zeros, part.dual_on(dual, near), margin)
                 x = np.where(zeros[last_axes(crop(region, near))] == 0, x.dtype.type(0), x)
         return self._clipped(x)
@@ -444,7 +429,7 @@ class _Blocks:
 
     def _ktp(self, region: Region, without: Region | None = None) -> Array:
         """K^T p on the region, in float64; only of the groups that do not lie wholly inside `without`."""
-        ktp = np.zeros((self.channels, *(part.stop - part.start for part in region)))
+        ktp = np.zeros((self.channels, *shape_of(region)))
         for part, dual in zip(self.with_dual, self.dual, strict=True):
             part.add_adjoint(ktp, dual, region, without)
         return ktp
@@ -455,7 +440,7 @@ class _Blocks:
         """Visit every block; the gaps that are left as they are add up to no more than what is allowed."""
         self.moved = False
         for regions in self.cut.colours:
-            targets = [allowed * number_of_pixels(region) / self.pixels for region in regions]
+            targets = [allowed * math.prod(shape_of(region)) / self.pixels for region in regions]
             if self.client is not None:
                 self._on_cluster(regions, targets)
                 continue

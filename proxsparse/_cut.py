@@ -26,8 +26,13 @@ def last_axes(region: Region) -> Any:
     return (..., *region)
 
 
+def shape_of(region: Region) -> tuple[int, ...]:
+    """Pixels along each axis."""
+    return tuple(part.stop - part.start for part in region)
+
+
 def _from_0(region: Region) -> Region:
-    return tuple(slice(0, part.stop - part.start) for part in region)
+    return tuple(slice(0, n) for n in shape_of(region))
 
 
 class Part:
@@ -69,7 +74,7 @@ class Part:
     def dual_on(self, dual: Array, region: Region) -> Array:
         """The dual of `on(region)`: a copy of that of the image, 0 where a pixel of the region begins no group inside."""
         groups = self.inside(region)
-        shape = self.on(region)._dual_shape((self.shape[0], *(part.stop - part.start for part in region)))
+        shape = self.on(region)._dual_shape((self.shape[0], *shape_of(region)))
         p = np.zeros(shape, dual.dtype)
         p[last_axes(_from_0(groups))] = dual[last_axes(groups)]
         return p
@@ -85,7 +90,7 @@ class Part:
         p = self.dual_on(dual, near)
         if without is not None:
             p[last_axes(crop(self.inside(without), self.inside(near)))] = 0
-        ktp = np.zeros((self.shape[0], *(part.stop - part.start for part in near)))
+        ktp = np.zeros((self.shape[0], *shape_of(near)))
         self.on(near)._add_adjoint(ktp, p)
         out += ktp[last_axes(crop(region, near))]
 
@@ -148,8 +153,3 @@ class Cut:
             text = f"holds no whole groups, of up to {longest} pixels along an axis,{several}"
             raise ValueError(f"halo={self.halo} {text} at {last}")
         return stop
-
-
-def number_of_pixels(region: Region) -> int:
-    """Of one channel."""
-    return math.prod(part.stop - part.start for part in region)

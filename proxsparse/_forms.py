@@ -43,6 +43,12 @@ def check_images(image: torch.Tensor, penalty: Penalty) -> None:
         part._dual_shape(tuple(image.shape[1:]))
 
 
+def value_of(penalty: Penalty, image: torch.Tensor, eps: float) -> torch.Tensor:
+    """P of each image."""
+    parts = (part._w() * VALUES[type(part)](part, image, eps) for part in penalty.parts)
+    return sum(parts, torch.zeros(len(image), dtype=image.dtype, device=image.device))
+
+
 def _each(values: torch.Tensor) -> torch.Tensor:
     """The sum of each image."""
     return values.flatten(1).sum(1)

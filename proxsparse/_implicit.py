@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from ._arrays import Array
-from ._forms import VALUES
+from ._forms import value_of
 from .penalties import L2, ElasticNet, GroupLasso, OverlappingGroupLasso, Penalty, TotalVariation
 
 #: how much shorter than its ball a dual must be for its group to be held at 0; those of other groups are on it to rounding
@@ -55,31 +55,25 @@ def derivative(
     u = torch.from_numpy(np.append(0.0, found)[tied].reshape(tuple(x.shape)))
     with torch.enable_grad():
         point = torch.from_numpy(at.reshape(tuple(x.shape))).requires_grad_()
-        value = sum(part._w() * VALUES[type(part)](part, point, 0.0).sum() for part in penalty.parts)
-        (slope,) = torch.autograd.grad(value, point)
+        (slope,) = torch.autograd.grad(value_of(penalty, point, 0.0).sum(), point)
     return u.to(x), (slope * u).flatten(1).sum(1).to(weights)
 
 
 def tied_pixels(penalty: Penalty, shape: tuple[int, ...], weights: list[float], duals: list[Any]) -> torch.Tensor:
     """A number for each pixel of a batch, the same where the duals say that pixels are equal, 0 where that they are 0."""
-    bent = iter(_bending(penalty, shape))
-    sizes = [next(bent).largest if _bends(part) else 1 for part in penalty.parts]
     labels, last = np.zeros((len(duals), *shape), np.int64), 0
     for i, (weight, own) in enumerate(zip(weights, duals, strict=True)):
-        found = _labels(weight * penalty, shape, own, sizes)
+        found = _labels(weight * penalty, shape, own)
         labels[i] = np.where(found > 0, found + last, 0).reshape(shape)
         last = max(last, int(labels[i].max(initial=0)))
     return torch.from_numpy(labels.astype(np.int32) if last < 2**31 else labels)
 
 
-def _bends(part: Penalty) -> bool:
-    """Whether it has groups that bend; L1 and anisotropic total variation are straight."""
-    straight = isinstance(part, TotalVariation) and not part.isotropic and part.huber == 0
-    return type(part) in _GROUPS and part._w() > 0 and not straight
-
-
 def _bending(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
-    return [_GROUPS[type(part)](part, shape) for part in penalty.parts if _bends(part)]
+    """Of the parts with groups that bend; L1 and anisotropic total variation are straight."""
+    parts = [part for part in penalty.parts if type(part) in _GROUPS and part._w() > 0]
+    straight = [isinstance(part, TotalVariation) and not part.isotropic and part.huber == 0 for part in parts]
+    return [_GROUPS[type(part)](part, shape) for part, is_straight in zip(parts, straight, strict=True) if not is_straight]
 
 
 def _solved(diagonal: Array, bent: list[_Hessian], b: Array) -> Array:
@@ -113,11 +107,6 @@ class _Groups(NamedTuple):
     weight: Array
     #: lengths up to this cost their square
     corner: float = 0.0
-
-    @property
-    def largest(self) -> int:
-        """Numbers in the largest group."""
-        return int(np.bincount(self.group, minlength=1).max())
 
     def hessian(self, x: Array, labels: Array, scales: Array, least: float) -> _Hessian:
         """Of P at the images x, one after the other, times their scales, as a matrix on the numbers of the labels from 1 on."""
@@ -197,16 +186,16 @@ _GROUPS: dict[type[Penalty], Callable[[Any, tuple[int, ...]], _Groups]] = {
 _RIDGES: dict[type[Penalty], Any] = {L2: lambda part: 1.0, ElasticNet: lambda part: (1 - part.l1_ratio) / part.unit}
 
 
-def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any, sizes: list[int]) -> Array:
+def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any) -> Array:
     """A number from 1 on for each pixel, the same where the duals say that pixels are equal; 0 where that they are 0."""
     # what is made equal or 0 of numbers that are all different
     drawn = np.random.default_rng(0).random(shape) + 1.0
     made = []
-    for part, p, size in zip(penalty.parts, duals, sizes, strict=True):
+    for part, p in zip(penalty.parts, duals, strict=True):
         if part._w() > 0:
             snapped = drawn.copy()
             # of a group of many numbers the ball is smaller by their rounding
-            rounding = (64 + size) * float(np.finfo(p.dtype).eps)
+            rounding = (64 + _largest_group(part, p)) * float(np.finfo(p.dtype).eps)
             part._snap(snapped, p, max(_MARGIN, rounding))
             made.append(snapped.reshape(-1))
     names = _components([np.unique(snapped, return_inverse=True)[1] for snapped in made], drawn.size)
@@ -215,6 +204,15 @@ def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any, sizes: list[in
     for snapped in made:
         kept[names[snapped == 0]] = False
     return np.where(kept, np.cumsum(kept), 0)[names]
+
+
+def _largest_group(part: Penalty, p: Array) -> int:
+    """Numbers in the largest group of a part, from its dual: the matrices of `_GROUPS` are not made for that."""
+    if isinstance(part, GroupLasso):
+        return len(p) * int(np.bincount(part._groups(p.shape) + 1)[1:].max(initial=1))
+    if isinstance(part, TotalVariation):
+        return p.shape[0] * (p.shape[1] if part.coupled else 1) if part.isotropic else 1
+    return p.shape[0] * p.shape[1] if isinstance(part, OverlappingGroupLasso) else 1
 
 
 def _components(numbers: list[Array], pixels: int) -> Array:

@@ -10,25 +10,26 @@ from typing import Any
 class Progress:
     """Decades of the relative gap fallen, out of those down to the tolerance."""
 
-    def __init__(self, tol: float) -> None:
-        self.tol = tol
+    def __init__(self, tol: float, shown: bool) -> None:
+        self.tol, self.shown = tol, shown
         self.first: float | None = None
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            self.bar: Any = None
-        else:
+        self.bar: Any = None
+        if shown:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                return
             self.bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}")
 
     def show(self, nit: int, rel_gap: float) -> None:
         """Show a check."""
         text = f"iteration {nit}, relative gap {rel_gap:.2e}"
-        if self.bar is None:
+        if self.bar is not None:
+            self.bar.set_postfix_str(text, refresh=False)
+            self.bar.n = round(100 * self._share(rel_gap))
+            self.bar.refresh()
+        elif self.shown:
             sys.stderr.write(text + "\n")
-            return
-        self.bar.set_postfix_str(text, refresh=False)
-        self.bar.n = round(100 * self._share(rel_gap))
-        self.bar.refresh()
 
     def _share(self, rel_gap: float) -> float:
         if rel_gap <= self.tol:

@@ -440,11 +440,10 @@ class _Report:
 
     def __init__(self, callback: Any, options: Options, tol: float, posed: Posed) -> None:
         self.callback, self.posed = callback, posed
-        self.progress = Progress(tol) if options.disp else None
+        self.progress = Progress(tol, options.disp)
 
     def __call__(self, found: Certificate, nit: int) -> bool:
-        if self.progress is not None:
-            self.progress.show(nit, found.rel_gap)
+        self.progress.show(nit, found.rel_gap)
         if self.callback is None:
             return False
         posed = self.posed
@@ -457,5 +456,4 @@ class _Report:
 
     def close(self) -> None:
         """End the display."""
-        if self.progress is not None:
-            self.progress.close()
+        self.progress.close()

@@ -46,19 +46,15 @@ def kept_array(folder: Path | None, name: str, shape: tuple[int, ...], dtype: An
         return np.zeros(shape, dtype)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    if path.exists():
-        array: Array = np.load(path, mmap_mode="r+")
-        if array.shape != shape or array.dtype != dtype:
-            raise ValueError(
-                f"{path} holds {array.shape} {array.dtype}, this problem has {shape} {dtype}: give another dual_store"
-            )
-        return array
-    # whole from the first moment that it bears its name
-    new = path.with_suffix(".new")
-    np.lib.format.open_memmap(new, "w+", dtype, shape).flush()
-    new.replace(path)
-    kept: Array = np.load(path, mmap_mode="r+")
-    return kept
+    if not path.exists():
+        # whole from the first moment that it bears its name
+        new = path.with_suffix(".new")
+        np.lib.format.open_memmap(new, "w+", dtype, shape).flush()
+        new.replace(path)
+    array: Array = np.load(path, mmap_mode="r+")
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{path} holds {array.shape} {array.dtype}, this problem has {shape} {dtype}: give another dual_store")
+    return array
 
 
 def share_memory(a: Any, b: Any) -> bool:

@@ -39,11 +39,12 @@ def _positive(name: str, value: Any, least: float = 0.0, strict: bool = True) ->
     return float(value)
 
 
-def _integer(name: str, value: Any, least: int) -> int:
+def integer(name: str, value: Any, least: float = -math.inf) -> int:
+    """Return an integer >= least, else raise naming the value."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"option {name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < least:
-        raise ValueError(f"option {name} must be >= {least}, got {value!r}")
+        raise ValueError(f"{name} must be >= {least}, got {value!r}")
     return int(value)
 
 
@@ -62,12 +63,12 @@ def _relaxation(name: str, value: Any) -> float:
 
 _Check = Callable[[str, Any], Any]
 _DRIVER: dict[str, _Check] = {
-    "maxiter": lambda name, v: _integer(name, v, 0),
+    "maxiter": lambda name, v: integer(f"option {name}", v, 0),
     "maxtime": _positive,
-    "check_every": lambda name, v: _integer(name, v, 1),
+    "check_every": lambda name, v: integer(f"option {name}", v, 1),
     "history": _flag,
     "disp": _flag,
-    "workers": lambda name, v: _integer(name, v, 1),
+    "workers": lambda name, v: integer(f"option {name}", v, 1),
 }
 _METHODS: dict[str, dict[str, _Check]] = {
     "fista": {"step": _positive, "backtracking": _flag, "restart": _flag},

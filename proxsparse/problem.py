@@ -45,7 +45,7 @@ class Certificate:
     @property
     def rel_gap(self) -> float:
         """gap / F(x), 0 where both are 0 up to rounding."""
-        return 0.0 if max(self.gap, self.fun) <= self.floor else relative(self.gap, self.fun)
+        return relative(self.gap, self.fun, self.floor)
 
     def copy(self, into: Certificate | None = None) -> Certificate:
         """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""

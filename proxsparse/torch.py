@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ._forms import VALUES, brief, check_images, check_penalty
+from ._forms import brief, check_images, check_penalty, value_of
 from ._implicit import derivative, tied_pixels
 from ._solve import attempt
 from ._workers import Workers
 from .options import parse
 from .penalties import Penalty, SecondOrderTV, TotalVariation
 from .penalties.base import check_number
+from .penalties.denoising import accuracy_of
 from .result import ConvergenceWarning, warn
 
 
@@ -73,8 +74,7 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
         check_images(image, self.penalty)
         # half the digits do not hold squares and sums
         image = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
-        parts = (part._w() * VALUES[type(part)](part, image, self.eps) for part in self.penalty.parts)
-        values = sum(parts, torch.zeros(len(image), dtype=image.dtype, device=image.device))
+        values = value_of(self.penalty, image, self.eps)
         return values if self.reduction == "none" else values.sum() if self.reduction == "sum" else values.mean()
 
 
@@ -171,7 +171,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         given = image.detach().cpu()
         # NumPy knows no bfloat16
         given = given if given.dtype == torch.float64 else given.float()
-        tol = (1e-8 if given.dtype == torch.float64 else 1e-5) if self.tol is None else self.tol
+        tol = accuracy_of(given.numpy().dtype) if self.tol is None else self.tol
         results: list[Any] = [None] * len(given)
         times = weights.tolist()
 

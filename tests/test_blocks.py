@@ -348,7 +348,7 @@ KILLED = """
 import sys
 import numpy as np, proxsparse
 from proxsparse import _blocks
-_blocks._Display.show = lambda self, nit, rel_gap: print(nit, rel_gap, flush=True)
+_blocks.Progress.show = lambda self, nit, rel_gap: print(nit, rel_gap, flush=True)
 y = np.load(sys.argv[1])
 proxsparse.solve_blocks(y, "tv", 0.5, block=48, halo=4, tol=0, max_sweeps=1000, dual_store=sys.argv[2])
 """

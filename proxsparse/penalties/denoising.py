@@ -236,9 +236,9 @@ class ProxResult(NamedTuple):
     nit: int
 
 
-def relative(gap: float, fun: float) -> float:
-    """Gap / fun, 0 where both are 0, infinite where the gap is."""
-    if gap == 0:
+def relative(gap: float, fun: float, floor: float = 0.0) -> float:
+    """Gap / fun, 0 where both are 0 or no more than the floor, infinite where the gap is."""
+    if gap == 0 or max(gap, fun) <= floor:
         return 0.0
     return gap / fun if fun > 0 and math.isfinite(gap) else math.inf
 
@@ -260,7 +260,7 @@ def prox(
         raise ValueError(f"v is empty: shape {v.shape}")
     axis = normalise_channel_axis(channel_axis, v.ndim)
     lo, hi = canonical_bounds(bounds, v.shape, v.dtype, axis)
-    tol = (1e-5 if v.dtype == np.float32 else 1e-8) if tol is None else tol
+    tol = accuracy_of(v.dtype) if tol is None else tol
     tol = check_accuracy(tol, maxiter)
     if any(not q._projects for q in penalty.parts):
         raise ValueError(f"the prox of {penalty!r} is not to be had part by part: use solve")
@@ -277,6 +277,11 @@ def prox(
     gap, fun, _, _ = problem.measure(x, p)
     dual = tuple(from_canonical(d, axis, q._lead).copy() for q, d in zip(parts, problem.duals(x, p), strict=True))
     return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
+
+
+def accuracy_of(dtype: Any) -> float:
+    """The tolerance of a proximal operator where none is given."""
+    return 1e-5 if dtype == np.float32 else 1e-8
 
 
 def check_accuracy(tol: Any, maxiter: Any) -> float:

@@ -344,9 +344,7 @@ class TotalVariation(Penalty):
             weight = np.ones([part.stop - part.start for part in region])
         else:
             weight = self.pixel_weight[index].copy()
-        for axis, is_still in enumerate(still):
-            if is_still:
-                np.moveaxis(weight, axis - len(still), 0)[-1] = 0
+        _clear_last(weight, still)
         return dataclasses.replace(self, pixel_weight=weight)
 
     def _shows(self, shape: tuple[int, ...]) -> str:
@@ -387,18 +385,20 @@ class InnerTotalVariation(TotalVariation):
         planes, rows, columns = (False,) * (3 - len(self.still)) + self.still
         return planes, rows, columns
 
-    def _clear_still(self, p: Array) -> None:
-        for axis, is_still in enumerate(self.still):
-            if is_still:
-                np.moveaxis(p, 2 + axis, 0)[-1] = 0
-
     def _analysis(self, out: Array, x: Array) -> None:
         super()._analysis(out, x)
-        self._clear_still(out)
+        _clear_last(out, self.still)
 
     def _clear_unused(self, p: Array) -> None:
         super()._clear_unused(p)
-        self._clear_still(p)
+        _clear_last(p, self.still)
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
         return False
+
+
+def _clear_last(array: Array, still: tuple[bool, ...]) -> None:
+    """Set to 0, in place, the last samples along those of the last axes that are still."""
+    for axis, is_still in enumerate(still):
+        if is_still:
+            np.moveaxis(array, axis - len(still), 0)[-1] = 0
