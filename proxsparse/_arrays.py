@@ -30,6 +30,11 @@ def as_float(array: Any, name: str = "image") -> Array:
     return np.require(array, dtype, ["C", "A"])
 
 
+def as_scalar(value: Any) -> Any:
+    """The number in an array of no axes, of NumPy or like NumPy's; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
 def has_slices(array: Any) -> bool:
     """Whether it is an array of which parts can be taken, of NumPy or like NumPy's; tensors have dtypes of their own."""
     sliced = hasattr(array, "shape") and hasattr(array, "__getitem__")
@@ -75,15 +80,14 @@ def to_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array
     """
     if channel_axis is None:
         return array.reshape(array.shape[:lead] + (1,) + array.shape[lead:])
-    return np.ascontiguousarray(np.moveaxis(array, min(lead + channel_axis, array.ndim - 1), lead))
+    return np.ascontiguousarray(np.moveaxis(array, lead + channel_axis, lead))
 
 
 def from_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array:
     """Undo `to_canonical`; C-contiguous."""
     if channel_axis is None:
         return array.reshape(array.shape[:lead] + array.shape[lead + 1 :])
-    # the dual of a penalty after an operator may have fewer axes than the image: there the channels come last
-    return np.ascontiguousarray(np.moveaxis(array, lead, min(lead + channel_axis, array.ndim - 1)))
+    return np.ascontiguousarray(np.moveaxis(array, lead, lead + channel_axis))
 
 
 def canonical_shape(shape: tuple[int, ...], channel_axis: int | None) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from ._workers import Workers
 from .options import parse
 from .penalties import Nonconvex, Reweighted
 from .penalties.sums import with_weights
-from .result import MESSAGES, ConvergenceWarning, warn
+from .result import MESSAGES, ConvergenceWarning, Said, heard, say, warn
 
 #: pixels of all images that are worked together
 _AT_ONCE = 1 << 22
@@ -171,6 +171,7 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     result = answers.result(weights_of(chosen) if rule is None else None)
     for kind in stacks.dtypes:
         warn_of_integers(np.zeros(0, kind), chosen, kwargs.get("data", "l2"))
+    say(answers.said)
     _warn(result, isinstance(chosen, (Nonconvex, Reweighted)))
     return result
 
@@ -350,11 +351,14 @@ class _Answers:
 
     def __init__(self, n: int) -> None:
         self.found: list[tuple[Array, dict[str, Any]]] = []
+        #: what was warned of, by the images
+        self.said: list[Said] = []
         self.n = n
 
     def put(self, index: Array, found: dict[str, Any]) -> None:
         """The answers to the images of these indices."""
         self.found.append((index, found))
+        self.said += [(int(index[i]), message, category) for i, message, category in found["said"]]
 
     def result(self, weight: Any) -> BatchResult:
         """All of them; raises where there is none."""
@@ -405,7 +409,7 @@ def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) 
     """The fields of the answers to these images, of one shape and type; x and weight are None where there is no answer."""
     n = len(images)
     found: dict[str, Any] = {name: np.full(n, bad) for name, bad in _NUMBERS.items()}
-    found |= {"x": None, "method": [""] * n, "error": [None] * n, "weight": None, "raised": None}
+    found |= {"x": None, "method": [""] * n, "error": [None] * n, "weight": None, "raised": None, "said": []}
     found["weight_rule"] = [kwargs.get("rule", "given")] * n
     begin, left = time.perf_counter(), np.arange(n)
     with Workers(workers) as pool:
@@ -429,7 +433,8 @@ def _solve_one(image: Array, i: int, n: int, chosen: Any, kwargs: dict[str, Any]
     try:
         if isinstance(image, _Unreadable):
             raise image.error
-        one = attempt(image, chosen, **kwargs)
+        with heard(found["said"], i):
+            one = attempt(image, chosen, **kwargs)
     except Exception as error:
         # whatever it is, the others are not lost; where all fail it is raised
         found["error"][i] = f"{type(error).__name__}: {error}"
@@ -477,6 +482,7 @@ def _lazily(images: Any, solve_some: Any) -> BatchResult:
 def _chunk(solve_some: Callable[[Any], dict[str, Any]], images: Array, kinds: dict[str, Any]) -> dict[str, Any]:
     """The fields of the answers to a chunk, each an array."""
     found = solve_some(np.asarray(images))
+    say(found["said"])
     for name, (shape, dtype) in kinds.items():
         if found[name] is None:
             found[name] = np.full((len(images), *shape), math.nan, dtype)

@@ -27,7 +27,7 @@ from ._bounds import canonical_bounds
 from ._cut import Cut, Part, Region, crop, last_axes, shape_of
 from ._progress import Progress
 from ._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
-from ._stores import Image, file_of, kept_array, share_memory
+from ._stores import Image, allocate, file_of, is_of, kept_array, share_memory
 from ._workers import Workers
 from .options import integer, parse
 from .penalties import Penalty
@@ -154,6 +154,8 @@ def solve_blocks(
     ------
     ValueError, TypeError
         What was given cannot be worked with; the message names the value.
+    OSError
+        The disk has no room for the files of `dual_store`, or for `out`.
 
     Warns
     -----
@@ -220,9 +222,9 @@ def solve_blocks(
 
 def _check_out(out: Any, image: Image, folder: Path | None) -> None:
     """Raise before anything is made, or written over."""
-    read = file_of(image.array)
-    if folder is not None and read is not None and folder.resolve() == Path(read).resolve().parent:
-        raise ValueError(f"source is a file of dual_store, {read}: it would be written over")
+    for name, array in (("source", image.array), ("out", out)):
+        if folder is not None and is_of(array, folder):
+            raise ValueError(f"{name} is a file of dual_store, {file_of(array)}: it would be written over")
     if out is None:
         return
     shape = tuple(image.array.shape)
@@ -231,6 +233,9 @@ def _check_out(out: Any, image: Image, folder: Path | None) -> None:
         raise ValueError(f"out must be an array of shape {shape} and {image.dtype}, got {given}")
     if share_memory(out, image.array):
         raise ValueError("out and source must not be the same memory: the source is read in every sweep")
+    file = file_of(out)
+    if file is not None:
+        allocate(Path(file))
 
 
 def _blockwise(penalty: Any, shape: tuple[int, ...]) -> list[Penalty]:

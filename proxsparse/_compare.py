@@ -24,7 +24,7 @@ from ._solve import PENALTIES, attempt, resolve_penalty
 from ._workers import Workers
 from .options import parse, unknown
 from .penalties.base import Penalty, check_number
-from .result import ConvergenceWarning, SolveResult, warn
+from .result import ConvergenceWarning, Said, SolveResult, heard, say, warn
 from .weights import RULES, check_noise
 
 #: "wavelet" where PyWavelets is installed
@@ -152,11 +152,13 @@ def compare(
 def _answered(task: _Task, rows: list[_Row], tol: float, workers: int, disp: bool) -> list[dict[str, _Answer]]:
     """For each image the answer of every row and output; threads share the images, or the solves of one."""
     answered: list[dict[str, _Answer]] = [{} for _ in range(task.n)]
+    said: list[Said] = []
     inner = workers if task.n == 1 else 1
 
     def _one(i: int) -> None:
         for row in rows:
-            answered[i][row.name] = row.answer(task.noisy[i], task.truth[i], task, tol, inner)
+            with heard(said, i):
+                answered[i][row.name] = row.answer(task.noisy[i], task.truth[i], task, tol, inner)
             progress.step(row.name)
         for name in task.outputs:
             answered[i][name] = task.output(name, i)
@@ -164,6 +166,7 @@ def _answered(task: _Task, rows: list[_Row], tol: float, workers: int, disp: boo
 
     with Workers(workers if task.n > 1 else 1) as pool, Steps(task.n * (len(rows) + len(task.outputs)), disp) as progress:
         pool.run([functools.partial(_one, i) for i in range(task.n)])
+    say(said)
     return answered
 
 

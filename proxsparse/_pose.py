@@ -40,10 +40,12 @@ class Posed:
     scale: float
     background: Array | None = None
     bounds: tuple[Any, Any] = (None, None)
+    #: the axis of the channels in the image given; None too where the operator takes them all at once
+    data_axis: int | None = None
 
-    def restored(self, array: Array, lead: int = 0) -> Array:
-        """A fresh array in the user's layout and units."""
-        array = from_canonical(array, self.channel_axis, lead)
+    def _restored(self, array: Array, axis: int | None, lead: int = 0) -> Array:
+        """A fresh array in the user's layout, with channels along that axis, and units."""
+        array = from_canonical(array, axis, lead)
         return np.array(array if self.scale == 1 else array * array.dtype.type(1 / self.scale), order="C")
 
     def image(self, x: Array) -> Array:
@@ -53,14 +55,15 @@ class Posed:
     def framed(self, x: Array) -> Array:
         """An image of the solver's, as the user's; see `image`."""
         if self.background is None:
-            return self.restored(x)
+            return self._restored(x, self.channel_axis)
         x = x + self.background
         lo, hi = self.bounds
-        return self.restored(x if lo is None and hi is None else np.clip(x, lo, hi))
+        return self._restored(x if lo is None and hi is None else np.clip(x, lo, hi), self.channel_axis)
 
-    def dual(self, p: Array, lead: int = 0) -> Array:
-        """A fresh dual in the user's layout and units."""
-        return self.restored(p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale), lead)
+    def dual(self, p: Array, part: Penalty) -> Array:
+        """A fresh dual of a part in the user's layout and units."""
+        p = p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale)
+        return self._restored(p, part._dual_axis(self.channel_axis, p.ndim), part._lead)
 
     def unscaled(self, value: float) -> float:
         """An objective, or a gap, in the user's units."""
@@ -90,14 +93,14 @@ class Posed:
     def data_dual(self, q: Array) -> Array:
         """The dual of the data term in the user's layout and units, as the image given is."""
         whole = isinstance(self.problem.image_problem.operator, Whole)
-        q = q if whole else from_canonical(q, self.channel_axis)
+        q = q if whole else from_canonical(q, self.data_axis)
         return np.array(q if self.problem.data.degree == 1 else q * q.dtype.type(1 / self.scale), order="C")
 
     def _data_dual_of(self, earlier: SolveResult) -> Array | None:
         q = earlier.get("data_dual")
         if q is None:
             return None
-        q = q if isinstance(self.problem.image_problem.operator, Whole) else to_canonical(q, self.channel_axis)
+        q = q if isinstance(self.problem.image_problem.operator, Whole) else to_canonical(q, self.data_axis)
         if q.shape != self.problem.y.shape:
             return None
         factor = 1 if self.problem.data.degree == 1 else self.scale
@@ -111,9 +114,10 @@ class Posed:
         duals = []
         for q, dual in zip(parts, earlier.dual, strict=True):
             wanted = q._dual_shape(problem.shape)
-            if dual.shape != user_shape(wanted, self.channel_axis, q._lead):
+            axis = q._dual_axis(self.channel_axis, len(wanted))
+            if dual.shape != user_shape(wanted, axis, q._lead):
                 raise ValueError(f"x0 was solved with another penalty: its dual does not fit {q!r}")
-            duals.append(to_canonical(dual, self.channel_axis, q._lead).astype(self.problem.dtype))
+            duals.append(to_canonical(dual, axis, q._lead).astype(self.problem.dtype))
         return duals
 
 
@@ -134,7 +138,7 @@ def pose(
     y, missing = _image(image, nan_policy)
     given = y.shape
     y, axis, linear, shape = _image_and_operator(y, operator, channel_axis)
-    layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, len(given)))
+    layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, len(given)), isinstance(linear, Whole))
     m = _pixel_weight(pixel_weight, observed, missing, y, layout)
     lo, hi = canonical_bounds(bounds, user_shape(shape, axis), y.dtype, axis)
     data = LeastSquares() if data is None else data.laid_out(layout.place)
@@ -156,7 +160,7 @@ def pose(
         y = np.ascontiguousarray(y)
         lo, hi = (None if b is None else _plain(b - level) for b in kept)
     problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
-    return Posed(problem, axis, scale, level, kept)
+    return Posed(problem, axis, scale, level, kept, layout.axis)
 
 
 def _background(background: Any, shape: tuple[int, ...], dtype: Any, axis: int | None) -> Array | float | None:
@@ -239,16 +243,20 @@ def _check_output(operator: Operator, in_shape: tuple[int, ...], out_shape: tupl
 
 @dataclasses.dataclass
 class _Layout:
-    """Shape of the image as given and in the solver's layout, and the channel axis of the former."""
+    """Shape of the image as given and in the solver's layout, and the channel axis of the former.
+
+    `whole` images are those of an operator that takes all channels at once: they keep the user's layout.
+    """
 
     given: tuple[int, ...]
     canonical: tuple[int, ...]
     axis: int | None
+    whole: bool
 
     def place(self, array: Array, name: str) -> Array:
         """An array of the image's shape, with or without its channel axis, in the solver's layout."""
         if array.shape == self.given:
-            return array if self.given == self.canonical else to_canonical(array, self.axis)
+            return array if self.whole else to_canonical(array, self.axis)
         if self.axis is not None and array.shape == self.canonical[1:]:
             return np.ascontiguousarray(np.broadcast_to(array, self.canonical))
         raise ValueError(f"{name} has shape {array.shape}, the image {self.given}")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array
+from ._arrays import Array, as_scalar
 from ._debias import ACCURACY, refit
 from ._nonconvex import solve_nonconvex, solve_reweighted
 from ._pose import Posed, pose
@@ -198,8 +198,8 @@ def solve(
     return result
 
 
-# what overflows is infinite, and measured as such
-@np.errstate(over="ignore")
+# what overflows is infinite, and the sums of what is infinite are measured as such
+@np.errstate(over="ignore", invalid="ignore")
 def attempt(
     image: Any,
     chosen: Any,
@@ -307,6 +307,7 @@ def check_call(method: Any, tol: Any, callback: Any = None) -> float:
     """Check the method's name, the tolerance and the callback; returns the tolerance."""
     if method not in METHODS:
         raise unknown("method", method, METHODS)
+    tol = as_scalar(tol)
     if isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not tol >= 0:
         raise ValueError(f"tol must be a number >= 0, got {tol!r}")
     if callback is not None and not callable(callback):
@@ -415,7 +416,7 @@ def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
         message=MESSAGES[status],
         terms=dict(zip(names, map(posed.unscaled, [best.data, *best.values]), strict=True)),
         data_dual=None if best.q is None else posed.data_dual(best.q),
-        dual=tuple(posed.dual(dual, q._lead) for q, dual in duals),
+        dual=tuple(posed.dual(dual, q) for q, dual in duals),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +51,70 @@ def kept_array(folder: Path | None, name: str, shape: tuple[int, ...], dtype: An
     if not path.exists():
         # whole from the first moment that it bears its name
         new = path.with_suffix(".new")
-        np.lib.format.open_memmap(new, "w+", dtype, shape).flush()
+        try:
+            np.lib.format.open_memmap(new, "w+", dtype, shape).flush()
+            allocate(new)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
         new.replace(path)
-    array: Array = np.load(path, mmap_mode="r+")
+    try:
+        # opened for writing a file that is too short would be made longer
+        array: Array = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is no array of an earlier call ({error}): remove it, or give another dual_store") from None
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{path} holds {array.shape} {array.dtype}, this problem has {shape} {dtype}: give another dual_store")
-    return array
+    allocate(path)
+    return np.asanyarray(np.load(path, mmap_mode="r+"))
 
 
-def share_memory(a: Any, b: Any) -> bool:
-    """Whether two arrays are the same, of one memory, or of one file."""
-    if a is b:
+def allocate(path: Path) -> None:
+    """Have the disk hold all of a file: a mapped file with holes kills the process where the disk is full.
+
+    Raises
+    ------
+    OSError
+        There is no room, or the system does not let the file grow.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            # some file systems know no such call
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise OSError(error.errno, f"no room for {size} bytes, {error.strerror}", str(path)) from None
+
+
+def share_memory(out: Any, source: Any) -> bool:
+    """Whether two arrays are the same, of one memory, of one file, or of one store under two handles.
+
+    What handles have in common they do not tell: a number is written to `out`, looked for in `source`, and taken back.
+    """
+    if out is source:
         return True
-    if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+    if isinstance(out, np.ndarray) and isinstance(source, np.ndarray):
+        files = file_of(out), file_of(source)
+        return np.may_share_memory(out, source) or (None not in files and Path(str(files[0])).samefile(str(files[1])))
+    first = (slice(0, 1),) * len(out.shape)
+    before, seen = np.array(out[first]), np.array(source[first])
+    other = np.ones_like(before) if (seen != 1).all() else np.zeros_like(before)
+    try:
+        out[first] = other
+        return bool((np.array(source[first]) == other).all())
+    finally:
+        out[first] = before
+
+
+def is_of(array: Any, folder: Path) -> bool:
+    """Whether an array is of a file in that folder, or a view of one."""
+    name = file_of(array)
+    if name is None or not folder.is_dir():
         return False
-    files = file_of(a), file_of(b)
-    return np.may_share_memory(a, b) or (None not in files and Path(str(files[0])).samefile(str(files[1])))
+    return any(path.samefile(name) for path in folder.iterdir()) if Path(name).exists() else False
 
 
 def file_of(array: Any) -> str | None:

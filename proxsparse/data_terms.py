@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ._arrays import Array, as_float, require_finite, total
+from ._arrays import Array, as_float, as_scalar, require_finite, total
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -250,6 +250,7 @@ class Huber(DataTerm):
     degree = 2
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "delta", as_scalar(self.delta))
         if self.delta is not None and not (math.isfinite(self.delta) and self.delta > 0):
             raise ValueError(f"delta must be finite and > 0, got {self.delta!r}")
 

@@ -6,6 +6,7 @@ import abc
 import dataclasses
 import functools
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -416,6 +417,10 @@ class Blur(Operator):
         return float(positive.forward(ones).max() * positive.adjoint(ones).max()) * (1 + 1e-12)
 
 
+#: a LinearOperator -> the estimate of its norm, squared: its products may take minutes
+_NORMS: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class MatrixOperator(Operator):
     """A linear operator given by its products: made by `as_operator`."""
@@ -474,7 +479,12 @@ class MatrixOperator(Operator):
         return np.array(result, dtype=x.dtype)
 
     def norm_squared(self, shape: tuple[int, ...]) -> float:
-        """Return an estimate of ||A||^2: 5 % above what 30 steps of the power iteration found."""
+        """Return an estimate of ||A||^2: 5 % above what 30 steps of the power iteration found, once for an operator."""
+        if self.matrix not in _NORMS:
+            _NORMS[self.matrix] = self._estimated_norm()
+        return _NORMS[self.matrix]
+
+    def _estimated_norm(self) -> float:
         x = np.random.default_rng(0).standard_normal(self.in_shape)
         largest = 0.0
         for _ in range(30):

@@ -9,6 +9,8 @@ import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ._arrays import as_scalar
+
 
 def unknown(kind: str, value: object, known: Iterable[str]) -> ValueError:
     """Return the ValueError for a name that is not known, with the nearest that is."""
@@ -100,6 +102,7 @@ def parse(method: str, options: Any) -> Options:
             if elsewhere:
                 raise ValueError(f"option {name!r} belongs to method {elsewhere[0]!r}, not to {method!r}")
             raise unknown("option", name, known)
+        value = as_scalar(value)
         if value is not None:
             (driver if name in _DRIVER else own)[name] = known[name](name, value)
     return Options(**driver, method=own)

@@ -141,8 +141,9 @@ def _squared_distance(image: Array, value: Any) -> float:
 class Problem:
     """The problem on arrays (channels, *spatial) of one dtype.
 
-    `stack` holds the parts whose dual the solvers work on: with A = I the parts that are w|x| pixel by pixel are
-    left to the primal step (see `Denoising`), and `denoising` is set; otherwise, or not `apart`, `stack` holds all parts.
+    `stack` holds the parts whose dual the solvers work on: with A = I and least squares that measure every pixel, or parts that
+    are all w|x| pixel by pixel, `denoising` is set, and such parts are left to the primal step (see `Denoising`); otherwise, or
+    not `apart`, `stack` holds all parts.
     """
 
     def __init__(
@@ -168,7 +169,11 @@ class Problem:
         self.data = (LeastSquares() if data is None else data).bind(y, m)
         self.floor = self.data.floor(float(np.finfo(self.dtype).eps))
         self.denoising: Denoising | None = None
-        if apart and operator is None and self.data.mu > 0:
+        pixelwise = self.data.quadratic and all(q._threshold(shape) is not None for q in self.parts)
+        if apart and operator is None and (self.data.mu > 0 or pixelwise):
+            if self.data.mu == 0 and m is not None:
+                # what was not measured may hold anything
+                y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
             self.denoising = Denoising(y, self.parts, m, lo, hi)
         self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.rest
         self.stack = self.full if self.denoising is None else self.denoising.rest

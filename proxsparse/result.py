@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from scipy.optimize import OptimizeResult
@@ -23,13 +26,46 @@ MESSAGES = {
 }
 
 
+#: what a call on one of several images warns of: the image, the text and the category
+Said = tuple[int, str, type[Warning]]
+
+_listening = threading.local()
+#: what may stand between the line that called the package and a warning: NumPy's decorators; a layer is called by PyTorch
+_BETWEEN = ("proxsparse", "torch", "numpy")
+
+
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called the package, however deep inside it this is."""
+    """Warn at the line that called the package, however deep inside it this is; where one is heard, leave it to `say`."""
+    heard: tuple[list[Said], int] | None = getattr(_listening, "heard", None)
+    if heard is not None:
+        heard[0].append((heard[1], message, category))
+        return
     level, frame = 2, sys._getframe(1)
-    # a layer is called by PyTorch
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("proxsparse", "torch"):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextlib.contextmanager
+def heard(said: list[Said], image: int) -> Iterator[None]:
+    """Keep what is warned of in this thread, as of that image: threads have no line of the caller's to point at."""
+    before = getattr(_listening, "heard", None)
+    _listening.heard = said, image
+    try:
+        yield
+    finally:
+        _listening.heard = before
+
+
+def say(said: Iterable[Said]) -> None:
+    """Warn once of each text that was heard, naming the images."""
+    images: dict[tuple[str, type[Warning]], list[int]] = {}
+    for image, message, category in said:
+        images.setdefault((message, category), []).append(image)
+    for (message, category), which in images.items():
+        first, *others = sorted(set(which))
+        more = f" (and {len(others)} more)" if others else ""
+        warn(f"image {first}{more}: {message}", category)
 
 
 class ConvergenceWarning(UserWarning):

@@ -16,7 +16,7 @@ from .options import parse
 from .penalties import Penalty, SecondOrderTV, TotalVariation
 from .penalties.base import check_number
 from .penalties.denoising import accuracy_of
-from .result import ConvergenceWarning, warn
+from .result import ConvergenceWarning, Said, heard, say, warn
 
 
 class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
@@ -178,10 +178,16 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         def _solve(i: int) -> None:
             penalty = times[i] * self.penalty
             options = {"maxiter": self.maxiter, "history": False}
-            results[i] = attempt(given[i].numpy(), penalty, channel_axis=0, tol=tol, options=options)
+            try:
+                with heard(said, i):
+                    results[i] = attempt(given[i].numpy(), penalty, channel_axis=0, tol=tol, options=options)
+            except ValueError as error:
+                raise ValueError(f"image {i} of the batch: {error}") from None
 
+        said: list[Said] = []
         with Workers(self.workers) as pool:
             pool.run([functools.partial(_solve, i) for i in range(len(given))])
+        say(said)
         failed = [result.rel_gap for result in results if not result.success]
         if failed:
             worst = f"the largest relative gap is {max(failed):.1e}"

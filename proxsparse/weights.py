@@ -86,7 +86,9 @@ def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, wo
     # "auto" was anchored by the estimate, whichever rule had the last word
     noise = given if given is not None or asked == "gcv" else task.noise / scale
     if given is None and task.noise == 0 and task.spread > 0 and not any(weights):
-        warn("no noise was found in the image, and the weight is 0: give noise_std= or the weight", UserWarning)
+        y = task.problem.y / scale
+        told = f"no noise was found in the image, of shape {np.shape(image)} from {y.min():.6g} to {y.max():.6g}"
+        warn(f"{told}, and the weight is 0: give noise_std= or the weight", UserWarning)
     return Choice(with_weights(penalty, [w / scale for w in weights]), took, noise, task.path(took))
 
 

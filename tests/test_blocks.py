@@ -384,6 +384,71 @@ def test_nothing_is_written_over_while_it_is_read(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), y)
 
 
+def test_the_source_under_another_handle_is_not_written_over(tmp_path):
+    zarr, array = pytest.importorskip("zarr"), pytest.importorskip("dask.array")
+    y = image_of((60, 50))
+    store = str(tmp_path / "y.zarr")
+    zarr.save(store, y)
+    for source in (zarr.open(store, mode="r"), array.from_zarr(store)):
+        with pytest.raises(ValueError, match="the same memory"):
+            solve_blocks(source, "tv", 0.3, out=zarr.open(store, mode="r+"), block=32, halo=6)
+    np.testing.assert_array_equal(zarr.open(store, mode="r")[:], y)
+    other = str(tmp_path / "other.zarr")
+    zarr.save(other, y)
+    solve_blocks(zarr.open(store, mode="r"), "tv", 0.3, out=zarr.open(other, mode="r+"), block=32, halo=6)
+    np.testing.assert_array_equal(zarr.open(other, mode="r")[:], solve_blocks(y, "tv", 0.3, block=32, halo=6).x)
+
+
+def test_the_image_is_not_written_into_a_dual(tmp_path):
+    y = image_of((60, 50))
+    first = solve_blocks(y, "tv", 0.3, block=32, halo=6, dual_store=tmp_path / "store")
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    for out in (first.dual[0][0], np.asarray(first.dual[0])[1], np.load(tmp_path / "link" / "x.npy", mmap_mode="r+")):
+        with pytest.raises(ValueError, match="out is a file of dual_store"):
+            solve_blocks(y, "tv", 0.3, out=out, block=32, halo=6, dual_store=tmp_path / "store")
+
+
+@pytest.mark.parametrize("broken", [b"", b"no array", b"\x93NUMPY\x01\x00"])
+def test_a_broken_file_is_named_with_its_remedy(broken, tmp_path):
+    y = image_of((60, 50))
+    solve_blocks(y, "tv", 0.3, block=32, halo=6, dual_store=tmp_path)
+    (tmp_path / "dual-0.npy").write_bytes(broken)
+    with pytest.raises(ValueError, match=r"dual-0.npy is no array of an earlier call .*remove it, or give another"):
+        solve_blocks(y, "tv", 0.3, block=32, halo=6, dual_store=tmp_path)
+
+
+def test_a_short_file_is_named_with_its_remedy(tmp_path):
+    y = image_of((60, 50))
+    solve_blocks(y, "tv", 0.3, block=32, halo=6, dual_store=tmp_path)
+    os.truncate(tmp_path / "dual-0.npy", 1000)
+    with pytest.raises(ValueError, match=r"dual-0.npy is no array of an earlier call"):
+        solve_blocks(y, "tv", 0.3, block=32, halo=6, dual_store=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dual_store", "an earlier dual_store", "out"])
+def test_a_full_disk_is_an_error(name, tmp_path, monkeypatch):
+    """Where no room is set aside the process dies of a signal, in the middle of a sweep."""
+    y = image_of((60, 50))
+    store, file = tmp_path / "store", tmp_path / "out.npy"
+    out = np.lib.format.open_memmap(file, "w+", y.dtype, y.shape)
+    about = {"out": {"out": out}}.get(name, {"dual_store": store})
+    if name.startswith("an earlier"):
+        solve_blocks(y, "tv", 0.3, block=32, halo=6, **about)
+
+    def no_room(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.raises(OSError, match="no room for"):
+        solve_blocks(y, "tv", 0.3, block=32, halo=6, **about)
+    monkeypatch.undo()
+    assert not list(tmp_path.glob("store/*.new"))
+    # the files that it set aside are whole
+    assert solve_blocks(y, "tv", 0.3, block=32, halo=6, **about).success
+    for path in [*store.glob("*.npy"), *([file] if name == "out" else [])]:
+        assert path.stat().st_blocks * 512 >= path.stat().st_size
+
+
 @pytest.mark.parametrize("gone", ["x.npy", "dual-0.npy"])
 def test_a_file_of_the_folder_may_be_gone(gone, tmp_path):
     y, penalty = image_of((60, 50)), TotalVariation(0.1)

@@ -6,7 +6,7 @@ import scipy.sparse.linalg
 from conftest import image_of
 
 import proxsparse
-from proxsparse import L1, Blur, OverlappingGroupLasso, TotalVariation, as_operator, phantoms, solve
+from proxsparse import L1, Blur, GroupLasso, OverlappingGroupLasso, TotalVariation, as_operator, phantoms, solve
 
 Y = image_of((9, 8))
 NO_ADJOINT = scipy.sparse.linalg.LinearOperator((72, 72), matvec=lambda x: x)
@@ -181,3 +181,45 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = proxsparse.slove
     assert "solve" in dir(proxsparse)
     assert proxsparse.__version__ in repr(proxsparse.__version__)
+
+
+@pytest.mark.parametrize("number", [np.array(0.1), np.float32(0.1), np.array(0.1, np.float32)])
+def test_an_array_of_no_axes_is_a_number(number, rng):
+    y = rng.random((8, 8))
+    assert np.array_equal(solve(y, "tv", number).x, solve(y, "tv", float(number)).x)
+    assert TotalVariation(number) == TotalVariation(float(number))
+    assert np.array(2.0) * TotalVariation(0.1) == TotalVariation(0.1) * np.array(2.0) == TotalVariation(0.2)
+    about = {
+        "noise_std": number,
+        "spacing": number,
+        "tol": number,
+        "options": {"maxtime": np.array(9.0), "maxiter": np.array(7)},
+    }
+    solve(y, "tv", 0.1, **about)
+    assert OverlappingGroupLasso(1.0, window=np.array(2)) == OverlappingGroupLasso(1.0, window=2)
+    with pytest.raises(TypeError):
+        solve(y, "tv", np.array(True))
+
+
+def test_a_matrix_of_integers_is_no_list_of_indices(rng):
+    y = rng.random((2, 3))
+    member = np.array([[1, 1, 0, 0, 1, 0], [0, 0, 1, 1, 0, 1]])
+    expected = solve(y, OverlappingGroupLasso(0.3, groups=member.astype(bool))).x
+    for dtype in (np.int64, np.uint8, np.float64):
+        np.testing.assert_array_equal(solve(y, OverlappingGroupLasso(0.3, groups=member.astype(dtype))).x, expected)
+    with pytest.raises(ValueError, match="boolean matrix"):
+        OverlappingGroupLasso(0.3, groups=np.array([[0, 1], [1, 0]]))
+    # indices that are no 0 and 1 are what they were
+    assert OverlappingGroupLasso(0.3, groups=np.array([[0, 1, 2], [3, 4, 5]])) == OverlappingGroupLasso(
+        0.3, groups=[[0, 1, 2], [3, 4, 5]]
+    )
+
+
+def test_labels_beyond_signed_integers_are_labels(rng):
+    y = rng.random(4)
+    large = np.array([2**63, 2**63, 2**64 - 1, 2**64 - 1], np.uint64)
+    np.testing.assert_array_equal(solve(y, GroupLasso(0.5, labels=large)).x, solve(y, GroupLasso(0.5, labels=[0, 0, 1, 1])).x)
+    with pytest.raises(ValueError, match="labels up to"):
+        GroupLasso(0.5, labels=large, group_weight=[1.0, 2.0])
+    with pytest.raises(ValueError, match="beyond any image"):
+        OverlappingGroupLasso(0.5, groups=[np.array([0, 2**63], np.uint64)])

@@ -17,6 +17,7 @@ import numpy as np
 from .._arrays import (
     Array,
     as_float,
+    as_scalar,
     canonical_shape,
     from_canonical,
     normalise_channel_axis,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 def check_number(value: Any, name: str) -> float:
     """Return a finite number >= 0 as a float, else raise naming the value."""
+    value = as_scalar(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     number = float(value)
@@ -49,6 +51,7 @@ def check_weight(weight: Any) -> float:
 
 def check_sizes(value: Any, name: str) -> tuple[int, ...]:
     """Return one to three integers >= 1 as a tuple, else raise naming the value."""
+    value = as_scalar(value)
     values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
     if not 1 <= len(values) <= 3 or any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in values):
         raise TypeError(f"{name} must be one to three integers, got {value!r}")
@@ -61,6 +64,7 @@ def check_spacing(value: Any) -> float | tuple[float, ...] | None:
     """Return a length > 0 or one an axis, or None where all are 1, else raise naming the value."""
     if value is None:
         return None
+    value = as_scalar(value)
     values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
     if not 1 <= len(values) <= 3 or any(isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Real) for v in values):
         raise TypeError(f"spacing must be one to three numbers, got {value!r}")
@@ -141,6 +145,8 @@ class Penalty(abc.ABC):
     _shown: ClassVar[str] = ""
     #: axes of the dual before (channels, *spatial)
     _lead: ClassVar[int] = 0
+    #: whether the dual has the image's spatial axes, among which channels keep their place; elsewhere they come last
+    _image_like: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.weight is not None:
@@ -301,6 +307,11 @@ class Penalty(abc.ABC):
         """The ball's radius in p's dtype, less the rounding of a group of `size` numbers: feasible in fact."""
         return held(self._w() * factor * (1.0 - (4.0 + size / 4.0) * float(np.finfo(p.dtype).eps)), p.dtype)
 
+    def _dual_axis(self, channel_axis: int | None, ndim: int) -> int | None:
+        """The axis of the channels in a dual of `ndim` axes, those before the image's not counted."""
+        last = ndim - self._lead - 1
+        return channel_axis if channel_axis is None else min(channel_axis, last) if self._image_like else last
+
     # -- algebra ---------------------------------------------------------------------------------------------------
 
     @property
@@ -322,6 +333,7 @@ class Penalty(abc.ABC):
         return type(self)(**(own | {"spacing": spacing}))
 
     def __mul__(self, factor: Any) -> Penalty:
+        factor = as_scalar(factor)
         if not isinstance(factor, numbers.Real):
             return NotImplemented
         factor = check_weight(factor)
@@ -404,6 +416,8 @@ class Penalty(abc.ABC):
     def analysis(self, x: Any, *, channel_axis: int | None = None) -> Any:
         """Return Kx, of x's dtype; where there are channels, their axis keeps its place among the image's axes.
 
+        Lists of groups, whose copies are no images, have them last.
+
         Parameters
         ----------
         x : array_like
@@ -414,13 +428,15 @@ class Penalty(abc.ABC):
         x, axis = self._canonical(x, "x", channel_axis)
         out = np.zeros(self._dual_shape(x.shape), x.dtype)
         self._analysis(out, x)
-        return from_canonical(out, axis, self._lead)
+        return from_canonical(out, self._dual_axis(axis, out.ndim), self._lead)
 
     def _canonical_dual(self, p: Any, channel_axis: int | None) -> tuple[Array, int | None]:
         p = as_float(p, "p")
         require_finite(p, "p")
         if p.ndim <= self._lead or p.size == 0:
             raise ValueError(f"p of shape {p.shape} is no dual of {self!r}: see analysis")
+        if channel_axis is not None and not self._image_like:
+            channel_axis = -1
         axis = normalise_channel_axis(channel_axis, p.ndim - self._lead)
         dual = to_canonical(p, axis, self._lead)
         if not self._fits_dual(dual):
@@ -438,8 +454,9 @@ class Penalty(abc.ABC):
         shape = tuple(shape)
         axis = normalise_channel_axis(channel_axis, len(shape))
         canonical = canonical_shape(shape, axis)
-        dual, _ = self._canonical_dual(p, axis)
-        if dual.shape != self._dual_shape(canonical):
+        wanted = self._dual_shape(canonical)
+        dual, _ = self._canonical_dual(p, self._dual_axis(axis, len(wanted)))
+        if dual.shape != wanted:
             raise ValueError(f"p of shape {np.shape(p)} does not belong to an image of shape {shape}")
         out = np.zeros(canonical, dual.dtype)
         self._add_adjoint(out, dual)
@@ -453,7 +470,7 @@ class Penalty(abc.ABC):
         p : array_like
             A dual, of the shape `analysis` gives.
         channel_axis : int, optional
-            The axis of the channels in the image p belongs to.
+            The axis of the channels in the image p belongs to; in the duals of lists of groups they come last.
         """
         dual, axis = self._canonical_dual(p, channel_axis)
         dual = dual.copy()

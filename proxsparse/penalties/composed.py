@@ -47,6 +47,12 @@ class Composed(Penalty):
     def _lead(self) -> int:  # type: ignore[override]
         return self.inner._lead
 
+    @property
+    def _image_like(self) -> bool:  # type: ignore[override]
+        # what maps images on something else says so by its shapes
+        before, after = (getattr(self.operator, name, None) for name in ("in_shape", "out_shape"))
+        return self.inner._image_like and (before is None or after is None or len(before) == len(after))
+
     def _fits_dual(self, p: Array) -> bool:
         return self.inner._fits_dual(p)
 

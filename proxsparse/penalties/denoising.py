@@ -1,6 +1,8 @@
 """The denoising problem every proximal operator is, its certificate and its fast dual gradient.
 
-minimise over x:  1/2 sum_j m_j (x_j - y_j)^2 + sum_i w_i h_i(K_i x)   subject to  lo <= x <= hi,    m > 0
+minimise over x:  1/2 sum_j m_j (x_j - y_j)^2 + sum_i w_i h_i(K_i x)   subject to  lo <= x <= hi
+
+with m > 0; where every part is w|x| pixel by pixel m may be 0 too.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._arrays import Array, as_float, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
+from .._arrays import Array, as_float, as_scalar, from_canonical, normalise_channel_axis, require_finite, to_canonical, total
 from .._bounds import canonical_bounds
 from .._workers import SERIAL, Workers
 from ..kernels import pointwise
@@ -51,7 +53,7 @@ class Denoising:
         self.rest = Stack(self.of_rest(self.parts), y.shape)
         self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
         self._soft = bool(np.any(self.soft))
-        self.mu = 1.0 if m is None else float(m.min())
+        self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
         self.workers: Workers = SERIAL
         #: every number that the primal step needs is the same for all pixels
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
@@ -137,7 +139,7 @@ class Denoising:
 
     def _unconstrained(self, ktp: Array) -> Array:
         # from float64 on: the certificate sees no rounding of float32
-        return self.y - (ktp if self.m is None else ktp / self.m)
+        return np.asarray(self.y - self._per_weight(ktp))
 
     def _induced(self, u: Array) -> Array:
         if self._soft:
@@ -146,7 +148,11 @@ class Denoising:
         return np.clip(u, self.lo, self.hi) if self.bounded else u
 
     def _per_weight(self, value: Any) -> Any:
-        return value if self.m is None else value / self.m
+        """The value over the data's weight; 0 / 0 is 0."""
+        if self.m is None:
+            return value
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(np.equal(value, 0), self.m.dtype.type(0), value / self.m)
 
     @property
     def limits(self) -> tuple[float, float, float]:
@@ -211,7 +217,7 @@ def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, 
         for _ in range(iterations):
             ktp[...] = 0
             rest.add_adjoint(ktp, q)
-            x = problem.y - (ktp if problem.m is None else ktp / problem.m)
+            x = problem._unconstrained(ktp)
             x = problem._threshold_and_clip(x, problem._per_weight(problem.soft))
             previous, p = p, q.copy()
             rest.dual_step(ktp, p, x, step)
@@ -275,7 +281,8 @@ def prox(
     if not full_output:
         return result
     gap, fun, _, _ = problem.measure(x, p)
-    dual = tuple(from_canonical(d, axis, q._lead).copy() for q, d in zip(parts, problem.duals(x, p), strict=True))
+    found = zip(parts, problem.duals(x, p), strict=True)
+    dual = tuple(from_canonical(d, q._dual_axis(axis, d.ndim), q._lead).copy() for q, d in found)
     return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
 
 
@@ -286,6 +293,7 @@ def accuracy_of(dtype: Any) -> float:
 
 def check_accuracy(tol: Any, maxiter: Any) -> float:
     """Return the tolerance of a proximal operator, or raise naming it and the iterations."""
+    tol = as_scalar(tol)
     if not (isinstance(tol, (int, float, np.number)) and tol >= 0 and maxiter >= 0):
         raise ValueError(f"tol and maxiter must be numbers >= 0, got {tol!r} and {maxiter!r}")
     return float(tol)

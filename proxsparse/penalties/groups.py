@@ -53,9 +53,9 @@ class GroupLasso(Penalty):
         object.__setattr__(self, "block", block if len(block) > 1 else block[0])
         if self.norm not in ("l2", "linf"):
             raise ValueError(f"norm must be 'l2' or 'linf', got {self.norm!r}")
+        object.__setattr__(self, "group_weight", check_group_weight(self.group_weight))
         if self.labels is not None:
             self._freeze("labels", self._checked_labels())
-        object.__setattr__(self, "group_weight", check_group_weight(self.group_weight))
         if isinstance(self.group_weight, np.ndarray) and self.group_weight.ndim != 1:
             raise ValueError(f"group_weight must be one number for each group, got shape {self.group_weight.shape}")
 
@@ -63,14 +63,13 @@ class GroupLasso(Penalty):
         labels = np.asarray(self.labels)
         if labels.dtype.kind not in "iu" or not 1 <= labels.ndim <= 3:
             raise TypeError(f"labels must be integers of one to three axes, got {labels.dtype} of {labels.ndim}")
-        labels = labels.astype(np.int64)
         if self.group_weight is None or isinstance(self.group_weight, str):
             # only which pixels go together matters: names of any size become 0, 1, 2, ...
             names, index = np.unique(labels, return_inverse=True)
-            return np.where(labels < 0, -1, index.reshape(labels.shape) - np.count_nonzero(names < 0))
+            return np.where(labels < 0, -1, index.reshape(labels.shape) - np.count_nonzero(names < 0)).astype(np.int64)
         if labels.max(initial=-1) >= np.size(self.group_weight):
             raise ValueError(f"group_weight holds {np.size(self.group_weight)} numbers, there are labels up to {labels.max()}")
-        return labels
+        return labels.astype(np.int64)
 
     def _freeze(self, name: str, array: Array) -> None:
         array.flags.writeable = False

@@ -17,6 +17,27 @@ from .group_lasso import OverlappingGroupLasso
 from .groups import onto_l1_balls
 
 
+def _is_membership(groups: Any) -> bool:
+    """Whether it is a dense matrix with a row a group and a column a pixel: of booleans, or of 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        Where 0 and 1 could be the indices of pixels too.
+    """
+    if not isinstance(groups, np.ndarray) or groups.ndim != 2 or groups.dtype.kind not in "biuf":
+        return False
+    if groups.dtype == bool:
+        return True
+    if groups.size == 0 or not np.isin(groups, (0, 1)).all():
+        return False
+    if groups.dtype.kind in "iu" and groups.shape[1] <= 2 and all(len(set(row)) == len(row) for row in groups.tolist()):
+        raise ValueError(
+            "groups of 0 and 1 may be indices of pixels or a matrix with a column a pixel: give lists, or a boolean matrix"
+        )
+    return True
+
+
 class Groups:
     """Lists of pixels, one after the other: flat indices of an image without channels, and where each list starts."""
 
@@ -30,7 +51,7 @@ class Groups:
         """From lists of flat indices, or from a matrix with a row a group and a column a pixel."""
         if isinstance(groups, Groups):
             return groups
-        if hasattr(groups, "tocsr") or (isinstance(groups, np.ndarray) and groups.ndim == 2 and groups.dtype == bool):
+        if hasattr(groups, "tocsr") or _is_membership(groups):
             from scipy.sparse import csr_matrix
 
             matrix = csr_matrix(groups, copy=True)
@@ -39,6 +60,8 @@ class Groups:
             indices, starts, pixels = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64), matrix.shape[1]
         else:
             lists = [np.asarray(group) for group in groups]
+            if any(one.dtype == np.uint64 and one.size and one.max() > np.iinfo(np.int64).max for one in lists):
+                raise ValueError("groups hold an index beyond any image's")
             if not lists or any(one.ndim != 1 or (one.size and one.dtype.kind not in "iu") for one in lists):
                 raise TypeError(
                     "groups must be lists of flat pixel indices, or a matrix with a row a group and a column a pixel"
@@ -96,6 +119,7 @@ class ListedGroups(OverlappingGroupLasso):
     _shown = "OverlappingGroupLasso"
     _plain_windows = False
     _lead = 0
+    _image_like = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

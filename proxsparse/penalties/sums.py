@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
-from .._arrays import Array
+from .._arrays import Array, as_scalar
 from .base import Penalty, check_weight
 
 
@@ -43,6 +43,7 @@ class PenaltySum(Penalty):
         raise ValueError("a sum has one weight a part: give a tuple of weights, or multiply the sum by a number")
 
     def __mul__(self, factor: Any) -> Penalty:
+        factor = as_scalar(factor)
         if not isinstance(factor, numbers.Real):
             return NotImplemented
         factor = check_weight(factor)
