@@ -84,6 +84,7 @@ _HOME = {
     "ConvergenceWarning": "result",
     "metrics": "",
     "phantoms": "",
+    "testing": "",
 }
 
 __all__ = [
@@ -128,6 +129,7 @@ __all__ = [
     "solve",
     "solve_batch",
     "solve_blocks",
+    "testing",
 ]
 
 

@@ -410,6 +410,7 @@ def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) 
     n = len(images)
     found: dict[str, Any] = {name: np.full(n, bad) for name, bad in _NUMBERS.items()}
     found |= {"x": None, "method": [""] * n, "error": [None] * n, "weight": None, "raised": None, "said": []}
+    found["message"] = [None] * n
     found["weight_rule"] = [kwargs.get("rule", "given")] * n
     begin, left = time.perf_counter(), np.arange(n)
     with Workers(workers) as pool:
@@ -424,7 +425,9 @@ def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) 
             # the first says how large answers are
             calls.pop(0)()
         pool.run(calls)
-    found["message"] = [MESSAGES[status] for status in found["status"].tolist()]
+    found["message"] = [
+        told or MESSAGES[status] for told, status in zip(found["message"], found["status"].tolist(), strict=True)
+    ]
     return found
 
 
@@ -447,7 +450,7 @@ def _solve_one(image: Array, i: int, n: int, chosen: Any, kwargs: dict[str, Any]
         return
     if found["x"] is None:
         found["x"] = np.full((n, *one.x.shape), math.nan, one.x.dtype)
-    for name in ("x", *_NUMBERS, "method"):
+    for name in ("x", *_NUMBERS, "method", "message"):
         found[name][i] = one[name]
     if "rule" in kwargs:
         if found["weight"] is None:

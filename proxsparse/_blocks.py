@@ -31,9 +31,11 @@ from ._stores import Image, allocate, file_of, is_of, kept_array, share_memory
 from ._workers import Workers
 from .options import integer, parse
 from .penalties import Penalty
-from .penalties.denoising import Denoising, relative
+from .penalties.denoising import Denoising, of_loss, relative
+from .penalties.stack import of_part
 from .problem import MARGINS
 from .result import MESSAGES, ConvergenceWarning, warn
+from .rounding import UNIT, norm
 from .solvers.chambolle_pock import accelerated
 
 #: a visit to a block makes its gap this many times smaller, or as small as its share of the tolerance, in so many iterations
@@ -311,7 +313,8 @@ class _Blocks:
         largest, squares = (np.array(column) for column in zip(*looked, strict=True))
         if power_of_two(largest) != 1:
             raise ValueError(f"source holds numbers of the size {largest.max():.1e}: bring them nearer to 1")
-        self.floor = (8 * float(np.finfo(self.dtype).eps)) ** 2 * 0.5 * float(squares.sum())
+        # what storing the image in its dtype may make of a data term that is 0
+        self.floor = 0.5 * (0.5 * float(np.finfo(self.dtype).eps)) ** 2 * float(squares.sum())
         self.each(self._begin)
 
     def _look(self, block: Region) -> tuple[Any, float]:
@@ -375,19 +378,26 @@ class _Blocks:
         def _on(region: Region) -> Array:
             return np.ascontiguousarray(x[last_axes(crop(region, wide))])
 
-        gap, fun = self._denoising(y, block).data_gap(_on(block), self._ktp(block))
-        gap, duals = max(gap, 0.0), iter(self.dual)
+        denoising, ktp, own = self._denoising(y, block), self._ktp(block), _on(block)
+        loss, data = denoising.data_gap(own, ktp)
+        gap = loss = max(loss, 0.0)
+        fun, far, roundings, duals = data, 0.0, 2.0, iter(self.dual)
         for part, region in zip(self.parts, groups, strict=True):
             if not part.has_dual:
-                fun += part.on(region)._worth(_on(region))
+                fun += part.on(region)._worth(own)
                 continue
-            own, value = part.on(region)._gap(_on(region), part.dual_on(next(duals), region))
-            gap, fun = gap + max(own, 0.0), fun + value
-        return fun, gap
+            penalty, x_there, dual = part.on(region), _on(region), part.dual_on(next(duals), region)
+            excess, value = penalty._gap(x_there, dual)
+            gap, fun = gap + max(excess, 0.0) + of_part(penalty, x_there, dual, excess, value), fun + value
+            far += 2 * math.sqrt(penalty._norm_squared(x_there.shape)) * max(penalty._w(), norm(dual))
+            roundings += penalty._roundings(x_there.shape)
+        if gap > 0 or ktp.any():
+            gap += UNIT * own.size * loss + of_loss(loss, data, norm(y), far, denoising._cut, roundings)
+        return fun, float(gap)
 
     def relative(self, gap: float, fun: float) -> float:
-        """gap / F(x), 0 where both are 0 up to rounding."""
-        return relative(gap, fun, self.floor)
+        """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
+        return 0.0 if fun <= self.floor else relative(gap, fun)
 
     def snap(self, fun: float, gap: float, tol: float) -> tuple[float, float]:
         """Make 0 what the dual says is, where the gap still meets `tol`; the objective and the gap of the image then."""

@@ -24,8 +24,10 @@ from .data_terms import DataTerm, LeastSquares
 from .lifted import problem_of
 from .operators import Operator, as_operator
 from .penalties.base import Penalty
-from .problem import Channelwise, Problem, Whole
+from .penalties.lifted import Lifted
+from .problem import Channelwise, Problem, Returned, Whole
 from .result import SolveResult
+from .testing import require_sound
 
 
 @dataclasses.dataclass
@@ -39,9 +41,10 @@ class Posed:
     channel_axis: int | None
     scale: float
     background: Array | None = None
-    bounds: tuple[Any, Any] = (None, None)
     #: the axis of the channels in the image given; None too where the operator takes them all at once
     data_axis: int | None = None
+    #: what the dual of each part is multiplied by for that of the part as it was given; see `Penalty._in_its_unit`
+    units: tuple[float, ...] = ()
 
     def _restored(self, array: Array, axis: int | None, lead: int = 0) -> Array:
         """A fresh array in the user's layout, with channels along that axis, and units."""
@@ -54,15 +57,13 @@ class Posed:
 
     def framed(self, x: Array) -> Array:
         """An image of the solver's, as the user's; see `image`."""
-        if self.background is None:
-            return self._restored(x, self.channel_axis)
-        x = x + self.background
-        lo, hi = self.bounds
-        return self._restored(x if lo is None and hi is None else np.clip(x, lo, hi), self.channel_axis)
+        returned = self.problem.image_problem.returned
+        return self._restored(x if returned is None else returned.stored(x), self.channel_axis)
 
-    def dual(self, p: Array, part: Penalty) -> Array:
-        """A fresh dual of a part in the user's layout and units."""
+    def dual(self, p: Array, part: Penalty, unit: float) -> Array:
+        """A fresh dual of a part, whose unit that is, in the user's layout and units."""
         p = p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale)
+        p = p if unit == 1 else p * p.dtype.type(unit)
         return self._restored(p, part._dual_axis(self.channel_axis, p.ndim), part._lead)
 
     def unscaled(self, value: float) -> float:
@@ -112,12 +113,13 @@ class Posed:
         if len(earlier.dual) != len(parts):
             raise ValueError(f"x0 was solved with a penalty of {len(earlier.dual)} parts, this one has {len(parts)}")
         duals = []
-        for q, dual in zip(parts, earlier.dual, strict=True):
+        for q, dual, unit in zip(parts, earlier.dual, self.units, strict=True):
             wanted = q._dual_shape(problem.shape)
             axis = q._dual_axis(self.channel_axis, len(wanted))
             if dual.shape != user_shape(wanted, axis, q._lead):
                 raise ValueError(f"x0 was solved with another penalty: its dual does not fit {q!r}")
-            duals.append(to_canonical(dual, axis, q._lead).astype(self.problem.dtype))
+            dual = to_canonical(dual, axis, q._lead).astype(self.problem.dtype)
+            duals.append(dual if unit == 1 else dual / dual.dtype.type(unit))
         return duals
 
 
@@ -138,6 +140,7 @@ def pose(
     y, missing = _image(image, nan_policy)
     given = y.shape
     y, axis, linear, shape = _image_and_operator(y, operator, channel_axis)
+    require_sound(parts, None if linear is None else linear.operator, shape)
     layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, len(given)), isinstance(linear, Whole))
     m = _pixel_weight(pixel_weight, observed, missing, y, layout)
     lo, hi = canonical_bounds(bounds, user_shape(shape, axis), y.dtype, axis)
@@ -153,14 +156,40 @@ def pose(
         parts = [q._for_scale(min(scale, 1e300 / max(q._w(), 1.0)), data.degree) for q in parts]
         lo, hi, level = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi, level))
     kept = (lo, hi)
+    both = [q._in_its_unit() for q in parts]
+    parts, units = [q for q, _ in both], tuple(unit for _, unit in both)
+    problem: Problem
     if level is not None:
         level = np.asarray(level, y.dtype)
-        whole = np.ascontiguousarray(np.broadcast_to(level, shape))
-        data, y = data.around(y, whole if linear is None else linear.forward(whole))
-        y = np.ascontiguousarray(y)
-        lo, hi = (None if b is None else _plain(b - level) for b in kept)
+        returned = Returned(_beside(np.float64, y, level, parts, shape, linear, m, kept, data), level.astype(np.float64), *kept)
+        problem = _beside(y.dtype, y, level, parts, shape, linear, m, kept, data, returned)
+        return Posed(problem, axis, scale, level, layout.axis, units)
     problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
-    return Posed(problem, axis, scale, level, kept, layout.axis)
+    return Posed(problem, axis, scale, level, layout.axis, units)
+
+
+def _beside(
+    dtype: Any,
+    y: Array,
+    level: Array,
+    parts: Sequence[Penalty],
+    shape: tuple[int, ...],
+    linear: Channelwise | None,
+    m: Array | None,
+    bounds: tuple[Any, Any],
+    data: DataTerm,
+    returned: Returned | None = None,
+) -> Problem:
+    """The problem of the image less the background, in that dtype; of float64 the image's own, without what is behind it."""
+    y, level = y.astype(dtype), level.astype(dtype)
+    whole = np.ascontiguousarray(np.broadcast_to(level, shape))
+    data, y = data.around(y, whole if linear is None else linear.forward(whole))
+    lo, hi = (None if b is None else _plain(np.asarray(b, dtype) - level) for b in bounds)
+    about: dict[str, Any] = {"operator": linear, "m": None if m is None else m.astype(dtype), "lo": lo, "hi": hi, "data": data}
+    y = np.ascontiguousarray(y)
+    if returned is None:
+        return Problem(y, parts, shape, apart=not any(isinstance(q, Lifted) for q in parts), **about)
+    return problem_of(y, parts, shape, returned=returned, **about)
 
 
 def _background(background: Any, shape: tuple[int, ...], dtype: Any, axis: int | None) -> Array | float | None:

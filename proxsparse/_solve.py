@@ -20,14 +20,15 @@ from ._workers import SERIAL, Workers
 from .data_terms import DATA, DataTerm, Huber
 from .lifted import problem_of
 from .metrics import noise_std as estimate_noise
+from .operators import MatrixOperator
 from .options import METHODS, Options, parse, unknown
 from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import check_spacing
 from .penalties.nonconvex import Nonconvex, Reweighted
 from .penalties.sums import with_weights
-from .problem import Certificate
+from .problem import Certificate, Problem
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
-from .solvers import SOLVERS, fastest, run
+from .solvers import SOLVERS, fastest, run, run_auto
 from .weights import RULES, Choice, check_noise, choose
 
 #: what `solve` takes as penalty
@@ -242,19 +243,25 @@ def attempt(
     chosen = choice.penalty
     posed = pose(image, chosen.parts, data=term, **about)
     problem = posed.problem
-    if method == "auto":
+    chosen_here = method == "auto"
+    if chosen_here:
         method = fastest(problem)
     parsed = parse(method, options)
-    steps = SOLVERS[method](problem, *posed.start(x0), **parsed.method)
+    left: list[tuple[str, int]] = []
     with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, posed)) as report:
         problem.use(workers, tol)
-        ended = run(problem, steps, tol, parsed, report)
-        del steps
+        if chosen_here and not parsed.method:
+            ended, method, left = run_auto(problem, method, posed.start(x0), tol, parsed, report)
+        else:
+            ended = run(problem, SOLVERS[method](problem, *posed.start(x0), **parsed.method), tol, parsed, report)
         # what is exact, or not finite, gains nothing
         done = method == "exact" or ended.status == 5 or ended.snapped
         best = ended.best if done else problem.snapped(ended.best, tol)
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
     result = _result(posed, best, status)
+    if left:
+        told = ", then ".join(f"{name} until iteration {nit}" for name, nit in left)
+        result.message += f" Slow to converge: {told}, then {method}."
     result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule=choice.rule)
     result.update(noise_std=choice.noise_std, weight_path=choice.path)
     result.history = _history(posed, ended.history)
@@ -402,7 +409,7 @@ def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
     problem = posed.problem
     mu = problem.image_problem.mu if best.certified else 0.0
     parts, own = problem.told(best)
-    names, duals = ["data", *_term_names(parts)], zip(parts, own, strict=True)
+    names, duals = ["data", *_term_names(parts)], zip(own, parts, posed.units, strict=True)
     return SolveResult(
         x=posed.image(best.x),
         fun=posed.unscaled(best.fun),
@@ -413,11 +420,24 @@ def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
         stationarity=None if best.certified else best.residual,
         success=status == 0,
         status=status,
-        message=MESSAGES[status],
+        message=_message(status, best, problem),
         terms=dict(zip(names, map(posed.unscaled, [best.data, *best.values]), strict=True)),
         data_dual=None if best.q is None else posed.data_dual(best.q),
-        dual=tuple(posed.dual(dual, q) for q, dual in duals),
+        dual=tuple(posed.dual(*each) for each in duals),
     )
+
+
+def _message(status: int, best: Certificate, problem: Problem) -> str:
+    """The status in words, and what the certificate goes by."""
+    told = [MESSAGES[status]]
+    if not math.isfinite(best.fun) and not problem.data.everywhere:
+        told.append("No image was found inside the domain A x + background >= 0, > 0 where there are counts; it may be empty.")
+    if status == 0 and best.negligible and best.gap > 0:
+        told = [f"The minimum is 0 as far as {problem.dtype} can tell."]
+    linear = problem.image_problem.operator
+    if best.certified and linear is not None and isinstance(linear.operator, MatrixOperator):
+        told.append("The operator is taken as what its products return.")
+    return " ".join(told)
 
 
 def _history(posed: Posed, checks: list[tuple[int, float, float, float]]) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array, as_float, power_of_two
+from ._arrays import Array, as_float, power_of_two, total
 from ._workers import Workers
 from .options import Options, parse
 from .penalties import Penalty, TotalVariation
@@ -43,7 +43,10 @@ class Together:
         flat = y.reshape(len(y), -1)
         means = flat.mean(axis=1, dtype=np.float64, keepdims=True)
         self.trivial_fun = 0.5 * np.square(flat - means).sum(axis=1)
-        self.floor = (8 * float(np.finfo(y.dtype).eps)) ** 2 * 0.5 * np.square(flat, dtype=np.float64).sum(axis=1)
+        #: the length of each image
+        self.sizes = np.sqrt([total(np.square(image, dtype=np.float64)) for image in y])
+        self.data = np.zeros(len(y))
+        self.reach = self.denoising.rest.dual_length(np.zeros(self.denoising.rest.size, y.dtype))
 
     @classmethod
     def of(
@@ -122,21 +125,31 @@ class Together:
     def _measure(self, x: Array, p: Array, chosen: Array) -> tuple[Array, Array]:
         """The objective and the gap, as `Denoising.measure`."""
         own, value, loss, data, _ = self.images.sums(x, p, self.in_sums, chosen).T
-        return data + value, np.maximum(np.maximum(loss, 0.0) + own, 0.0)
+        loss = np.maximum(loss, 0.0)
+        gap = loss + np.maximum(own, 0.0)
+        like = self.denoising.y, np.zeros(self.denoising.rest.size, self.y.dtype)
+        off = self.denoising.rounding(*like, [(own, value)], loss, data, self.sizes[chosen])
+        exact = (gap == 0) & ~p[chosen].any(axis=(1, 2)) if (gap == 0).any() else np.zeros(len(gap), bool)
+        self.data[chosen] = data
+        return data + value, np.where(exact, 0.0, gap + off)
 
     def _relative(self, gap: Array, fun: Array) -> Array:
         """As `Certificate.rel_gap`."""
         quotient = np.divide(gap, fun, out=np.full(gap.shape, np.inf), where=fun > 0)
-        return np.where((np.maximum(gap, fun) <= self.floor) | (gap == 0), 0.0, quotient)
+        return np.where(gap == 0, 0.0, quotient)
 
     def _unusual(self, active: Array, before: Array, gap: Array, fun: Array, rel_gap: Array, nit: Array) -> Array:
-        """Not finite; a gap that rose; an image no better than its mean; a gap of the size of rounding."""
-        rounding = 1e3 * float(np.finfo(self.y.dtype).eps)
+        """Not finite; a gap that rose; an image no better than its mean; a gap, or a data term, of the size of rounding."""
+        eps = float(np.finfo(self.y.dtype).eps)
+        rounding = 1e3 * eps
         return np.asarray(
             ~np.isfinite(fun[active])
             | ~(gap[active] <= before)
             | ((nit[active] > 0) & (self.trivial_fun[active] <= fun[active] * (1 + 1e-6)))
             | ((rel_gap[active] > self.tol) & (rel_gap[active] <= rounding))
+            # the weight is beyond what matters, see `Denoising.rounding`
+            | (self.reach > 16 * self.sizes[active])
+            | ((fun[active] > 0) & (self.data[active] <= 2 * eps**2 * self.sizes[active] ** 2))
         )
 
     def _snap(self, x: Array, p: Array, fun: Array, gap: Array, left: Array) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ._arrays import Array, as_float, as_scalar, require_finite, total
+from .rounding import UNIT, norm
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,9 +69,40 @@ class DataTerm(abc.ABC):
         """The z that each pixel by itself is nearest to."""
         return np.asarray(self.y)
 
-    def floor(self, eps: float) -> float:
-        """What D may be beside its exact fit for a z with the relative rounding of a few operations."""
-        return (8 * eps) ** 2 * 0.5 * total(self.m * np.square(self.y, dtype=np.float64))
+    def off_by(self, e: Array) -> float:
+        """A bound on D at an image that is off by up to e, pixel by pixel, from one where D is 0."""
+        return 0.5 * total(self.m * np.square(e, dtype=np.float64))
+
+    def rounding(self, z: Array, off: float = 0.0) -> float:
+        """How far D(z) may be off where z is, in length, by `off`."""
+        slope = norm(np.broadcast_to(self.gradient(z), z.shape))
+        return UNIT * 16 * self.value(z) + 2 * slope * off + (0.0 if math.isinf(self.lipschitz) else self.lipschitz * off * off)
+
+    @abc.abstractmethod
+    def reach(self, value: float) -> float:
+        """A bound on the root of sum m z^2 over the z with D(z) <= value."""
+
+    def conjugate_size(self, q: Array) -> float:
+        """What D*(q) is, without any cancelling."""
+        square, _ = self.conjugate_terms(q)
+        return square + total(np.abs(q * np.asarray(self.y, np.float64)))
+
+    @property
+    def _least_weight(self) -> float:
+        """The least data weight that is not 0."""
+        m = np.asarray(self.m, np.float64)
+        return float(m.min(where=m > 0, initial=math.inf))
+
+    #: whether D is finite for every z
+    everywhere: ClassVar[bool] = True
+
+    def nearest_inside(self, z: Array) -> Array:
+        """The z nearest to that where D is finite, or a little further."""
+        return z
+
+    def outside(self, z: Array, inside: Array) -> float:
+        """The share of the way from z to a z inside the domain of D after which that is reached; 0 where z is in it."""
+        return 0.0
 
     @abc.abstractmethod
     def values(self, z: Array) -> Array:
@@ -154,6 +186,10 @@ class LeastSquares(DataTerm):
         """Lipschitz constant of the gradient."""
         return float(np.max(self.m))
 
+    def reach(self, value: float) -> float:
+        """By the triangle inequality."""
+        return math.sqrt(total(self.m * np.square(self.y, dtype=np.float64))) + math.sqrt(2 * value)
+
     def values(self, z: Array) -> Array:
         """m_j/2 (z_j - y_j)^2 in float64."""
         return np.asarray(0.5 * self.m * np.square(np.subtract(z, self.y, dtype=np.float64)))
@@ -194,9 +230,17 @@ class LeastAbsoluteDeviations(DataTerm):
 
     smooth = False
 
-    def floor(self, eps: float) -> float:
-        """Of degree one in the rounding."""
-        return 8 * eps * total(self.m * np.abs(self.y))
+    def off_by(self, e: Array) -> float:
+        """Of degree one in what z is off by."""
+        return total(self.m * np.abs(e, dtype=np.float64))
+
+    def rounding(self, z: Array, off: float = 0.0) -> float:
+        """As of any term; the slope is at most m."""
+        return UNIT * 16 * self.value(z) + off * norm(np.broadcast_to(self.m, z.shape))
+
+    def reach(self, value: float) -> float:
+        """sum m |z| <= sum m |y| + value."""
+        return (total(self.m * np.abs(self.y, dtype=np.float64)) + value) / math.sqrt(self._least_weight)
 
     def values(self, z: Array) -> Array:
         """m_j |z_j - y_j| in float64."""
@@ -269,6 +313,11 @@ class Huber(DataTerm):
         """The corner moves with the image."""
         return dataclasses.replace(self, delta=self._delta * factor)
 
+    def reach(self, value: float) -> float:
+        """d(r) >= delta |r| - delta^2 / 2."""
+        far = total(self.m * np.broadcast_to(np.abs(self.y, dtype=np.float64) + self._delta / 2, np.shape(self.y)))
+        return (far + value / self._delta) / math.sqrt(self._least_weight)
+
     def values(self, z: Array) -> Array:
         """m_j d(z_j - y_j) in float64."""
         r = np.abs(np.subtract(z, self.y, dtype=np.float64))
@@ -324,6 +373,26 @@ class Poisson(DataTerm):
 
     background: Any = 0.0
 
+    everywhere = False
+
+    def nearest_inside(self, z: Array) -> Array:
+        """s = 0, and where there are counts a thousandth of them."""
+        b, y = np.asarray(self.background, z.dtype), np.asarray(self.y)
+        bad = np.broadcast_to(np.greater(self.m, 0), z.shape) & ((z < -b) | ((z == -b) & (y > 0)))
+        return np.where(bad, (z.dtype.type(1e-3) * y - b).astype(z.dtype), z) if bad.any() else z
+
+    def outside(self, z: Array, inside: Array) -> float:
+        """s >= 0, and where there are counts a little more."""
+        s, t = (v + np.asarray(self.background, np.float64) for v in (z, inside))
+        seen = np.broadcast_to(np.greater(self.m, 0), s.shape)
+        counts = np.asarray(self.y) > 0
+        if not (seen & ((s < 0) | (counts & (s == 0)))).any():
+            return 0.0
+        least = np.where(counts, 1e-3 * np.minimum(t, self.y), 0.0)
+        short = seen & (s < least)
+        # a few roundings further, so that it is reached in the image's type
+        return float(min(1.0, np.max((least - s)[short] / np.maximum(t - s, 1e-300)[short]) * (1 + 1e-6) + 1e-7))
+
     def __post_init__(self) -> None:
         b = as_float(self.background, "background").astype(np.float64)
         require_finite(b, "background")
@@ -351,9 +420,27 @@ class Poisson(DataTerm):
         if np.min(self.background) < 0:
             raise ValueError(f"background must be >= 0, got {np.min(self.background):g}")
 
-    def floor(self, eps: float) -> float:
-        """Near its fit the divergence is (s - y)^2 / 2y."""
-        return (8 * eps) ** 2 * 0.5 * total(self.m * self.y)
+    def off_by(self, e: Array) -> float:
+        """Near its fit the divergence is (s - y)^2 / 2y, and s where y is 0."""
+        y, e = np.asarray(self.y, np.float64), np.abs(e, dtype=np.float64)
+        return total(self.m * np.divide(np.square(e), y, out=e.copy(), where=y > 2 * e))
+
+    def rounding(self, z: Array, off: float = 0.0) -> float:
+        """As of any term, and of s - y, which the logarithm makes small again."""
+        s = np.abs(z + np.asarray(self.background, np.float64))
+        return super().rounding(z, off) + UNIT * 16 * total(self.m * (s + self.y))
+
+    def reach(self, value: float) -> float:
+        """log(1 + t) <= log 2 + (t - 1) / 2 at s = (1 + t) y: sum m s <= 2 value + 1.4 sum m y, and z >= -background."""
+        counts, background = total(self.m * np.asarray(self.y, np.float64)), np.broadcast_to(self.background, np.shape(self.y))
+        return (2 * value + 1.4 * counts + total(self.m * background)) / math.sqrt(self._least_weight)
+
+    def conjugate_size(self, q: Array) -> float:
+        """Of the background and the logarithms."""
+        m = np.broadcast_to(np.asarray(self.m, np.float64), q.shape)
+        share = np.divide(q, m, out=np.zeros(q.shape), where=m > 0)
+        logs = np.log1p(-np.minimum(share, 1 - UNIT)) * m * self.y
+        return total(np.abs(q * self.background)) + total(np.abs(logs))
 
     @property
     def nearest(self) -> Array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from ._arrays import Array
+from ._arrays import Array, total
 
 Domain = Literal["uniform", "pixel", "dct", "fft"]
 
@@ -60,6 +61,34 @@ class Gram:
             inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=~null)
             self._inverses[dtype] = inverse.astype(dtype)
         return self._inverses[dtype]
+
+
+def conjugate_gradients(
+    system: Callable[[Array], Array], rhs: Array, start: Array, near: Gram, share: float, least: float, most: int
+) -> tuple[Array, int]:
+    """A v with ``system(v) = rhs``, preconditioned by what is near to the system, and the iterations taken.
+
+    Ends where the residual's square is at most `share` of the first one's or at most `least`, and where the system shows no
+    more curvature. Hestenes & Stiefel 1952.
+    """
+    v, nit = start.copy(), 0
+    residual = rhs - system(v)
+    enough = max(share * total(np.square(residual)), least)
+    direction = z = near.solve(residual)
+    slope = total(residual * z)
+    while nit < most and slope > 0 and total(np.square(residual)) > enough:
+        nit += 1
+        image = system(direction)
+        curvature = total(direction * image)
+        if not curvature > 0:
+            break
+        step = v.dtype.type(slope / curvature)
+        v += step * direction
+        residual = residual - step * image
+        z = near.solve(residual)
+        slope, last = total(residual * z), slope
+        direction = z + v.dtype.type(slope / last) * direction
+    return v, nit
 
 
 def neumann_laplacian(shape: tuple[int, ...], scales: Array | None = None) -> Array:

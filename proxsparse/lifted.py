@@ -16,7 +16,8 @@ from .data_terms import DataTerm
 from .gram import Gram
 from .penalties.base import Penalty
 from .penalties.lifted import Lifted, large_part
-from .problem import Certificate, Channelwise, Costs, Problem
+from .problem import Certificate, Channelwise, Costs, Problem, Returned
+from .rounding import UNIT
 
 
 def problem_of(y: Array, parts: Sequence[Penalty], shape: tuple[int, ...], **about: Any) -> Problem:
@@ -42,8 +43,9 @@ class LiftedProblem(Problem):
         lo: Any = None,
         hi: Any = None,
         data: DataTerm | None = None,
+        returned: Returned | None = None,
     ) -> None:
-        self.base = Problem(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, apart=False)
+        self.base = Problem(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, apart=False, returned=returned)
         lifted = [(i, q) for i, q in enumerate(parts) if isinstance(q, Lifted)]
         if len(lifted) > 1:
             raise ValueError(
@@ -91,12 +93,17 @@ class LiftedProblem(Problem):
     def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
         """That of S X, by the dual of the image's problem that goes with p."""
         x = self.clip(x)
-        value = self.stack.parts[self._index]._worth(x)
+        cost, image = self.stack.parts[self._index], self.image_of(x)
+        value = cost._worth(x)
+        # the image is that of X but for rounding
+        rounding = UNIT * 2 * (8 + cost._group_size(x.shape)) * value + cost._rounding(x)
+        off = image - self._part._lower(x.astype(np.float64), self.base.shape)
+        value += self._part._worth_of(off) if off.any() else 0.0
         flat = self.base.flat_dual(self._image_duals(p))
         # a copy of the image beside X is none of its dual
         own = None if q is None or q.shape != self.base.y.shape else q
-        found = self.base.certificate(self.image_of(x), flat, own, costs={self._index: value})
-        return dataclasses.replace(found, x=x, p=p, q=own)
+        found = self.base.certificate(image, flat, own, costs={self._index: value})
+        return dataclasses.replace(found, x=x, p=p, q=own, gap=found.gap + rounding, rounding=found.rounding + rounding)
 
     def _image_duals(self, p: Array) -> list[Array]:
         duals = self.stack.split(p)
@@ -132,6 +139,7 @@ class Lowered(Channelwise):
     def __init__(self, operator: Channelwise | None, part: Lifted, shape: tuple[int, ...]) -> None:
         self.after, self.part, self.shape = operator, part, shape
         self.norm_is_bound = operator is None or operator.norm_is_bound
+        self.mismatch = 0.0 if operator is None else operator.mismatch
 
     def forward(self, x: Array) -> Array:
         """A S X."""

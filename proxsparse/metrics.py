@@ -282,7 +282,9 @@ def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = No
     """Return the standard deviation of white noise: the median of the absolute diagonal Haar details, over 0.6745.
 
     Details of all channels together, over blocks of two pixels along each axis; constants and slopes along an axis leave
-    no trace, fine texture counts as noise (Donoho & Johnstone, Biometrika 1994, section 4).
+    no trace, fine texture counts as noise (Donoho & Johnstone, Biometrika 1994, section 4). What is blank, as around a mask or
+    the circle of a scanner, is left out where the rest is noisy throughout; of an image without noise only edges are left
+    beside what is flat, and the result stays 0.
 
     Parameters
     ----------
@@ -306,12 +308,14 @@ def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = No
         whole &= seen if seen.shape == whole.shape and seen.dtype == bool else _whole(seen, whole.shape, channel_axis)
     channels = None if channel_axis is None else channel_axis % details.ndim
     axes = [axis for axis in range(details.ndim) if axis != channels and details.shape[axis] > 1]
-    found, there = details, whole
+    found, there, lowest, highest = details, whole, details, details
     for axis in axes:
         even, odd = (np.arange(first, 2 * (details.shape[axis] // 2), 2) for first in (0, 1))
         found = (found.take(even, axis) - found.take(odd, axis)) / np.sqrt(2.0)
         there = there.take(even, axis) & there.take(odd, axis)
-    left = [found[there]] if axes else []
+        lowest = np.minimum(lowest.take(even, axis), lowest.take(odd, axis))
+        highest = np.maximum(highest.take(even, axis), highest.take(odd, axis))
+    left = [found[_noisy(lowest, highest, there, axes)]] if axes else []
     if axes and not there.any():
         # a mask that leaves no block whole: neighbours along each axis
         pairs = _neighbours(details, whole, axes)
@@ -321,6 +325,38 @@ def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = No
         return float("nan")
     # about the median: a slope leaves no trace; 0.6745 is the median of |z| for a standard normal z
     return float(np.median(np.abs(chosen - np.median(chosen))) / 0.6744897501960817)
+
+
+#: the share of blocks from which on what is flat may be blank, and how many blocks on each side are of the same value then
+_BLANK, _AROUND = 0.05, 3
+
+
+def _noisy(lowest: Any, highest: Any, there: Any, axes: list[int]) -> Any:
+    """Which blocks tell of the noise, from their least and largest pixels: all, or those beside what is blank.
+
+    A block is blank where it and those around it are of one and the same value, farther than in a picture of 8 bits. There is
+    noise beside it where the others lie together, and not in lines as edges do.
+    """
+    flat = there & (lowest == highest)
+
+    def _around(axis: int, far: int) -> Any:
+        """The indices of the blocks on both sides; at the border a block is its own neighbour."""
+        here, last = np.arange(flat.shape[axis]), flat.shape[axis] - 1
+        return (np.clip(here + step, 0, last) for step in range(-far, far + 1) if step)
+
+    # what was not measured may be of either kind
+    blank = flat.copy()
+    for axis in axes:
+        for beside in _around(axis, _AROUND):
+            blank &= ~there.take(beside, axis) | (flat.take(beside, axis) & (lowest.take(beside, axis) == lowest))
+    if np.count_nonzero(blank) < _BLANK * np.count_nonzero(there):
+        return there
+    rest = there & ~flat
+    inner = rest.copy()
+    for axis in axes:
+        for beside in _around(axis, 1):
+            inner &= rest.take(beside, axis) | ~there.take(beside, axis)
+    return inner if 2 * np.count_nonzero(inner) > np.count_nonzero(rest) else there
 
 
 def _pair(truth: Any, image: Any) -> tuple[Any, Any]:

@@ -10,18 +10,20 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ._arrays import Array, from_canonical, to_canonical, total, user_shape
 from ._workers import Workers
 from .data_terms import DataTerm, LeastSquares
-from .gram import Gram
+from .gram import Gram, conjugate_gradients
 from .operators import Operator
 from .penalties.base import Penalty
 from .penalties.denoising import Denoising, relative
+from .penalties.lifted import Lifted
 from .penalties.stack import Stack
+from .rounding import SUM, UNIT, norm, transform
 
 
 @dataclasses.dataclass
@@ -39,13 +41,15 @@ class Certificate:
     certified: bool = True
     #: where not certified: the stationarity residual and the complementarity, both relative
     residual: float = 0.0
-    #: below this an objective is rounding
-    floor: float = 0.0
+    #: how much of the gap is there for what rounding may hide
+    rounding: float = 0.0
+    #: whether F(x) is no more than what storing x in its dtype may make of 0
+    negligible: bool = False
 
     @property
     def rel_gap(self) -> float:
-        """gap / F(x), 0 where both are 0 up to rounding."""
-        return relative(self.gap, self.fun, self.floor)
+        """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
+        return 0.0 if self.negligible else relative(self.gap, self.fun)
 
     def copy(self, into: Certificate | None = None) -> Certificate:
         """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""
@@ -65,7 +69,7 @@ class Channelwise:
 
     def __init__(self, operator: Operator, shape: tuple[int, ...]) -> None:
         self.operator, self.shape = operator, shape
-        self.norm_is_bound = operator.norm_is_bound
+        self.norm_is_bound, self.mismatch = operator.norm_is_bound, operator.mismatch
 
     def forward(self, x: Array) -> Array:
         """A x."""
@@ -121,6 +125,10 @@ MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
 #: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations; thirty times that where
 #: q has a domain to be in
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20
+#: least over largest data weight below which pixels are as good as not measured
+_LITTLE = 1e-4
+#: iterations that correct a dual; pixels up to which A is looked at as a matrix
+_MOST_ITERATIONS, _SMALL = 500, 256
 
 
 #: what parts cost that are minimisations of their own, by their index
@@ -136,6 +144,28 @@ def _squared_distance(image: Array, value: Any) -> float:
     """Sum of (image - value)^2 in float64, a piece at a time so that no image of float64 is made."""
     flat, piece = image.reshape(-1), 1 << 18
     return sum(total(np.square(np.subtract(flat[i : i + piece], value, dtype=np.float64))) for i in range(0, flat.size, piece))
+
+
+@dataclasses.dataclass(frozen=True)
+class Returned:
+    """The image that is returned where there is a background: x + b, rounded and within bounds; certified in float64.
+
+    `problem` is the one of x - b in float64.
+    """
+
+    problem: Problem
+    background: Any
+    lo: Any
+    hi: Any
+
+    def stored(self, x: Array) -> Array:
+        """x + b, in x's dtype."""
+        stored = x + np.asarray(self.background, x.dtype)
+        return np.asarray(stored if self.lo is None and self.hi is None else np.clip(stored, self.lo, self.hi))
+
+    def beside(self, x: Array) -> Array:
+        """What is returned less the background, in float64."""
+        return np.asarray(self.stored(x).astype(np.float64) - self.background)
 
 
 class Problem:
@@ -158,25 +188,42 @@ class Problem:
         hi: Any = None,
         data: DataTerm | None = None,
         apart: bool = True,
+        returned: Returned | None = None,
     ) -> None:
+        #: the data term of pixels whose weights are nothing beside the largest: it is measured, and not worked with
+        self.faint: DataTerm | None = None
+        if m is not None:
+            weak = (m > 0) & (m < np.finfo(y.dtype).eps * m.max())
+            if weak.any():
+                self.faint = (LeastSquares() if data is None else data).bind(y, np.where(weak, m, m.dtype.type(0)))
+                m = np.where(weak, m.dtype.type(0), m)
         self.y, self.m, self.lo, self.hi = y, m, lo, hi
         self.shape, self.dtype = shape, y.dtype
         self.parts = tuple(parts)
         self.operator = operator
+        self.returned = returned
         self.tol = 0.0
+        #: whether images are certified as they are, and not brought into the domain of the data term
+        self.given = False
+        #: iterations of conjugate gradients that the last certificate took
+        self.effort = 0
         #: the dual of the data term that goes with the image to start from, where it is known
         self.known_dual: Array | None = None
         self.data = (LeastSquares() if data is None else data).bind(y, m)
-        self.floor = self.data.floor(float(np.finfo(self.dtype).eps))
         self.denoising: Denoising | None = None
         pixelwise = self.data.quadratic and all(q._threshold(shape) is not None for q in self.parts)
-        if apart and operator is None and (self.data.mu > 0 or pixelwise):
+        if apart and operator is None and (self._strong or pixelwise):
             if self.data.mu == 0 and m is not None:
                 # what was not measured may hold anything
                 y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
             self.denoising = Denoising(y, self.parts, m, lo, hi)
         self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.rest
         self.stack = self.full if self.denoising is None else self.denoising.rest
+
+    @property
+    def _strong(self) -> bool:
+        """Whether the data term without an operator is strongly convex enough to go by."""
+        return self.data.mu > 0 and self.data.mu >= _LITTLE * self.data.lipschitz
 
     def use(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
@@ -211,11 +258,11 @@ class Problem:
 
     @property
     def curvature(self) -> float:
-        """`lipschitz`, or where there is none the size of a dual of the data term over that of the image, squared."""
+        """`lipschitz`, or where there is none ||A||^2 times the size of a dual of the data term over that of the image."""
         if math.isfinite(self.lipschitz):
             return self.lipschitz
         spread = float(np.std(self.y, dtype=np.float64))
-        return float(np.max(self.data.m)) / spread if spread > 0 else 1.0
+        return (self.norm_squared or 1.0) * (float(np.max(self.data.m)) / spread if spread > 0 else 1.0)
 
     def first_dual(self, x: Array) -> Array:
         """A dual of the data term to start from, inside its domain: the one known, or its gradient at A x."""
@@ -251,10 +298,10 @@ class Problem:
         if self.denoising is not None:
             return self.denoising.start()
         if self.operator is None:
-            # what was not measured may hold anything: the best image that costs nothing stands there
-            seen = np.broadcast_to(np.greater(self.data.m, 0), self.shape)
-            blank = np.mean(self.y, where=seen) if self.trivial is None else self.trivial
-            return self.clip(np.where(seen, self.data.nearest, blank).astype(self.dtype))
+            # what was not measured, or hardly, may hold anything: the best image that costs nothing stands there
+            m = np.broadcast_to(np.asarray(self.data.m, np.float64), self.shape)
+            blank = total(m * self.y) / total(m) if self.trivial is None else self.trivial
+            return self.clip(np.where(m >= 1e-2 * m.max(), self.data.nearest, blank).astype(self.dtype))
         # one gradient step from 0 on the least squares
         x = self.adjoint(self.data.m * self.y) / ((self.norm_squared * float(np.max(self.data.m))) or 1.0)
         return self.clip(x.astype(self.dtype))
@@ -266,14 +313,118 @@ class Problem:
 
         `costs` is for parts that are minimisations of their own (see `lifted.py`).
         """
-        if self.denoising is not None:
-            gap, fun, data, values = self.denoising.measure(x, p)
-            return Certificate(x, p, None, fun, gap, data, values, floor=self.floor)
-        x = self.clip(x)
-        parts = self._gaps(x.astype(np.float64), p, costs)
-        if self.operator is None and (self._range is not None or self.data.mu > 0):
-            return self._certificate_in_range(x, p, parts)
-        return self._general_certificate(x, p, q, parts)
+        if self.returned is not None:
+            found = self._certificate_of_returned(x, p, q, costs)
+        elif self.denoising is not None:
+            gap, fun, data, values, off = self.denoising.measure(x, p)
+            found = Certificate(x, p, None, fun, gap, data, values, rounding=off)
+        else:
+            x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
+            parts = self._gaps(x.astype(np.float64), p, costs)
+            if self.operator is None and (self._range is not None or self._strong):
+                found = self._certificate_in_range(x, p, parts)
+            else:
+                found = self._general_certificate(x, p, q, parts)
+        if self.faint is not None and self.returned is None:
+            extra = self.faint.value(self.forward(found.x.astype(np.float64)))
+            found.fun, found.data, found.gap = found.fun + extra, found.data + extra, found.gap + extra * (1 + 1e-12)
+        found.negligible = self._is_negligible(found)
+        return found
+
+    def _in_domain(self, x: Array) -> Array:
+        """x, or where D is infinite the nearest image on the way to one inside the domain of D."""
+        if self.given or self.data.everywhere or not np.isfinite(x).all():
+            return x
+        z = self.forward(x.astype(np.float64))
+        if math.isfinite(self.data.value(z)):
+            return x
+        if self.operator is None:
+            return self.data.nearest_inside(x)
+        if self._interior is None:
+            return x
+        share = self.data.outside(z, self._interior[1])
+        return x if share == 0 else (x + x.dtype.type(share) * (self._interior[0] - x)).astype(x.dtype)
+
+    @cached_property
+    def _interior(self) -> tuple[Array, Array] | None:
+        """An image within bounds that is well inside the domain of D, and its A x; None where none is at hand."""
+        level = max(float(np.mean(self.y, dtype=np.float64)), float(np.finfo(np.float32).tiny))
+        ones = np.ones(self.shape, self.dtype)
+        gain = float(np.mean(self.forward(ones), dtype=np.float64))
+        flat = ones * self.dtype.type(level / gain if gain > 0 else level)
+        for x in (flat, self.adjoint(np.ones_like(self.y)), self.start()):
+            x = self.clip(x.astype(self.dtype))
+            z = self.forward(x)
+            if self.data.outside(z, z) == 0 and math.isfinite(self.data.value(z.astype(np.float64))):
+                return x, z
+        return None
+
+    def _is_negligible(self, found: Certificate) -> bool:
+        """Whether F(x) is no more than what storing x in its dtype, and evaluating it there, may make of 0.
+
+        Term by term: what a large weight makes of the rounding of x excuses no data term.
+        """
+        if not found.certified or not 0 <= found.fun < math.inf:
+            return False
+        eps = float(np.finfo(self.dtype).eps)
+        size = 1.0 if self.data.degree == 2 else 2.0 / eps
+        # without an operator x is near y then: most images need no closer look
+        if self.operator is None and found.data > eps * eps * size * (self._energy + found.data):
+            return False
+        if self.operator is None:
+            # and no closer look at an image that costs more than its rounding could, by norms alone
+            plain = self.data.degree == 2 and self.m is None
+            length = eps * (math.sqrt(self._energy) + math.sqrt(2 * found.data) if plain else norm(found.x))
+            if self.returned is not None:
+                length = eps * norm(self.returned.stored(found.x))
+            data = max(self.data.lipschitz, 1.0) * length * length if self.data.degree == 2 else math.inf
+            if any(v > q._spread(length, self.shape) + data for q, v in zip(self.parts, found.values, strict=True)):
+                return False
+        data, parts = self.floors(found.x)
+        beyond = sum(max(value - floor, 0.0) for value, floor in zip(found.values, parts, strict=True))
+        return found.data <= data and beyond <= data
+
+    @cached_property
+    def _energy(self) -> float:
+        """What y itself is as a data term, of degree two or one."""
+        if self.denoising is not None and self.returned is None:
+            return self.denoising.size * self.denoising.size
+        size = np.abs(self.y if self.returned is None else self.returned.stored(self.y), dtype=np.float64)
+        return total(self.data.m * (size * size if self.data.degree == 2 else size))
+
+    def floor(self, x: Array) -> float:
+        """All that storing x in its dtype may add to F."""
+        data, parts = self.image_problem.floors(self.image_of(x))
+        return data + sum(parts)
+
+    def floors(self, x: Array) -> tuple[float, list[float]]:
+        """What storing x in its dtype may add to a data term and to parts that are 0, and evaluating A x to the data term."""
+        size = np.abs(x if self.returned is None else self.returned.stored(x), dtype=np.float64)
+        size *= 0.5 * float(np.finfo(self.dtype).eps)
+        parts = [q._worst(size) for q in self.parts]
+        if self.operator is None:
+            return self.data.off_by(size), parts
+        off = math.sqrt(self.norm_squared) * norm(size) + UNIT * transform(x.size) * norm(x) * math.sqrt(self.norm_squared)
+        if math.isfinite(self.data.lipschitz):
+            return 0.5 * self.data.lipschitz * off * off, parts
+        return float(np.max(self.data.m)) * math.sqrt(self.y.size) * off, parts
+
+    def _certificate_of_returned(self, x: Array, p: Array, q: Array | None, costs: Costs | None) -> Certificate:
+        """That of the image with its background, as it is returned: in float64, with what taking the background off rounds."""
+        assert self.returned is not None
+        # the certificate is of this very image
+        x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
+        problem, u = self.returned.problem, self.returned.beside(x)
+        problem.tol, problem.given = self.tol, True
+        if costs is not None:
+            # of what rounding made of the image too
+            costs = {i: cost + cast(Lifted, self.parts[i])._worth_of(u - x) for i, cost in costs.items()}
+        found = problem.certificate(u, p.astype(np.float64), None if q is None else q.astype(np.float64), costs=costs)
+        self.effort = problem.effort
+        off = UNIT * (norm(u) + norm(problem.y))
+        own = problem.data.rounding(problem.forward(u), math.sqrt(self.norm_squared) * off)
+        own += sum(q._worst(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(self.parts, found.values, strict=True))
+        return dataclasses.replace(found, x=x, p=p, q=q, gap=found.gap + own, rounding=found.rounding + own)
 
     def _gaps(self, x: Array, p: Array, costs: Costs | None) -> list[tuple[float, float]]:
         """`Stack.gaps`, with these costs."""
@@ -332,8 +483,19 @@ class Problem:
         data = total(terms)
         loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
         values = [value for _, value in parts]
-        gap = max(loss, 0.0) + max(sum(gap for gap, _ in parts), 0.0)
-        return Certificate(x, p, None, data + sum(values), float(gap), data, values, floor=self.floor)
+        gap = max(loss, 0.0) + sum(max(gap, 0.0) for gap, _ in parts)
+        off = 0.0
+        if math.isfinite(gap):
+            off = self._rounding_in_range(x64, best, ktp, p) + float(self.stack.rounding(x64, p, parts))
+        return Certificate(x, p, None, data + sum(values), float(gap + off), data, values, rounding=off)
+
+    def _rounding_in_range(self, x: Array, best: Array, ktp: Array, p: Array) -> float:
+        """How far D(x) - D(best) + <K^T p, x - best> may be too small, and D(best) + <K^T p, best> above its minimum."""
+        own = total(np.abs(ktp * (x - best))) + self.data.value(x) + self.data.value(best)
+        # the minimiser of a pixel as it is rounded, and as K^T p is: what it loses is of the square of that, or of K^T p alone
+        far = norm(x - best) + UNIT * 16 * (norm(x) + norm(best) + norm(self.y))
+        off = UNIT * (self.stack.roundings * self.stack.dual_length(p) + 16 * norm(ktp))
+        return UNIT * SUM * own + 2 * far * off + self.data.rounding(x) + self.data.rounding(best)
 
     def _general_certificate(self, x: Array, p: Array, q: Array | None, parts: list[tuple[float, float]]) -> Certificate:
         """The data term dualised too: r = A^T q + K^T p, with bounds or with a repaired dual."""
@@ -342,25 +504,33 @@ class Problem:
         data = self.data.value(z)
         fun = data + sum(value for _, value in parts)
         ktp = self.stack.adjoint(p)
-        allowed = max(self.tol * fun, self.floor)
+        allowed = max(self.tol, 1e-12) * fun
         # elsewhere the dual is drawn to feasibility, where that is cheap
         settled = not self.full.inverts_fast
         within_reach = allowed * (_WITHIN_REACH if self.data.quadratic else 30 * _WITHIN_REACH)
+        self.effort, far = 0, self._reach(fun)
         lower: float | None = None
         for dual in self._data_duals(z, ktp, q):
             r = self.adjoint(dual) + ktp
             lower = _greatest(lower, self._dual_with_bounds(p, dual, r))
+            if math.isinf(far):
+                continue
             if lower is None or fun - lower > allowed:
-                lower = _greatest(lower, self._repaired_dual(x64, p, dual, r))
+                lower = _greatest(lower, self._repaired_dual(x64, p, dual, r, far, allowed))
             if lower is not None and not settled and allowed < fun - lower < within_reach:
                 drawn = self._drawn_together(x, p, dual, r - ktp)
                 r = self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0])
-                lower = _greatest(lower, self._repaired_dual(x64, *drawn, r))
+                lower = _greatest(lower, self._repaired_dual(x64, *drawn, r, far, allowed))
         values = [value for _, value in parts]
         if lower is not None:
-            # the sums that are compared carry their own rounding
-            gap = max(fun - lower, 0.0) + 8 * np.finfo(np.float64).eps * abs(fun) if math.isfinite(fun) else math.inf
-            return Certificate(x, p, q, fun, gap, data, values, floor=self.floor)
+            gap, off = math.inf, 0.0
+            if math.isfinite(fun):
+                moved = UNIT * transform(x.size) * math.sqrt(self.norm_squared) * norm(x64)
+                off = float(self.stack.rounding(x64, p, parts)) + self.data.rounding(z, moved) + UNIT * SUM * abs(fun)
+                gap = max(fun - lower, 0.0) + off
+                # the dual's value is less its own rounding already
+                off += self._rounding_of_dual(p, self._data_duals(z, ktp, q)[0], far) if math.isfinite(far) else 0.0
+            return Certificate(x, p, q, fun, gap, data, values, rounding=off)
         stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
         residual = max(
             relative(stationarity, math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))),
@@ -403,7 +573,88 @@ class Problem:
         if self._range is None:
             return None
         lo, hi = self._range
-        return total(np.minimum(lo * r, hi * r)) - self.data.conjugate(q) - self.stack.conjugate(p)
+        least = np.minimum(lo * r, hi * r)
+        value = total(least) - self.data.conjugate(q) - self.stack.conjugate(p)
+        return value - UNIT * SUM * total(np.abs(least)) - self._rounding_of_dual(p, q, self._length_in_range)
+
+    def _rounding_of_dual(self, p: Array, q: Array, far: float) -> float:
+        """How far the value of a dual may be too large, minimisers no longer than `far`: by D*(q), c(p) and A^T q + K^T p.
+
+        A user's operator is taken as what its products return; where they are no adjoints of each other, as of single precision
+        inside, by as much as they were found to differ.
+        """
+        size = self.data.conjugate_size(q) + self.stack.conjugate(p)
+        length = norm(q) * math.sqrt(self.norm_squared)
+        off = self.stack.roundings * self.stack.dual_length(p) + transform(math.prod(self.shape)) * length
+        mismatch = 0.0 if self.operator is None else self.operator.mismatch
+        return UNIT * SUM * size + (UNIT * off + mismatch * length) * far
+
+    def _reach(self, fun: float) -> float:
+        """A bound on the length of every minimiser, of which F <= fun is known; infinite where none is."""
+        far = math.inf if self._range is None else self._length_in_range
+        if not math.isfinite(fun):
+            return far
+        inside = self.data.reach(fun)
+        for i, q in enumerate(self.parts):
+            own = q._reach(fun, self.shape) if q._w() > 0 else math.inf
+            beside = self._beside[i] if math.isfinite(own) else None
+            if beside is not None:
+                size, least = beside
+                # multiples c of images n_k: the least eigenvalue times |c|^2 is at most |A sum c_k n_k|^2 in the data's metric
+                left = inside + math.sqrt(self.norm_squared * float(np.max(self.data.m))) * own
+                far = min(far, own + left * size / math.sqrt(least))
+        if math.isinf(far) and self._least_eigenvalue > 0:
+            far = inside / math.sqrt(self._least_eigenvalue)
+        return far
+
+    @cached_property
+    def _length_in_range(self) -> float:
+        """The length of the longest image within the range."""
+        largest = np.maximum(*(np.abs(bound, dtype=np.float64) for bound in cast(tuple[Any, Any], self._range)))
+        return norm(np.broadcast_to(largest, self.shape))
+
+    @cached_property
+    def _beside(self) -> list[tuple[float, float] | None]:
+        """For each part the length of the images whose multiples it leaves free, and the least eigenvalue of their products.
+
+        None where they are not known, or cost nothing under A too.
+        """
+        images = [q._beside(self.shape) for q in self.parts]
+        return [None if own is None else self._beside_part(i, own) for i, own in enumerate(images)]
+
+    def _beside_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:
+        if not images:
+            return 0.0, 1.0
+        values, vectors = np.linalg.eigh(self._products([self.forward(n) for n in images]))
+        size, largest = math.sqrt(sum(norm(n) ** 2 for n in images)), max(float(values[-1]), 0.0)
+        seen = values > 1e-12 * largest
+        others = [q for k, q in enumerate(self.parts) if k != i and q._w() > 0]
+        for vector in vectors.T[~seen]:
+            # what neither A nor any other part sees may be taken out of a minimiser; as far as rounding tells
+            n = sum(c * image for c, image in zip(vector, images, strict=True))
+            if norm(self.forward(n)) > 1e-14 * math.sqrt(self.norm_squared) * norm(n) or any(q._worth(n) > 0 for q in others):
+                return None
+        return (size, float(values[seen].min())) if seen.any() else (0.0, 1.0)
+
+    @cached_property
+    def _least_eigenvalue(self) -> float:
+        """A lower bound on the least eigenvalue of A^T M A; 0 where none is known."""
+        gram = self.gram
+        if gram is not None:
+            values = np.asarray(gram.eigenvalues) * (float(np.min(self.data.m)) if gram.domain != "pixel" else 1.0)
+        elif math.prod(self.shape) <= _SMALL:
+            images = [self.forward(one) for one in np.eye(math.prod(self.shape)).reshape(-1, *self.shape)]
+            values = np.linalg.eigvalsh(self._products(images))
+        else:
+            return 0.0
+        least, largest = float(np.min(values)), float(np.max(values))
+        return 0.99 * least if least > 1e-12 * largest else 0.0
+
+    def _products(self, images: Sequence[Array]) -> Array:
+        """The matrix <a, M b> of images of A."""
+        flat = np.array([np.asarray(image, np.float64).reshape(-1) for image in images]).reshape(len(images), self.y.size)
+        m = np.broadcast_to(np.asarray(self.data.m, np.float64), self.y.shape).reshape(-1)
+        return np.asarray(np.einsum("ik,k,jk->ij", flat, m, flat))
 
     def _admissible(self, x: Array, r: Array) -> Array:
         """The part of r that the bounds touched by x can balance: r >= 0 at lo, r <= 0 at hi, 0 elsewhere."""
@@ -419,38 +670,100 @@ class Problem:
         """The images n_k that cost nothing, A n_k, and the matrix <A n_k, M A n_l>."""
         basis = self.full.null_basis()
         images = [self.forward(n) for n in basis]
-        m = np.asarray(self.data.m, dtype=np.float64)
-        matrix = np.array([[total(a * m * b) for b in images] for a in images])
-        return basis, images, matrix
+        return basis, images, self._products(images)
 
-    def _repaired_dual(self, x: Array, p: Array, q: Array, r: Array) -> float | None:
+    def _repaired_dual(self, x: Array, p: Array, q: Array, r: Array, far: float, allowed: float) -> float | None:
         """The dual value of (q, p) made feasible: r is moved onto what the bounds can balance, then (q, p) scaled.
 
-        q is shifted so that r is orthogonal to what costs nothing, p corrected by the least-norm dp with
-        K^T dp = -r, both scaled into the ball; -D* is maximised along that ray.
+        q is shifted so that r is orthogonal to what costs nothing, p corrected by the least-norm dp with K^T dp = -r, or both
+        together by iterations; both are scaled into the ball, -D* is maximised along that ray. What is left of r costs as much
+        as minimisers are large, at most `far`.
         """
         kept = self._admissible(x, r)
         q = self._orthogonalised(q, kept)
         for_p = self.adjoint(q) - kept
-        corrected = self._corrected(for_p + self.stack.adjoint(p))
-        if corrected is None:
-            return None
-        dq, dp = corrected
-        p = p - dp
-        if dq is not None:
-            q = q - self.forward(dq)
-            for_p = self.adjoint(q) - kept
+        enough = 1e-2 * allowed / far if far > 0 else math.inf
+        corrected = self._corrected(for_p + self.stack.adjoint(p), enough)
+        if corrected is not None:
+            dq, dp = corrected
+            p = p - dp
+            if dq is not None:
+                q = q - self.forward(dq)
+                for_p = self.adjoint(q) - kept
+        if math.isinf(self.stack.gauge(p)):
+            # balls that are points have no room for a correction
+            p = p * self._movable
         left = for_p + self.stack.adjoint(p)
-        if total(np.abs(left)) > 1e-8 * total(np.abs(for_p)):
-            # more than rounding: an image costs nothing under A and K both, and the bounds pull on it
-            return None
+        if norm(left) > enough:
+            q, p = self._corrected_by_iterations(q, p, left, enough)
+            left = self.adjoint(q) - kept + self.stack.adjoint(p)
         gauge = max(self.stack.gauge(p), self.data.gauge(q))
         # inside the balls in fact, and not by rounding
         limit = (1 - 1e-15) / gauge if gauge > 0 else math.inf
         # where r is kept, x stands at the bound that balances it
         t, value = self.data.best_multiple(q, self.stack.conjugate(p), total(kept * x), limit)
-        # what rounding left of r, against the size of x
-        return value - t * total(np.abs(left)) * float(np.abs(x).max())
+        value -= t * norm(left) * far + UNIT * SUM * t * total(np.abs(kept * x))
+        return value - self._rounding_of_dual(t * p, t * q, far)
+
+    def _corrected_by_iterations(self, q: Array, p: Array, left: Array, enough: float) -> tuple[Array, Array]:
+        """(q, p) with less left of A^T q + K^T p: less M A v and b K v where balls are no points, v by conjugate gradients.
+
+        That knows every null space of the parts and of A, alone and together.
+        """
+        m, b = self.data.m, self._balance
+
+        def _moved(v: Array) -> tuple[Array, Array]:
+            dp = self.stack.analysis(v)
+            dp *= b * self._movable
+            return np.asarray(m * self.forward(v)), dp
+
+        def _system(v: Array) -> Array:
+            dq, dp = _moved(v)
+            return self.stack.add_adjoint(np.array(self.adjoint(dq), np.float64), dp)
+
+        near = self.near_system(None, b, 0.0)
+        v, nit = conjugate_gradients(_system, left, np.zeros_like(left), near, 1e-24, enough * enough, _MOST_ITERATIONS)
+        self.effort += nit
+        dq, dp = _moved(v)
+        return q - dq, p - dp
+
+    @cached_property
+    def _movable(self) -> Array:
+        """1 for the numbers of a dual that may be other than 0, 0 where a ball is a point."""
+        return np.asarray(self.stack.project(np.ones(self.stack.size)) != 0, np.float64)
+
+    @property
+    def _balance(self) -> float:
+        """b in A^T A + b K^T K; small, as what q gives up costs only its square."""
+        return 8e-3 * self.norm_squared * float(np.max(self.data.m)) / (self.stack.norm_squared or 1.0)
+
+    def near_system(self, data: float | None, penalty: float, identity: float) -> Gram:
+        """What is near to data A^T A + penalty K^T K + identity I, or where `data` is None A^T M A + ..., and is inverted fast.
+
+        What is not diagonal in the penalty's domain is replaced by a multiple of the identity.
+        """
+        result = Gram("uniform", (self._gain if data is None else data * self._plain_gain) + identity)
+        for q in self.full.parts:
+            gram = q._near_gram(self.shape) if q._gram(self.shape) is None else q._gram(self.shape)
+            if gram is None:
+                gram = Gram("uniform", 0.5 * q._norm_squared(self.shape))
+            both = result + gram * penalty
+            result = both if both is not None else result + Gram("uniform", penalty * float(np.mean(gram.eigenvalues)))  # type: ignore[assignment]
+        return result
+
+    @cached_property
+    def _gain(self) -> float:
+        """||M^1/2 A v||^2 / ||v||^2 for a random v."""
+        return self._gain_with(self.data.m)
+
+    @cached_property
+    def _plain_gain(self) -> float:
+        """||A v||^2 / ||v||^2 for a random v."""
+        return self._gain_with(1.0)
+
+    def _gain_with(self, m: Any) -> float:
+        probe = np.random.default_rng(0).standard_normal(self.shape)
+        return total(m * np.square(self.forward(probe))) / total(np.square(probe)) or 1.0
 
     @cached_property
     def _joint(self) -> tuple[float, Gram] | None:
@@ -459,14 +772,18 @@ class Problem:
         # a part of weight 0 has no dual
         if self.operator is None or data is None or penalty is None or any(q._w() == 0 for q in self.parts):
             return None
-        b = 8e-3 * self.norm_squared / (self.stack.norm_squared or 1.0)
-        joint = data + penalty * b
+        b = self._balance
+        joint = data * float(np.max(self.data.m)) + penalty * b
         return None if joint is None else (b, joint)
 
-    def _corrected(self, residual: Array) -> tuple[Array | None, Array] | None:
-        """(dq, dp) with A^T A dq + K^T dp = residual, dq None where p alone is corrected; None where neither is known."""
+    def _corrected(self, residual: Array, enough: float = 0.0) -> tuple[Array | None, Array] | None:
+        """(dq, dp) with A^T A dq + K^T dp = residual, dq None where p alone is corrected; None where neither is known.
+
+        Where that takes iterations, what is left may be `enough` long.
+        """
         if self._joint is None:
-            dp = self.stack.least_norm_dual(residual)
+            dp = self.stack.least_norm_dual(residual, enough)
+            self.effort += self.stack.effort
             return None if dp is None else (None, dp)
         b, joint = self._joint
         dq = joint.solve(residual)
@@ -525,8 +842,13 @@ class Problem:
         if basis:
             b = np.array([total(np.asarray(self.data.m * self.y) * a) for a in images])
             x += sum(c * n for c, n in zip(np.linalg.lstsq(matrix, b, rcond=None)[0], basis, strict=True))
-        inside = not self.bounded or np.array_equal(self.clip(x), x)
-        return x.astype(self.dtype) if inside else None
+        x = x.astype(self.dtype)
+        if self.operator is None:
+            # what fits the image but for a few roundings is the image
+            seen = np.broadcast_to(np.greater(self.data.m, 0), self.shape)
+            largest = np.max(np.abs(self.y), where=seen, initial=0.0)
+            x = np.where(seen & (np.abs(x - self.y) <= 8 * np.finfo(self.dtype).eps * largest), self.y, x)
+        return x if np.array_equal(self.clip(x), x) else None
 
     @property
     def _closed_means(self) -> bool:

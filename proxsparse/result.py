@@ -82,9 +82,9 @@ class SolveResult(OptimizeResult):
     fun : float
         F(x), the objective in the image's own units.
     gap : float
-        Duality gap: ``F(x) - min F <= gap``, where `certified`.
+        Duality gap: ``F(x) - min F <= gap``, where `certified`, in exact arithmetic: what rounding may hide is added to it.
     rel_gap : float
-        gap / fun; 0 where both are 0 up to rounding, ``(8 eps)^2 ||y||^2 / 2``.
+        gap / fun; 0 where the gap is 0, and where no term of fun is more than storing x in its dtype may make of 0.
     x_error_bound : float
         ``||x - x*||_2 <= sqrt(2 gap / mu)``, mu the smallest data weight (1 without); infinite with an operator, and with a
         data term that is not least squares.

@@ -2,7 +2,8 @@
 
 With r(w) = ||M (y - x_w)||^2 over the n measured pixels and df(w) the degrees of freedom of the fit, sum of dx_j / dy_j:
 
-- "sure": r/n - s^2 + 2 s^2 df/n, Stein's unbiased risk for noise of standard deviation s (Stein, Ann. Stat. 1981)
+- "sure": r/n - s^2 + 2 s^2 df/n, Stein's unbiased risk for noise of standard deviation s (Stein, Ann. Stat. 1981); with an
+  operator that of A x, df the sum of d(A x)_j / dy_j (Deledalle, Vaiter, Fadili & Peyre, SIAM J. Imaging Sci. 2014)
 - "gcv": (r/n) / (1 - df/n)^2, generalized cross-validation, which needs no s (Golub, Heath & Wahba, Technometrics 1979)
 - "discrepancy": r = n s^2 (Morozov)
 """
@@ -27,17 +28,19 @@ from .operators import Blur
 from .options import Options, unknown
 from .penalties import L1
 from .penalties.base import Penalty, check_number
-from .penalties.denoising import Denoising
+from .penalties.denoising import Denoising, Steps
 from .penalties.sums import with_weights
 from .problem import Problem
 from .result import warn
-from .solvers import SOLVERS, chambolle_pock, fastest, run
+from .solvers import SOLVERS, admm, chambolle_pock, fastest, run
 
 #: the rules that are known; docs/weights.md says what each is for
 RULES = ("auto", "sure", "gcv", "discrepancy", "universal", "noise")
-#: iterations of a fit whose derivative is taken, enough for the weight (docs/weights.md): where values travel far, where they
-#: do not (windows), and where they fill what was not measured
-_ITERATIONS = {"far": 50, "near": 8, "filling": 200}
+#: iterations of a fit whose derivative is taken, where its gap then shows that they are enough: where values travel far, where
+#: they do not (windows), and where they fill what was not measured or blurred; else twice, four times, ... as many
+_ITERATIONS, _MOST_ITERATIONS = {"far": 50, "near": 8, "filling": 200, "blurred": 50}, 3200
+#: how near a fit is to the answer, in units of the noise: its gap bounds the root of the mean square
+_NEAR = 0.05
 #: the fraction of the noise by which the probe moves the image
 _PROBE = 0.01
 #: the relative gap of the answers whose residual the discrepancy looks at
@@ -48,6 +51,8 @@ _FAR = 8.0
 _LEFT = 0.01
 #: the most evaluations for one weight and for several
 _EVALUATIONS = (14, 16)
+#: the least noise, in units of the image's spread, that a fit has to be near to
+_LEAST_NOISE = 0.02
 #: where no noise is found: the size of the first guess, in units of the image's spread
 _FAINT = 1e-3
 
@@ -69,7 +74,8 @@ def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, wo
 
     "auto" is "sure" where the noise is given; where it is not, "gcv" if some part smooths (texture misleads an estimate of the
     noise less than "gcv" is misled by penalties that only clear, which may be no model of the image at all), else "sure".
-    With an operator or with pixel weights beside 0 and 1 it is "discrepancy", as the others estimate the risk of A x there.
+    With an operator the risk is that of A x, and where its noise cannot be estimated "gcv" chooses; with pixel weights beside 0
+    and 1 it is "discrepancy".
 
     Raises
     ------
@@ -89,7 +95,7 @@ def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, wo
         y = task.problem.y / scale
         told = f"no noise was found in the image, of shape {np.shape(image)} from {y.min():.6g} to {y.max():.6g}"
         warn(f"{told}, and the weight is 0: give noise_std= or the weight", UserWarning)
-    return Choice(with_weights(penalty, [w / scale for w in weights]), took, noise, task.path(took))
+    return Choice(with_weights(penalty, task.told(weights)), took, noise, task.path(took))
 
 
 def check_noise(noise_std: Any) -> float | None:
@@ -107,11 +113,13 @@ class _Task:
         self.posed, self.problem, self.workers = posed, posed.problem.image_problem, workers
         self.missing = [i for i, lacks in enumerate(missing) if lacks]
         self.given = noise_std
+        #: what a weight of 1 became, in the units of the problem
+        self.ones = [self.problem.parts[i]._w() for i in self.missing]
         m = self.problem.m
         self.seen = None if m is None else m > 0
         #: the sum of the data weights: of 0 and 1, the number of pixels measured
         self.n = float(self.problem.y.size) if m is None else total(m)
-        self.plain = self.problem.operator is None and (m is None or bool(((m == 0) | (m == 1)).all()))
+        self.plain = m is None or bool(((m == 0) | (m == 1)).all())
         #: weights -> (degrees of freedom, mean squared residual) of the fits made
         self.fits: dict[Weights, tuple[float, float]] = {}
 
@@ -123,11 +131,17 @@ class _Task:
         missing = [q.weight is None for q in penalty.parts]
         return cls(posed, missing, None if given is None else given * posed.scale, workers)
 
+    def told(self, weights: Weights) -> Weights:
+        """The weights in the user's units, of the image and of lengths."""
+        return tuple(w / one for w, one in zip(weights, self.ones, strict=True))
+
     # -- what is asked, and whether it is sound ----------------------------------------------------------------------
 
     def sound(self, rule: str) -> str:
         """The rule that "auto" means here; raises ValueError where a rule says nothing about this problem."""
-        if rule == "auto" and not (self.plain and self.given is None and self._smooths):
+        if rule == "auto" and self.plain and self.given is None and self._not_an_image:
+            rule = "gcv"
+        elif rule == "auto" and not (self.plain and self.given is None and self._smooths):
             rule = "sure" if self.plain else "discrepancy"
         self._require_sound(rule)
         return rule
@@ -139,8 +153,8 @@ class _Task:
         if not self.plain and (several or rule in ("sure", "gcv")):
             instead = "give all weights but one, or all" if several else "use weight='discrepancy' with noise_std="
             raise ValueError(
-                f"weight={rule!r} says nothing: with an operator, or pixel weights beside 0 and 1, risks are those of A x, "
-                f"and only the discrepancy is left, one condition for one weight: {instead}"
+                f"weight={rule!r} says nothing: with pixel weights beside 0 and 1 only the discrepancy is left, one condition "
+                f"for one weight: {instead}"
             )
         if rule in ("universal", "noise") and (problem.operator is not None or problem.m is not None):
             raise ValueError(f"weight={rule!r} is for images without operator, mask or pixel weights; use weight='auto'")
@@ -223,6 +237,8 @@ class _Task:
         for i in self.missing:
             q = problem.parts[i]
             share = 1 / 32 if self._smooths and q.null_space == "zero" else 1.0
+            # what was blurred together holds less noise
+            share *= 1.0 if problem.operator is None else 1 / 8
             guess.append(2 * share * noise_std / math.sqrt(q._norm_squared(problem.shape) or 1.0))
         return tuple(guess)
 
@@ -277,19 +293,32 @@ class _Task:
         if posed.denoising is not None and posed.denoising.has_exact and _shows_pieces(posed.denoising):
             x = _fit(posed, 0.0, 0)
             return self._residual(y, x), _free(posed.denoising, x)
-        tau = self._step(posed)
         moved = y + self._probe
         # as it was rounded
         delta = moved - y
-        x = _fit(posed, tau, self._iterations)
-        change = _fit(self._posed(moved, weights), tau, self._iterations) - x
+        x, iterations = self._near_fit(posed)
+        again = _fit(self._posed(moved, weights), self._step(posed), iterations)
+        change = self.problem.forward(again - x)
         square = total(np.square(delta, dtype=np.float64))
         df = self.n * total(np.multiply(delta, change, dtype=np.float64)) / square if square > 0 else 0.0
         return self._residual(y, x), df
 
+    def _near_fit(self, posed: Problem) -> tuple[Array, int]:
+        """A fit near enough to the answer, as its gap tells, and the iterations that it took."""
+        noise = max(self.noise, _LEAST_NOISE * self.spread)
+        steps, iterations = _steps(posed, self._step(posed)), self._iterations
+        next(steps)
+        pair = steps.send(iterations)
+        enough = 0.5 * self.n * (_NEAR * noise) ** 2
+        while 2 * iterations <= _MOST_ITERATIONS and posed.certificate(*pair).gap > enough:
+            pair, iterations = steps.send(iterations), 2 * iterations
+        return posed.image_of(pair[0]).astype(np.float64), iterations
+
     @property
     def _iterations(self) -> int:
-        if self.problem.denoising is None:
+        if self.problem.operator is not None:
+            return _ITERATIONS["blurred"]
+        if self.problem.denoising is None and self.problem.m is not None:
             return _ITERATIONS["filling"]
         return _ITERATIONS["near" if self.problem.stack.first_step > 1 else "far"]
 
@@ -298,7 +327,11 @@ class _Task:
         """One step for both fits of a pair: were it drawn from each image, the difference would hold that too."""
         if posed.denoising is not None:
             return posed.denoising.rest.first_step
-        return chambolle_pock.by_scale(posed) * posed.lipschitz
+        if fastest(posed) == "admm":
+            return 1.0
+        if posed.image_problem.operator is None:
+            return chambolle_pock.by_scale(posed) * posed.lipschitz
+        return 0.25
 
     # -- discrepancy -------------------------------------------------------------------------------------------------
 
@@ -344,7 +377,7 @@ class _Task:
             return None
         order = sorted(self.fits)
         scale = self.posed.scale
-        weights = np.array(order).reshape(len(order), len(self.missing)) / scale
+        weights = np.array([self.told(w) for w in order]).reshape(len(order), len(self.missing))
         df, residual = np.array([self.fits[w] for w in order]).T
         score = np.array([self.score(w, rule) for w in order])
         # the square of an extreme image is no number
@@ -369,16 +402,22 @@ class _Residual:
         return math.log(max(mean, 1e-300)) - 2 * math.log(task.noise)
 
 
-def _fit(posed: Problem, tau: float, iterations: int) -> Array:
-    """The exact image, or that after so many iterations of Chambolle-Pock from the dual 0, in float64, whatever their gap."""
+def _steps(posed: Problem, step: float) -> Steps:
+    """Iterations from the dual 0 that do the same to every image: no step is found on the way."""
+    p = np.zeros(posed.stack.size, posed.dtype)
+    if posed.denoising is None and fastest(posed) == "admm":
+        return admm.steps(posed, posed.start(), p, rho=step, adapt=False)
+    return chambolle_pock.steps(posed, posed.start(), p, tau=step)
+
+
+def _fit(posed: Problem, step: float, iterations: int) -> Array:
+    """The exact image, or that after so many iterations, in float64, whatever their gap."""
     exact = None if posed.denoising is None else posed.denoising.exact(dual=False)
     if exact is not None:
         return exact[0].astype(np.float64)
-    p = np.zeros(posed.stack.size, posed.dtype)
-    steps = chambolle_pock.steps(posed, posed.start(), p, tau=tau)
+    steps = _steps(posed, step)
     next(steps)
-    x, _ = steps.send(iterations)
-    return posed.image_of(x).astype(np.float64)
+    return posed.image_of(steps.send(iterations)[0]).astype(np.float64)
 
 
 def _shows_pieces(denoising: Denoising) -> bool:
@@ -430,4 +469,4 @@ def _damping(penalty: Penalty, shape: tuple[int, ...]) -> float:
 def first_guess(image: Any, penalty: Penalty, noise_std: Any = None, **about: Any) -> Weights:
     """Weights of about the right size for the parts that lack one, in the user's units."""
     task = _Task.of(image, penalty, noise_std, SERIAL, **about)
-    return tuple(w / task.posed.scale for w in task.guess(task.noise or _FAINT * task.spread))
+    return task.told(task.guess(task.noise or _FAINT * task.spread))

@@ -49,11 +49,11 @@ def test_every_public_name_is_in_the_reference():
     listed = set(re.findall(r"^   (\w+)$", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE))
     functions = {
         name
-        for module in (proxsparse.metrics, proxsparse.phantoms)
+        for module in (proxsparse.metrics, proxsparse.phantoms, proxsparse.testing)
         for name, value in vars(module).items()
-        if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == module.__name__
+        if inspect.isfunction(value) and not name.startswith(("_", "require_")) and value.__module__ == module.__name__
     }
-    assert listed == {*proxsparse.__all__, *functions, "PenaltyLoss", "ProxLayer"} - {"metrics", "phantoms"}
+    assert listed == {*proxsparse.__all__, *functions, "PenaltyLoss", "ProxLayer"} - {"metrics", "phantoms", "testing"}
 
 
 def test_links_between_pages_lead_somewhere():

@@ -13,10 +13,10 @@ import proxsparse
 PACKAGE = Path(proxsparse.__file__).parent
 #: rooms from the ground up: a file imports from its own level or below
 LEVELS = [
-    {"_arrays", "_workers", "gram", "kernels", "_progress", "_lattice"},
+    {"_arrays", "_workers", "gram", "kernels", "rounding", "_progress", "_lattice"},
     {"_bounds", "penalties", "operators", "data_terms", "options", "result", "metrics", "phantoms"},
     {"problem"},
-    {"lifted"},
+    {"lifted", "testing"},
     {"solvers", "_pose", "_cut"},
     {"_stores", "_together"},
     {"weights", "_debias", "_nonconvex", "_forms", "_implicit"},
@@ -62,7 +62,7 @@ def test_solvers_name_no_concrete_penalty():
 
 def test_no_module_bears_the_name_of_a_public_function():
     modules = {p.stem for p in PACKAGE.glob("*.py")} | {p.name for p in PACKAGE.iterdir() if p.is_dir()}
-    functions = {name for name in proxsparse.__all__ if name not in ("metrics", "phantoms")}
+    functions = {name for name in proxsparse.__all__ if name not in ("metrics", "phantoms", "testing")}
     assert not modules & functions
 
 

@@ -166,3 +166,22 @@ def test_noises():
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("kind", ["image", "channels", "volume", "mask", "signal"])
+def test_blank_pixels_are_no_noise(kind, share, rng):
+    """As around a mask, an aperture or the circle of a scanner: the noise is that of the rest."""
+    shape = {"volume": (4, 128, 128), "channels": (128, 128, 3), "signal": (4096,)}.get(kind, (128, 128))
+    image = 0.3 + 0.1 * rng.standard_normal(shape)
+    blank = np.arange(shape[0 if kind == "signal" else -2]) < share * shape[0 if kind == "signal" else -2]
+    image[blank[:, None] & np.ones(shape, bool) if kind in ("image", "mask", "volume") else blank] = 0.0
+    about = {"channels": {"channel_axis": -1}, "mask": {"observed": rng.random(shape) < 0.9}}.get(kind, {})
+    assert metrics.noise_std(image, **about) == pytest.approx(0.1, rel=0.12)
+
+
+@pytest.mark.parametrize("name", ["regions", "blobs", "rectangles", "curves", "strokes", "shepp_logan"])
+def test_phantoms_are_free_of_noise(name):
+    """Beside what is flat only edges are left of them."""
+    for shape in ((64, 64), (129, 127), (256, 256)):
+        assert metrics.noise_std(getattr(phantoms, name)(shape)) == 0

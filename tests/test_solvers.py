@@ -61,7 +61,8 @@ def test_fista_keeps_its_rate_on_l1():
     y = image_of((20, 21))
     blur = Blur(KERNEL)
     common = {"operator": blur, "method": "fista"}
-    best = solve(y, L1(0.01), tol=1e-12, options={"maxiter": 100000}, **common)
+    # what a product by FFT may round, times the bound F / w on the length of minimisers, is 1e-12 of F
+    best = solve(y, L1(0.01), tol=1e-11, options={"maxiter": 100000}, **common)
     start = np.zeros_like(y)
     lipschitz = blur.norm_squared(y.shape)
     run = loose(y, L1(0.01), x0=start, tol=0, options={"maxiter": 60, "check_every": 1, "restart": False}, **common)
@@ -143,7 +144,7 @@ def test_every_status_has_its_way_in():
     ended.add(loose(y, "tv", 0.2, callback=stop).status)
     ended.add(loose(y.astype(np.float32), "tv", 0.2, tol=1e-12, options={"maxiter": 10**5}).status)
     ended.add(loose(y, "tv", 0.2, operator=_overflowing(y.shape), method="fista", options={"step": 1e300}).status)
-    ended.add(loose(y, _uncertifiable(), operator=Blur(MILD), method="admm").status)
+    ended.add(loose(y, _uncertifiable(), operator=UNEVEN, method="admm").status)
     assert ended == set(MESSAGES) - {-1}
 
 
@@ -152,17 +153,21 @@ def _overflowing(shape):
 
 
 def _uncertifiable():
-    """With an operator and no bounds the dual of a penalty after another operator cannot be repaired."""
+    """How large minimisers may be is not known: images that neither the penalty nor the operator sees may be any."""
     return TotalVariation(0.3).of(Blur(MILD, "zero"))
+
+
+#: whose least eigenvalue no transform shows
+UNEVEN = Blur(np.array([[0.1, 0.2], [0.3, 0.4]]))
 
 
 def test_what_cannot_be_certified_says_so():
     y = image_of((20, 21))
-    result = loose(y, _uncertifiable(), operator=Blur(MILD), method="admm")
+    result = loose(y, _uncertifiable(), operator=UNEVEN, method="admm")
     assert (result.status, result.certified, result.success) == (6, False, False)
     assert result.gap == result.rel_gap == result.x_error_bound == np.inf
     # the same problem within bounds is certified, and they do not bind
-    bounded = solve(y, _uncertifiable(), operator=Blur(MILD), method="admm", bounds=(-3.0, 3.0))
+    bounded = solve(y, _uncertifiable(), operator=UNEVEN, method="admm", bounds=(-3.0, 3.0))
     assert bounded.certified
     assert result.fun == pytest.approx(bounded.fun, rel=1e-3)
 
@@ -263,9 +268,12 @@ def test_auto_is_a_fixed_rule():
     y = image_of((20, 21))
     assert solve(y, "tv", 0.2).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL)).method == "admm"
-    few = np.arange(y.size).reshape(y.shape) % 5 == 0
-    assert solve(y, "tv", 0.2, observed=few).method == "admm"
-    assert solve(y, "tv", 0.2, observed=~few).method == "chambolle-pock"
+    # how far it is to a measured pixel, and not their share
+    far, near = np.ones(y.shape, bool), np.arange(y.size).reshape(y.shape) % 5 == 0
+    far[3:17, 3:17] = False
+    assert solve(y, "tv", 0.2, observed=far).method == "admm"
+    assert solve(y, "tv", 0.2, observed=near).method == solve(y, "tv", 0.2, observed=~near).method == "chambolle-pock"
+    assert solve(y, "tgv", 0.2, observed=far, tol=1e-2).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL, "zero")).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL), pixel_weight=1 + (y > 0)).method == "chambolle-pock"
 

@@ -28,6 +28,7 @@ from .._arrays import (
 )
 from .._workers import Workers
 from ..gram import Gram
+from ..rounding import UNIT, norm, transform
 
 if TYPE_CHECKING:
     from .denoising import ProxResult
@@ -106,6 +107,36 @@ def check_group_weight(value: Any) -> Array | str | None:
     return value if value is None or isinstance(value, str) else check_pixel_weight(value, "group_weight")
 
 
+def constant_images(shape: tuple[int, ...]) -> list[Array]:
+    """An orthogonal basis of the images (channels, *spatial) that are constant in each channel."""
+    return [np.multiply.outer(channel, np.ones(shape[1:])) for channel in np.eye(shape[0])]
+
+
+def affine_images(shape: tuple[int, ...]) -> list[Array]:
+    """An orthogonal basis of the images (channels, *spatial) that are affine in each channel."""
+    functions = [np.ones(shape[1:])]
+    for axis, n in enumerate(shape[1:]):
+        if n > 1:
+            along = np.arange(n) - (n - 1) / 2
+            functions.append(along.reshape([n if a == axis else 1 for a in range(len(shape) - 1)]) * functions[0])
+    return [np.multiply.outer(channel, function) for function in functions for channel in np.eye(shape[0])]
+
+
+#: most pixels that cost nothing and are looked at one by one: for each a product by the operator is taken
+_MOST_FREE = 64
+
+
+def free_pixels(weights: Array, shape: tuple[int, ...]) -> list[Array] | None:
+    """An image for each pixel of weight 0; None where they are many."""
+    free = np.argwhere(np.broadcast_to(weights <= 0, shape))
+    if len(free) > _MOST_FREE:
+        return None
+    images = np.zeros((len(free), *shape))
+    for image, index in zip(images, free, strict=True):
+        image[tuple(index)] = 1
+    return list(images)
+
+
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b)
@@ -143,6 +174,8 @@ class Penalty(abc.ABC):
     _first_step: ClassVar[float] = 0.5
     #: the public class that made this one
     _shown: ClassVar[str] = ""
+    #: whether K copies pixels and multiplies them, and nothing else: each number of K x is then right but for its own rounding
+    _copies: ClassVar[bool] = False
     #: axes of the dual before (channels, *spatial)
     _lead: ClassVar[int] = 0
     #: whether the dual has the image's spatial axes, among which channels keep their place; elsewhere they come last
@@ -195,9 +228,48 @@ class Penalty(abc.ABC):
     def _damp(self, p: Array, sigma: float) -> None:  # noqa: B027
         """p = argmin over q of 1/2 |q - p|^2 + sigma c(q), in place; `_project` then makes it the same in the ball."""
 
+    def _in_its_unit(self) -> tuple[Penalty, float]:
+        """The same penalty with distances in units of the least one, and what its dual is to be multiplied by."""
+        return self, 1.0
+
     def _for_scale(self, factor: float, degree: int) -> Penalty:
         """The penalty P' with P'(factor x) = factor^degree P(x)."""
         return self * factor ** (degree - 1)
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        """The most numbers of K x that make one length."""
+        return 1
+
+    def _dual_length(self, p: Array) -> float:
+        """A bound on the Euclidean length of a p in the ball."""
+        return norm(p)
+
+    def _spread(self, length: float, shape: tuple[int, ...]) -> float:
+        """A bound on P(e) over the images e of that Euclidean length: lengths of groups are at most sums of sizes."""
+        square = self._norm_squared(shape)
+        if self.degree == 2:
+            return 0.5 * self._w() * square * length * length
+        return self._w() * math.sqrt(math.prod(self._dual_shape(shape)) * square) * length
+
+    def _worst(self, size: Array) -> float:
+        """A bound on P(e) over the images with ``|e| <= size``; 0 where what costs nothing is 0, which is stored as it is."""
+        return 0.0 if self._copies or self.null_space == "zero" else self._spread(norm(size), size.shape)
+
+    def _rounding(self, x: Array) -> float:
+        """How far w h(K x), and <p, K x>, may be off in float64, beside what is relative to w h(K x)."""
+        return 0.0 if self._copies else UNIT * transform(x.size) * self._spread(norm(x), x.shape)
+
+    def _roundings(self, shape: tuple[int, ...]) -> float:
+        """Roundings in a number of K^T p: no more than ||K||^2 copies are added up where K copies."""
+        return 2 + self._norm_squared(shape) + (0.0 if self._copies else transform(math.prod(shape)))
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        """R so that every x with P(x) <= value is one of length at most R beside a sum of multiples of `_beside`."""
+        return math.inf
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        """The images, few, whose multiples may be of any size where P is bounded; None where they are not known."""
+        return None
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         """Whether P is piecewise linear: Chambolle-Pock then converges linearly at a held step."""
@@ -548,6 +620,8 @@ class Penalty(abc.ABC):
 
 class Identity(Penalty):
     """What penalties of the image itself share: K is the identity."""
+
+    _copies = True
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape

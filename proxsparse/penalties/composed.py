@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ class Composed(Penalty):
         if self.inner._spaced(spacing) is not self.inner:
             raise ValueError(f"spacing={spacing!r} is not passed on to {self!r}: give it where the penalty is made")
         return self
+
+    def _in_its_unit(self) -> tuple[Penalty, float]:
+        inner, unit = self.inner._in_its_unit()
+        return inner.of(self.operator), unit
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,6 +111,19 @@ class Composed(Penalty):
 
     def _dual_norm(self, p: Array) -> float:
         return self.inner._dual_norm(p)
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return self.inner._group_size(self._out_shape(shape))
+
+    def _dual_length(self, p: Array) -> float:
+        return self.inner._dual_length(p)
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        # orthogonal coefficients are as long as the image
+        return self.inner._reach(value, self._out_shape(shape)) if self.null_space == "zero" else math.inf
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return [] if self.null_space == "zero" and self.inner._beside(self._out_shape(shape)) == [] else None
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self.operator.norm_squared(shape[1:]) * self.inner._norm_squared(self._out_shape(shape)))

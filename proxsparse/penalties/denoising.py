@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from .._bounds import canonical_bounds
 from .._workers import SERIAL, Workers
 from ..kernels import pointwise
 from ..result import ConvergenceWarning, warn
+from ..rounding import UNIT, norm
 from .base import Penalty, check_weight
 from .stack import Stack
 
@@ -27,12 +29,13 @@ Steps = Generator[tuple[Array, ...], int, None]
 
 
 class Measure(NamedTuple):
-    """F(x) and its duality gap, the data term, and the value of each part of the penalty in their order."""
+    """F(x) and its duality gap, the data term, the value of each part of the penalty, and what of the gap is for rounding."""
 
     gap: float
     fun: float
     data: float
     values: list[float]
+    rounding: float
 
 
 class Denoising:
@@ -148,9 +151,10 @@ class Denoising:
         return np.clip(u, self.lo, self.hi) if self.bounded else u
 
     def _per_weight(self, value: Any) -> Any:
-        """The value over the data's weight; 0 / 0 is 0."""
+        """The value over the data's weight; 0 / 0 is 0. A number is one of float64: the certificate sees no other rounding."""
         if self.m is None:
             return value
+        value = np.asarray(value)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(np.equal(value, 0), self.m.dtype.type(0), value / self.m)
 
@@ -175,8 +179,38 @@ class Denoising:
             zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
             pointwise = [q._gap(x, zero)[1] for q in self.pointwise]
         values = [value for _, value in parts]
-        gap = max(max(loss, 0.0) + sum(g for g, _ in parts), 0.0)
-        return Measure(gap, data + sum(values) + sum(pointwise), data, self.in_order(values, pointwise))
+        loss = max(loss, 0.0)
+        gap = loss + sum(max(g, 0.0) for g, _ in parts)
+        off = 0.0
+        if gap > 0 or self._soft or p.any():
+            off = float(self.rounding(x, p, parts, loss, data, self.size))
+        return Measure(float(gap + off), data + sum(values) + sum(pointwise), data, self.in_order(values, pointwise), off)
+
+    def rounding(self, x: Array, p: Array, parts: Sequence[tuple[Any, Any]], loss: Any, data: Any, size: Any) -> Any:
+        """How far the gap may be too small: the parts' share, and the loss, half a square of differences that are each off.
+
+        phi_j(t) = m_j/2 (t - u_j)^2 + soft |t| is strongly convex: with u off by d its minimum is off by at most m_j d^2, and
+        what t loses by at most m_j |t - best| d. `size` is that of y; numbers, or arrays of them over images like x.
+        """
+        ktp = self.rest.dual_length(p) / math.sqrt(self.mu)
+        if np.ndim(size) == 0 and ktp > 16 * size:
+            # a weight beyond what matters
+            ktp = self.rest.dual_length(p, measured=True) / math.sqrt(self.mu)
+        # what is beyond u is not cut off
+        cut = np.minimum(self._cut, size + ktp)
+        own = of_loss(loss, data, size, ktp, cut, self.rest.roundings)
+        return self.rest.rounding(x, p, parts) + UNIT * x.size * loss + own
+
+    @cached_property
+    def _cut(self) -> float:
+        """The length of the thresholds as they shift y, in the metric of the data's weights."""
+        return norm(np.broadcast_to(self.soft, self.y.shape)) / math.sqrt(self.mu) if self._soft else 0.0
+
+    @cached_property
+    def size(self) -> float:
+        """The length of y, in the metric of the data's weights."""
+        m = 1.0 if self.m is None else self.m.astype(np.float64)
+        return math.sqrt(total(m * np.square(self.y, dtype=np.float64)))
 
     def data_gap(self, x: Array, ktp: Array) -> tuple[float, float]:
         """What x loses against the primal that K^T p induces in data + <K^T p, x> + w|x|, and the data term."""
@@ -202,6 +236,13 @@ class Denoising:
         return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]
 
 
+def of_loss(loss: Any, data: Any, size: Any, ktp: Any, cut: Any, roundings: float) -> Any:
+    """How far the loss may be too small, from the lengths of y, of what K^T p is at most, and of the thresholds; see there."""
+    # what is taken off y is no more off than it is large
+    off = UNIT * roundings * ktp + np.minimum(UNIT * 4 * (size + cut + ktp), ktp + cut)
+    return np.sqrt(2 * loss) * (off + UNIT * 16 * (size + cut + ktp + np.sqrt(2 * data) + np.sqrt(2 * loss))) + off * off
+
+
 def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, restart: bool = True) -> Steps:
     """Fast gradient projection on the dual (Beck & Teboulle 2009, algorithm FGP), restarted by the gradient test.
 
@@ -210,23 +251,25 @@ def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, 
     rest = problem.rest
     scalar = p.dtype.type
     step = problem.mu / rest.norm_squared if rest.size else 1.0
-    q, t = p.copy(), 1.0
-    ktp = np.zeros(problem.y.shape, p.dtype)
+    t = 1.0
+    # of p and of q, which is p extrapolated
+    ktp = rest.add_adjoint(np.zeros(problem.y.shape, p.dtype), p)
+    q, ktq = p.copy(), ktp.copy()
     iterations = yield (problem.induced(p).astype(p.dtype) if x is None else x), p
     while True:
         for _ in range(iterations):
-            ktp[...] = 0
-            rest.add_adjoint(ktp, q)
-            x = problem._unconstrained(ktp)
+            x = problem._unconstrained(ktq)
             x = problem._threshold_and_clip(x, problem._per_weight(problem.soft))
-            previous, p = p, q.copy()
+            previous, before = p, ktp
+            p, ktp = q.copy(), np.empty_like(ktp)
             rest.dual_step(ktp, p, x, step)
             change = p - previous
             if restart and total((q - p) * change) > 0:
-                t, q = 1.0, p.copy()
+                t, q, ktq = 1.0, p.copy(), ktp.copy()
                 continue
             following = (1 + math.sqrt(1 + 4 * t * t)) / 2
-            q = p + scalar((t - 1) / following) * change
+            further = scalar((t - 1) / following)
+            q, ktq = p + further * change, ktp + further * (ktp - before)
             t = following
         iterations = yield problem.induced(p).astype(p.dtype), p
 
@@ -242,9 +285,9 @@ class ProxResult(NamedTuple):
     nit: int
 
 
-def relative(gap: float, fun: float, floor: float = 0.0) -> float:
-    """Gap / fun, 0 where both are 0 or no more than the floor, infinite where the gap is."""
-    if gap == 0 or max(gap, fun) <= floor:
+def relative(gap: float, fun: float) -> float:
+    """Gap / fun, 0 where both are 0, infinite where the gap is."""
+    if gap == 0:
         return 0.0
     return gap / fun if fun > 0 and math.isfinite(gap) else math.inf
 
@@ -280,7 +323,7 @@ def prox(
     result = result.copy() if result.base is not None else result
     if not full_output:
         return result
-    gap, fun, _, _ = problem.measure(x, p)
+    gap, fun, *_ = problem.measure(x, p)
     found = zip(parts, problem.duals(x, p), strict=True)
     dual = tuple(from_canonical(d, q._dual_axis(axis, d.ndim), q._lead).copy() for q, d in found)
     return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
@@ -305,7 +348,7 @@ def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Arra
     x, p = next(steps)
     nit = 0
     while True:
-        gap, fun, _, _ = problem.measure(x, p)
+        gap, fun, *_ = problem.measure(x, p)
         if relative(gap, fun) <= tol:
             return x, p, nit
         if nit >= maxiter:

@@ -13,7 +13,7 @@ from .._arrays import Array, to_4d, total
 from .._workers import Workers
 from ..gram import Gram
 from ..kernels import windows as kernels
-from .base import Penalty, check_group_weight, check_sizes
+from .base import Penalty, check_group_weight, check_sizes, free_pixels
 
 Triple = tuple[int, int, int]
 
@@ -65,6 +65,7 @@ class OverlappingGroupLasso(Penalty):
     _lead = 1
     # K^T K is all but a multiple of the identity: nothing has far to travel
     _shrinks = True
+    _copies = True
     _first_step = 2.0
     #: whether K copies whole windows as they are, which the kernels know
     _plain_windows: ClassVar[bool] = True
@@ -245,11 +246,37 @@ class OverlappingGroupLasso(Penalty):
             covers.append(over)
         return covers
 
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return shape[0] * math.prod(k for _, k, _, _ in self._counts(shape))
+
+    def _dual_length(self, p: Array) -> float:
+        # a group in its ball is no longer than w, in either norm
+        return self._w() * math.sqrt(math.prod(p.shape[2:]))
+
+    def _over(self, shape: tuple[int, ...]) -> Array:
+        """K^T K of each pixel, of the shape of one channel."""
+        return np.asarray(functools.reduce(np.multiply.outer, self._covers(shape)))
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        weights = self._pixel_costs(shape)
+        return value / float(weights.min(where=weights > 0, initial=math.inf)) * self._stretch(shape)
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return free_pixels(self._pixel_costs(shape), shape)
+
+    def _stretch(self, shape: tuple[int, ...]) -> float:
+        """The most that a group may be longer than what it costs."""
+        return 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
+
+    def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
+        """What each pixel of one channel costs at least, times its size."""
+        return np.full(shape[1:], self._w())
+
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return math.prod(float(over.max()) for over in self._covers(shape))
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("pixel", functools.reduce(np.multiply.outer, self._covers(shape)))
+        return Gram("pixel", self._over(shape))
 
     def _shows(self, shape: tuple[int, ...]) -> str:
         return "support"

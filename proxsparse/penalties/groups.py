@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import Array
 from ..gram import Gram
-from .base import Penalty, check_group_weight, check_sizes
+from .base import Penalty, check_group_weight, check_sizes, free_pixels
 from .group_lasso import OverlappingGroupLasso
 
 
@@ -45,6 +45,7 @@ class GroupLasso(Penalty):
     group_weight: Any = None
     norm: str = "l2"
 
+    _copies = True
     _first_step = 2.0
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class GroupLasso(Penalty):
             # only which pixels go together matters: names of any size become 0, 1, 2, ...
             names, index = np.unique(labels, return_inverse=True)
             return np.where(labels < 0, -1, index.reshape(labels.shape) - np.count_nonzero(names < 0)).astype(np.int64)
-        if labels.max(initial=-1) >= np.size(self.group_weight):
+        if labels.size and int(labels.max()) >= np.size(self.group_weight):
             raise ValueError(f"group_weight holds {np.size(self.group_weight)} numbers, there are labels up to {labels.max()}")
         return labels.astype(np.int64)
 
@@ -171,6 +172,24 @@ class GroupLasso(Penalty):
         lengths, a = self._lengths(p.reshape(len(p), -1), self._groups(p.shape), dual=True), self._radii(p.shape)
         largest = np.divide(lengths, a, out=np.where(lengths > 0, math.inf, 0.0), where=a > 0)
         return float(largest.max(initial=0.0))
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        if self.labels is None:
+            return shape[0] * math.prod(int(k) for k in np.broadcast_to(self.block, len(shape) - 1))
+        return shape[0] * int(np.bincount(np.maximum(self._groups(shape), -1) + 1)[1:].max(initial=1))
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        weights = self._pixel_costs(shape)
+        stretch = 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
+        return value / float(weights.min(where=weights > 0, initial=math.inf)) * stretch
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return free_pixels(self._pixel_costs(shape), shape)
+
+    def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
+        """What each pixel of one channel costs at least, times its size."""
+        a = np.append(self._radii(shape), 0.0)[np.maximum(self._groups(shape), -1)]
+        return np.asarray(self._w() * a.reshape(shape[1:]))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return 1.0

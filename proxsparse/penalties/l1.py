@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .._arrays import Array, as_float, total
 from ..gram import Gram
 from ..kernels import pointwise
-from .base import Penalty, check_pixel_weight, check_weight
+from .base import Penalty, check_pixel_weight, check_weight, free_pixels
 
 if TYPE_CHECKING:
     from .denoising import ProxResult
@@ -36,6 +37,7 @@ class L1(Penalty):
     pixel_weight: Any = None
 
     _shrinks = True
+    _copies = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,6 +88,21 @@ class L1(Penalty):
 
     def _threshold(self, shape: tuple[int, ...]) -> Any:
         return self._w() if self.pixel_weight is None else self._w() * self.pixel_weight
+
+    def _worst(self, size: Array) -> float:
+        return 0.0
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        weights = self._pixel_costs(shape)
+        return value / float(weights.min(where=weights > 0, initial=math.inf))
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return free_pixels(self._pixel_costs(shape), shape)
+
+    def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
+        """What each pixel of one channel costs at least, times its size."""
+        a = np.ones(shape[1:]) if self.pixel_weight is None else self.pixel_weight
+        return np.asarray(self._w() * a)
 
     def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
         return self

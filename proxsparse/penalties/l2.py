@@ -54,6 +54,12 @@ class L2(Identity):
         # every p will do, unless there is no weight
         return 0.0 if self._w() > 0 else float(np.abs(p).max())
 
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        return math.sqrt(2 * value / self._w()) if self._w() > 0 else math.inf
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return []
+
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
         return alone
 
@@ -87,6 +93,7 @@ class ElasticNet(Penalty):
 
     degree = None
     _shrinks = True
+    _copies = True
     _lead = 1
 
     def _near_null(self) -> Penalty | None:
@@ -142,6 +149,14 @@ class ElasticNet(Penalty):
         largest = float(np.abs(p[0]).max())
         norm = 0.0 if largest == 0 else largest / self.l1_ratio if self.l1_ratio > 0 else np.inf
         return norm if self._weights()[1] > 0 or not p[1].any() else np.inf
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        first, second = self._weights()
+        far = value / first if first > 0 else math.inf
+        return min(far, math.sqrt(2 * value / second)) if second > 0 else far
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return 2.0

@@ -10,9 +10,11 @@ import numpy as np
 
 from .._arrays import Array
 from ..gram import Gram
+from ..rounding import norm
 from .base import Identity, Penalty
 from .group_lasso import OverlappingGroupLasso
 from .lifted import Lifted
+from .listed import ListedGroups
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -67,6 +69,18 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso):
 
     def _dual_norm(self, p: Array) -> float:
         return self._groups._dual_norm(self._groups._analysed(p))
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return self._groups._group_size(shape)
+
+    def _dual_length(self, p: Array) -> float:
+        return norm(p)
+
+    def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
+        # x is a sum of parts that together cost no more
+        groups = self._groups
+        a = groups._radii(groups._lists(shape).starts) if isinstance(groups, ListedGroups) else np.ones(1)
+        return np.full(shape[1:], self._w() * float(a.min()))
 
     # -- the larger problem ------------------------------------------------------------------------------------------
 
@@ -128,6 +142,11 @@ class _Copies(Identity):
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         gap, value = self.inner._gap_of(self._groups_of(x.astype(np.float64)), self._groups_of(p))
         return float(gap), float(value)
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        if self.inner._lead:
+            return int(shape[0])
+        return int(shape[0] * np.diff(self.inner._starts(np.empty(shape[:2], bool))).max())
 
     def _dual_norm(self, p: Array) -> float:
         return float(self.inner._dual_norm(self._groups_of(p)))

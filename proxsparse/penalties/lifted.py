@@ -50,6 +50,10 @@ class Lifted(Penalty):
         """An X of an image that costs nothing that costs nothing."""
         return self._start(x)
 
+    def _worth_of(self, x: Array) -> float:
+        """A bound on P(x): the cost of one X."""
+        return self._cost()._worth(self._start(x))
+
     @abc.abstractmethod
     def _multiplicity(self, shape: tuple[int, ...]) -> Any:
         """S S^T, which is diagonal: a number, or one a pixel."""
@@ -150,6 +154,9 @@ class OfImage(Penalty):
 
     def _clear_unused(self, p: Array) -> None:
         self.inner._clear_unused(p)
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return int(self.inner._group_size(self.shape))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self.inner._norm_squared(self.shape) * np.max(self.part._multiplicity(self.shape)))

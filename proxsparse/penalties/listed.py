@@ -13,6 +13,7 @@ import numpy as np
 from .._arrays import Array, total
 from ..gram import Gram
 from ..kernels import listed as kernels
+from ..rounding import norm
 from .group_lasso import OverlappingGroupLasso
 from .groups import onto_l1_balls
 
@@ -223,6 +224,18 @@ class ListedGroups(OverlappingGroupLasso):
         groups = self._lists(shape)
         return np.bincount(groups.indices, minlength=groups.pixels).reshape(shape[1:]).astype(np.float64)
 
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return shape[0] * int(np.diff(self._lists(shape).starts).max())
+
+    def _dual_length(self, p: Array) -> float:
+        return norm(p)
+
+    def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
+        groups = self._lists(shape)
+        a = np.zeros(groups.pixels)
+        np.maximum.at(a, groups.indices, np.repeat(self._radii(groups.starts), np.diff(groups.starts)))
+        return np.asarray(self._w() * a.reshape(shape[1:]))
+
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self._over(shape).max())
 
@@ -286,11 +299,13 @@ class WeightedWindows(OverlappingGroupLasso):
         """Zero, unless windows have no weight."""
         return "zero" if isinstance(self.group_weight, str) or bool((self.group_weight > 0).all()) else "unknown"
 
+    def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
+        # the largest weight over a pixel is at least the root of the mean square
+        windows = math.prod(m for _, _, _, m in self._counts(shape))
+        return np.asarray(self._w() * np.sqrt(self._over(shape) / windows))
+
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self._over(shape).max())
-
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("pixel", self._over(shape))
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
         inside = self._group_norms(p) < (1.0 - margin) * self._w()

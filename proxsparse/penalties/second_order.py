@@ -12,7 +12,8 @@ import numpy as np
 from .._arrays import Array
 from ..gram import Gram, neumann_laplacian
 from ..kernels import second_order as kernels
-from .base import Penalty, check_spacing, per_spacing
+from ..rounding import UNIT
+from .base import Penalty, affine_images, check_spacing, per_spacing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -44,6 +45,16 @@ class SecondOrderTV(Penalty):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "spacing", check_spacing(self.spacing))
+
+    def _in_its_unit(self) -> tuple[Penalty, float]:
+        if self.spacing is None:
+            return self, 1.0
+        unit = float(np.min(self.spacing))
+        return type(self)(**(self._fields() | self._fields_in(unit))), unit * unit
+
+    def _fields_in(self, unit: float) -> dict[str, Any]:
+        """The fields that change with the unit of length."""
+        return {"weight": self._w() / unit / unit, "spacing": np.asarray(self.spacing) / unit}
 
     def _rates(self, axes: int) -> Array:
         """What each row of K x is multiplied by for the spacing."""
@@ -118,6 +129,39 @@ class SecondOrderTV(Penalty):
 
     def _dual_norm(self, p: Array) -> float:
         return float(np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)).max()))
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return (len(shape) - 1) * len(shape) // 2 * shape[0]
+
+    def _worst(self, size: Array) -> float:
+        z = np.zeros(self._dual_shape(size.shape))
+        axes = range(1, size.ndim)
+        for out, axis in zip(z, axes, strict=False):
+            before, here, after = _three(size, axis)
+            _three(out, axis)[1][...] = before + 2.0 * here + after
+        for out, (a, b) in zip(z[size.ndim - 1 :], itertools.combinations(axes, 2), strict=True):
+            (here, right), (below, corner) = ([*_two(half, b)] for half in _two(size, a))
+            _two(_two(out, a)[0], b)[0][...] = math.sqrt(2) * (np.add(corner, below, dtype=np.float64) + right + here)
+        z *= self._rates(size.ndim - 1).reshape(-1, *(1,) * size.ndim)
+        return self._w() * float(np.sqrt(np.square(z).sum(axis=(0, 1))).sum())
+
+    def _roundings(self, shape: tuple[int, ...]) -> float:
+        return 2.0 + 8.0 * len(shape) ** 2
+
+    def _rounding(self, x: Array) -> float:
+        return 8 * UNIT * SecondOrderTV._worst(self, np.abs(x))
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        if self._w() == 0:
+            return math.inf
+        # beside the affine image through a corner and its neighbours a pixel is a sum of second differences along a path to it,
+        # none more often than the path is long
+        longest = float(sum(n for n in shape[1:]))
+        far = math.sqrt(self._group_size(shape) * math.prod(shape)) * longest
+        return value / self._w() / float(self._rates(len(shape) - 1).min()) * far
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return affine_images(shape)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return largest_laplacian(shape, self.spacing) ** 2 or 1.0

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array, total
-from ..gram import Gram
-from .base import Penalty
+from ..gram import Gram, conjugate_gradients
+from ..rounding import SUM, UNIT, norm
+from .base import Penalty, affine_images, constant_images
 
 
 class Stack:
@@ -28,6 +29,8 @@ class Stack:
         self.size: int = self.offsets[-1]
         self.norm_squared = sum(q._norm_squared(shape) for q in self.parts)
         self.first_step = min((q._first_step for q in self.parts), default=0.5)
+        #: iterations that the last `least_norm_dual` took
+        self.effort = 0
         self.polyhedral = all(q._polyhedral(shape) for q in self.parts)
 
     def split(self, p: Array) -> list[Array]:
@@ -83,6 +86,29 @@ class Stack:
         """For each part (w h(Kx) + c(p) - <p, Kx>, w h(Kx)) in float64."""
         return [q._gap(x, dual) for q, dual in zip(self.parts, self.split(p), strict=True)]
 
+    def rounding(self, x: Array, p: Array, gaps: Sequence[tuple[Any, Any]]) -> Any:
+        """How far the gaps of x and p, and with them the values, may be too small in float64."""
+        off: Any = 0.0
+        for q, dual, (gap, value) in zip(self.parts, self.split(p), gaps, strict=True):
+            off = off + of_part(q, x, dual, gap, value)
+        return off
+
+    def dual_length(self, p: Array, measured: bool = False) -> float:
+        """A bound on the length of the images K_i^T p_i, added up, that no cancelling makes shorter."""
+        return sum(
+            factor * (norm(dual) if measured else q._dual_length(dual))
+            for q, dual, factor in zip(self.parts, self.split(p), self._factors, strict=True)
+        )
+
+    @cached_property
+    def _factors(self) -> list[float]:
+        return [2.0 * math.sqrt(q._norm_squared(self.shape)) for q in self.parts]
+
+    @cached_property
+    def roundings(self) -> float:
+        """Roundings in a number of K^T p."""
+        return 2.0 + sum(q._roundings(self.shape) for q in self.parts)
+
     def gauge(self, p: Array) -> float:
         """The least t with p in t times the ball of each part; infinite where a part of weight 0 has a dual."""
         largest = 0.0
@@ -104,19 +130,16 @@ class Stack:
         """An orthogonal basis of the images that cost nothing (the null spaces of the parts are nested)."""
         if not self.costs_nothing("constants"):
             return []
-        functions = [np.ones(self.shape[1:])]
-        if self.costs_nothing("affine"):
-            for axis, n in enumerate(self.shape[1:]):
-                if n > 1:
-                    along = np.arange(n) - (n - 1) / 2
-                    functions.append(along.reshape([n if a == axis else 1 for a in range(len(self.shape) - 1)]) * functions[0])
-        channels = np.eye(self.shape[0]).reshape(self.shape[0], self.shape[0], *(1,) * (len(self.shape) - 1))
-        return [channel * function for function in functions for channel in channels]
+        return affine_images(self.shape) if self.costs_nothing("affine") else constant_images(self.shape)
 
-    def least_norm_dual(self, d: Array) -> Array | None:
-        """A p with K^T p = d for d orthogonal to the null space, of least norm where K^T K inverts; None where unknown."""
+    def least_norm_dual(self, d: Array, enough: float = 0.0) -> Array | None:
+        """A p with K^T p = d for d orthogonal to the null space, of least norm where K^T K inverts; None where unknown.
+
+        Where that takes iterations, what is left of d may be `enough` long.
+        """
+        self.effort = 0
         chosen, gram = self._inverse
-        u = gram.solve(d) if gram is not None else self._iterated(d)
+        u = gram.solve(d) if gram is not None else self._iterated(d, enough)
         if u is None:
             return None
         p = np.zeros(self.size)
@@ -125,7 +148,7 @@ class Stack:
             self.parts[i]._analysis(duals[i], u)
         return p
 
-    def _iterated(self, d: Array) -> Array | None:
+    def _iterated(self, d: Array, enough: float) -> Array | None:
         """A u with K_i^T K_i u = d, for the part of `_inverse`: conjugate gradients to rounding; None where they stall."""
         chosen, _ = self._inverse
         if not chosen:
@@ -134,22 +157,17 @@ class Stack:
         near = part._near_gram(self.shape)
         if near is None:
             return None
-        u, residual = np.zeros(self.shape), self.without_null(d.astype(np.float64))
-        least = 1e-20 * total(np.square(residual))
-        direction, slope = np.zeros(self.shape), 1.0
-        for k in range(_MOST_ITERATIONS):
-            if total(np.square(residual)) <= least:
-                return u
-            z = self.without_null(near.solve(residual))
-            slope, before = total(residual * z), slope
-            direction = z + (slope / before if k else 0.0) * direction
+
+        def _system(u: Array) -> Array:
             kd, image = np.empty(shape), np.zeros(self.shape)
-            part._analysis(kd, direction)
+            part._analysis(kd, u)
             part._add_adjoint(image, kd)
-            step = slope / total(direction * image)
-            u += step * direction
-            residual = residual - self.without_null(step * image)
-        return None
+            return self.without_null(image)
+
+        d = self.without_null(d.astype(np.float64))
+        least = max(1e-20 * total(np.square(d)), enough * enough)
+        u, self.effort = conjugate_gradients(_system, d, np.zeros(self.shape), near, 0.0, least, _MOST_ITERATIONS)
+        return u if total(np.square(d - _system(u))) <= 1e4 * least else None
 
     def without_null(self, d: Array) -> Array:
         """What is left of d without the images that cost nothing."""
@@ -182,6 +200,13 @@ class Stack:
             return [first], grams[first]
         near = (i for i in grams if self.parts[i].null_space == smallest and self.parts[i]._near_gram(self.shape) is not None)
         return list(near)[:1], None
+
+
+def of_part(q: Penalty, x: Array, dual: Array, gap: Any, value: Any) -> Any:
+    """How far a part's gap, and with it its value, may be too small in float64."""
+    # of each group: a length, a product, their difference; then the sum over the groups, each of which is >= 0
+    own = 2.0 * (12 + q._group_size(x.shape)) * value + SUM * q._conjugate(dual)
+    return UNIT * (own + dual.size * np.maximum(gap, 0.0)) + 2.0 * q._rounding(x)
 
 
 #: of conjugate gradients; a thousand pixels along an axis take some 150

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, total
 from ..kernels import fields as kernels
+from ..rounding import UNIT
 from .base import Penalty, check_number, per_spacing
 from .lifted import Lifted
 from .second_order import SecondOrderTV, _two, largest_laplacian
@@ -46,6 +47,10 @@ class TGV(Lifted, SecondOrderTV):
         super().__post_init__()
         if check_number(self.ratio, "ratio") == 0:
             raise ValueError(f"ratio must be > 0, got {self.ratio!r}")
+
+    def _fields_in(self, unit: float) -> dict[str, Any]:
+        # the field is one of differences over lengths
+        return {"weight": self._w() / unit, "spacing": np.asarray(self.spacing) / unit, "ratio": self.ratio / unit}
 
     def _cost(self) -> Penalty:
         return _FieldCost(self.weight, spacing=self.spacing, ratio=self.ratio)
@@ -83,6 +88,24 @@ class TGV(Lifted, SecondOrderTV):
         whole = np.full(self._lifted_shape(shape), free)
         whole[: shape[0]] = bound
         return whole
+
+    def _worst(self, size: Array) -> float:
+        # of the field that is D x
+        return self.ratio * super()._worst(size)
+
+    def _spread(self, length: float, shape: tuple[int, ...]) -> float:
+        return max(1.0, self.ratio) * super()._spread(length, shape)
+
+    def _rounding(self, x: Array) -> float:
+        # of <p, E D x>: the cost is that of a field, see `_FieldCost`
+        return self.ratio * super()._rounding(x)
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        # E D x = E (D x - u) + E u: a number of the field is in no more than 2 d numbers of E, each at most 1 / spacing
+        rates = per_spacing(self.spacing, len(shape) - 1)
+        axes, rate = len(shape) - 1, 1.0 if rates is None else float(rates.max())
+        together = 2 * axes * rate * math.sqrt(axes * shape[0])
+        return super()._reach(value * (together + 1 / self.ratio), shape)
 
     def _dual_norm(self, p: Array) -> float:
         own = super()._dual_norm(p) / self.ratio
@@ -150,7 +173,7 @@ class _FieldCost(Penalty):
     @property
     def _differences(self) -> TotalVariation:
         """D."""
-        return TotalVariation(spacing=self.spacing)
+        return TotalVariation(1.0, spacing=self.spacing)
 
     @staticmethod
     def _split(lifted: Array) -> tuple[Array, Array]:
@@ -208,6 +231,17 @@ class _FieldCost(Penalty):
         axes = p.ndim - 2
         lengths = [np.sqrt(np.square(part, dtype=np.float64).sum(axis=(0, 1)).max()) for part in (p[:axes], p[axes:])]
         return float(max(lengths[0], lengths[1] / self.ratio))
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return math.prod(self._dual_shape(shape)[:2])
+
+    def _rounding(self, x: Array) -> float:
+        image, field = self._split(np.abs(x.astype(np.float64, copy=False)))
+        rates = per_spacing(self.spacing, len(field))
+        # Dx - u and E u, of fields that are as large as Dx
+        first = self._differences._worth(self._split(x)[0]) * math.sqrt(len(field) * len(image)) + total(field)
+        second = len(field) * self.ratio * (1.0 if rates is None else float(rates.max())) * total(field)
+        return UNIT * self._w() * (4 * first + 16 * second)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         # the largest eigenvalue of ((a, -b), (-b, 1 + a)), a = ||D||^2 = ||E||^2 bound, b = ||D||

@@ -15,7 +15,7 @@ from ..gram import Gram, neumann_laplacian
 from ..kernels import pointwise, regions, taut_string
 from ..kernels import total_variation as kernels
 from . import strips
-from .base import Penalty, check_number, check_pixel_weight, check_spacing, per_spacing
+from .base import Penalty, check_number, check_pixel_weight, check_spacing, constant_images, per_spacing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -98,6 +98,13 @@ class TotalVariation(Penalty):
 
     def _near_null(self) -> Penalty | None:
         return None if self._curved else self
+
+    def _in_its_unit(self) -> tuple[Penalty, float]:
+        if self.spacing is None:
+            return self, 1.0
+        unit = float(np.min(self.spacing))
+        own = {"weight": self._w() / unit, "spacing": np.asarray(self.spacing) / unit, "huber": self.huber * unit}
+        return type(self)(**(self._fields() | own)), unit
 
     def _for_scale(self, factor: float, degree: int) -> Penalty:
         return dataclasses.replace(self, weight=self._w() * factor ** (degree - 1), huber=self.huber * factor)
@@ -207,12 +214,15 @@ class TotalVariation(Penalty):
     def _general_gap(self, x: Array, p: Array) -> tuple[float, float]:
         z = self._analysed(x)
         lengths = self._lengths(z)
-        if self._curved:
-            costs = np.where(lengths <= self.huber, np.square(lengths) / (2 * self.huber), lengths - self.huber / 2)
-            # Fenchel's inequality, group by group: each term is >= 0
-            terms = self._w() * costs - self._products(z, p)
-            return total(terms) + self._conjugate(p), self._w() * total(costs)
-        return total(self._w() * lengths - self._products(z, p)), self._w() * total(lengths)
+        costs = self._costs(lengths)
+        # Fenchel's inequality, group by group: with c(p) each term is >= 0
+        return total(self._w() * costs - self._products(z, p)) + self._conjugate(p), self._w() * total(costs)
+
+    def _costs(self, lengths: Array) -> Array:
+        """What differences of these lengths cost."""
+        if not self._curved:
+            return lengths
+        return np.where(lengths <= self.huber, np.square(lengths) / (2 * self.huber), lengths - self.huber / 2)
 
     def _over(self) -> int | tuple[int, ...] | None:
         """The axes of the dual that make one length."""
@@ -226,6 +236,40 @@ class TotalVariation(Penalty):
 
     def _dual_norm(self, p: Array) -> float:
         return float(self._lengths(p.astype(np.float64, copy=False)).max())
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return (len(shape) - 1) * shape[0] if self.isotropic else 1
+
+    def _dual_length(self, p: Array) -> float:
+        # a vector in its ball is no longer than w
+        return self._w() * math.sqrt(math.prod(p.shape[2:]) if self.isotropic and self.coupled else p.size)
+
+    def _worst(self, size: Array) -> float:
+        z = np.zeros(self._dual_shape(size.shape))
+        for axis in range(1, size.ndim):
+            before, after = (np.moveaxis(size, axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
+            np.moveaxis(z[axis - 1], axis, 0)[:-1] = np.add(before, after, dtype=np.float64)
+        self._scale(z)
+        return self._w() * total(self._costs(self._lengths(z)))
+
+    def _roundings(self, shape: tuple[int, ...]) -> float:
+        return 2.0 + 4 * len(shape)
+
+    def _rounding(self, x: Array) -> float:
+        # the difference of two numbers is right but for its own rounding
+        return 0.0
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        scales = self._scales(shape[1:])
+        least = 1.0 if scales is None else float(np.min(scales))
+        if not (least > 0 and self._w() > 0):
+            return math.inf
+        # from a pixel to any other along differences that are each taken once; lengths of d numbers are 1/sqrt(d) of their sum
+        together = value / self._w() + self.huber / 2 * math.prod(shape)
+        return together / least * math.sqrt(self._group_size(shape) * math.prod(shape))
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return constant_images(shape)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         scales = self._scales(shape[1:])

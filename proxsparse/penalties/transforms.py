@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,13 @@ class _TransformL1(Penalty):
 
     def _dual_norm(self, p: Array) -> float:
         return float(np.abs(p).max())
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        # K^T K = I, and lengths are at most sums of sizes
+        return value / (self._w() * (1 - 1e-6)) if self._w() > 0 else math.inf
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         # orthogonal; float32 filters are so to their rounding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class TreeGroupLasso(Penalty):
     level_weight: Any = None
 
     _lead = 1
+    _copies = True
     _first_step = 2.0
     _shrinks = True
 
@@ -87,6 +89,16 @@ class TreeGroupLasso(Penalty):
         a = np.ones(self.levels) if self.level_weight is None else self.level_weight
         norms = np.array([GroupLasso(1.0, block=1 << k)._dual_norm(level) for k, level in enumerate(p)])
         return float(np.divide(norms, a, out=np.where(norms > 0, np.inf, 0.0), where=a > 0).max())
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return int(shape[0] * (1 << (self.levels - 1)) ** (len(shape) - 1))
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        a = self.levels if self.level_weight is None else float(self.level_weight.sum())
+        return value / (self._w() * a) if self._w() * a > 0 else math.inf
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self.levels)

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import Array
+from ..options import Options
 from ..penalties.denoising import Steps
-from ..problem import Problem
+from ..problem import Certificate, Problem
 from . import admm, chambolle_pock, exact, fista
-from .driver import run
+from .driver import SLOW, Run, run
 
 SOLVERS: dict[str, Callable[..., Steps]] = {
     "fista": fista.steps,
@@ -22,22 +24,75 @@ SOLVERS: dict[str, Callable[..., Steps]] = {
 }
 
 
+#: how far, in pixels, measured ones tell Chambolle-Pock sooner than ADMM what lies between (`python -m benchmarks.methods`)
+_FAR = 6.0
+#: iterations after which a method that "auto" took has to show that it will end
+_PATIENCE = 1000
+
+
 def fastest(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
     if problem.denoising is not None and problem.denoising.has_exact:
         return "exact"
     if problem.image_problem is not problem:
-        return "chambolle-pock" if problem.image_problem.mu > 0 else "admm"
+        return "chambolle-pock" if problem.image_problem.operator is None else "admm"
     if problem.operator is not None:
         hard: Any = True
     elif problem.denoising is not None:
         # weights of very different size leave little strong convexity for the acceleration
         hard = problem.data.mu < 1e-2 * problem.data.lipschitz
     else:
-        # what few pixels tell has far to travel
-        hard = problem.full.costs_nothing("constants") and np.mean(np.greater(problem.data.m, 0)) < 0.25
-    exact = hard and problem.gram is not None and problem.full.gram() is not None
-    return "admm" if exact else "chambolle-pock"
+        hard = problem.full.costs_nothing("constants") and _distance(problem) > _FAR
+    return "admm" if hard and problem.gram is not None and _inverts(problem) else "chambolle-pock"
 
 
-__all__ = ["SOLVERS", "fastest", "run"]
+def _inverts(problem: Problem) -> bool:
+    """Whether ADMM solves its linear systems by division and transforms."""
+    data = problem.gram if problem.data.quadratic else problem.gram_of_operator
+    return data is not None and problem.full.gram() is not None
+
+
+def _distance(problem: Problem) -> float:
+    """How many pixels the one that is furthest from what was measured is away from it."""
+    from scipy.ndimage import distance_transform_edt
+
+    m = np.broadcast_to(np.asarray(problem.data.m), problem.shape)
+    seen = m >= 1e-2 * m.max()
+    if seen.all():
+        return 0.0
+    # of a channel without any pixel the others tell nothing
+    return max(float(distance_transform_edt(~own).max()) if own.any() else 0.0 for own in seen)
+
+
+def run_auto(
+    problem: Problem,
+    method: str,
+    start: tuple[Array, Array],
+    tol: float,
+    options: Options,
+    report: Callable[[Certificate, int], bool] | None = None,
+) -> tuple[Run, str, list[tuple[str, int]]]:
+    """Run the method, and where its gap falls too slowly go on with another one from the pair that it ended with.
+
+    Returns how it ended, the method that had the last word, and the methods before it with the iterations at which they were
+    left. Iterations decide, and no time.
+    """
+    left: list[tuple[str, int]] = []
+    ended: Run | None = None
+    # by conjugate gradients ADMM is no way out
+    several = problem.denoising is None and (method == "admm" or _inverts(problem))
+    patience = _PATIENCE
+    while True:
+        steps = SOLVERS[method](problem, *start)
+        ended = run(problem, steps, tol, options, report, before=ended, patience=patience if several else None)
+        if ended.status != SLOW:
+            return ended, method, left
+        left.append((method, ended.nit))
+        method = "chambolle-pock" if method == "admm" else "admm"
+        # each gets longer than the one before it
+        patience *= 2
+        problem.known_dual = ended.best.q
+        start = ended.best.x, ended.best.p
+
+
+__all__ = ["SOLVERS", "fastest", "run", "run_auto"]

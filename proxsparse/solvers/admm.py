@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
 from .._arrays import Array, total
-from ..gram import Gram
+from ..gram import Gram, conjugate_gradients
 from ..penalties.denoising import Steps
 from ..penalties.stack import Stack
 from ..problem import Problem
@@ -45,12 +44,14 @@ class _Splitting:
         self.u = -self.p / x.dtype.type(self.rho)
         self.t, self.s = np.zeros_like(x), np.zeros_like(x)
         self.d, self.spread = np.zeros(0, x.dtype), 0.0
+        #: what rho is multiplied by for the copy of A v, so that it does not matter in which units A is
+        self.share = 1.0 / (problem.norm_squared or 1.0)
         if self.dualised:
             self.av = problem.forward(x).astype(x.dtype)
             self.q = problem.first_dual(x).astype(x.dtype)
-            self.d = -self.q / x.dtype.type(self.rho)
+            self.d = -self.q / x.dtype.type(self.rho * self.share)
             # what A v is measured by, where the answer may be a constant
-            self.spread = total(np.square(problem.y - np.mean(problem.y)))
+            self.spread = self.share * total(np.square(problem.y - np.mean(problem.y)))
         self._choose_solves()
         if self.split:
             residual = problem.data.gradient(problem.forward(x))
@@ -66,6 +67,8 @@ class _Splitting:
     def _choose_solves(self) -> None:
         """One copy where A^T A + rho K^T K inverts, two where each does by itself, else conjugate gradients."""
         data, penalty = self.problem.gram_of_operator if self.dualised else self.problem.gram, self.stack.gram()
+        if self.dualised and data is not None:
+            data = data * self.share
         if penalty is not None and self.bounded:
             penalty = penalty + Gram("uniform", 1.0)
         self.gram_data, self.gram_penalty = data, penalty
@@ -93,50 +96,17 @@ class _Splitting:
     def _system(self, v: Array) -> Array:
         """(A^T M A + rho (K^T K + bounds)) v; rho in place of M where the data term has a copy of its own."""
         problem = self.problem
-        result = problem.adjoint((self.rho if self.dualised else problem.data.m) * problem.forward(v)).astype(v.dtype)
+        weight = self.rho * self.share if self.dualised else problem.data.m
+        result = problem.adjoint(weight * problem.forward(v)).astype(v.dtype)
         scalar = v.dtype.type(self.rho)
         result += scalar * self.stack.add_adjoint(np.zeros_like(v), self.stack.analysis(v))
         return result + scalar * v if self.bounded else result
 
-    def _preconditioner(self) -> Gram:
-        """The system with what is not diagonal in the penalty's domain replaced by a multiple of the identity."""
-        problem = self.problem
-        result = Gram("uniform", self._gain * (self.rho if self.dualised else 1.0) + self.rho * self.bounded)
-        for q in self.stack.parts:
-            gram = q._gram(problem.shape)
-            if gram is None:
-                gram = Gram("uniform", 0.5 * q._norm_squared(problem.shape))
-            both = result + gram * self.rho
-            result = both if both is not None else result + Gram("uniform", self.rho * float(np.mean(gram.eigenvalues)))  # type: ignore[assignment]
-        return result
-
-    @cached_property
-    def _gain(self) -> float:
-        """||M^1/2 A v||^2 / ||v||^2 for a random v, M = I where the data term has a copy of its own."""
-        problem = self.problem
-        probe = np.random.default_rng(0).standard_normal(problem.shape).astype(problem.dtype)
-        m = 1.0 if self.dualised else problem.data.m
-        return total(m * np.square(problem.forward(probe))) / total(np.square(probe))
-
     def _conjugate_gradients(self, rhs: Array) -> Array:
         """Preconditioned conjugate gradients from the last v, to a hundredth of the first residual."""
-        precondition = self._preconditioner()
-        v = self.v.copy()
-        residual = rhs - self._system(v)
-        least = max(1e-4 * total(np.square(residual)), float(np.finfo(v.dtype).eps) ** 2 * total(np.square(rhs)))
-        direction = z = precondition.solve(residual)
-        slope = total(residual * z)
-        for _ in range(50):
-            if total(np.square(residual)) <= least or slope <= 0:
-                break
-            image = self._system(direction)
-            step = v.dtype.type(slope / total(direction * image))
-            v += step * direction
-            residual = residual - step * image
-            z = precondition.solve(residual)
-            slope, last = total(residual * z), slope
-            direction = z + v.dtype.type(slope / last) * direction
-        return v
+        near = self.problem.near_system(self.rho * self.share if self.dualised else None, self.rho, self.rho * self.bounded)
+        least = float(np.finfo(rhs.dtype).eps) ** 2 * total(np.square(rhs))
+        return conjugate_gradients(self._system, rhs, self.v, near, 1e-4, least, 50)[0]
 
     # -- the iteration ---------------------------------------------------------------------------------------------
 
@@ -170,11 +140,11 @@ class _Splitting:
         image = self.stack.add_adjoint(np.zeros_like(v), self.u)
         copies = []
         if self.dualised:
-            copy = self.av - self.d
-            self.q = problem.data.conjugate_prox(rho * copy, self.rho)
-            copy -= self.q / rho
+            copy, own = self.av - self.d, scalar(self.rho * self.share)
+            self.q = problem.data.conjugate_prox(own * copy, self.rho * self.share)
+            copy -= self.q / own
             self.d += keep * copy + (1 - keep) * self.av
-            image += problem.adjoint(self.d)
+            image += scalar(self.share) * problem.adjoint(self.d)
         if self.bounded:
             self.c = problem.clip(v - self.t)
             self.t += keep * self.c + (1 - keep) * v
@@ -192,7 +162,8 @@ class _Splitting:
         if self.dualised:
             before, self.av = self.av, problem.forward(new).astype(v.dtype, copy=False)
             self.d -= self.av
-            copies.append((copy, self.av, before, self.d))
+            root = scalar(math.sqrt(self.share))
+            copies.append((root * copy, root * self.av, root * before, root * self.d))
         if self.bounded:
             self.t -= new
             copies.append((self.c, new, v, self.t))

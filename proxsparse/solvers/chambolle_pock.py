@@ -18,7 +18,7 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
     """Algorithm 2 (accelerated) where the data term is strongly convex in x, algorithm 1 with the data dualised elsewhere.
 
     tau is the first primal step, gamma the strong convexity used for the acceleration, both in units of the smallest
-    data weight; 0 does not accelerate.
+    data weight, with an operator in units of the data term's curvature in x; 0 does not accelerate.
     """
     if problem.denoising is not None:
         return accelerated(problem.denoising, x, p, tau, gamma)
@@ -144,7 +144,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     # what is behind a penalty of its own has no strong convexity to go by
     balanced = tau is None and (dualised or problem.image_problem is not problem)
     first = 0.25 if tau is None else tau
-    tau = first / norm_data / problem.curvature if tau is not None or dualised else by_scale(problem)
+    tau = first / problem.curvature if tau is not None or dualised else by_scale(problem)
     # balanced alone it falls below what the scale says: six times the iterations of TGV on camera at weight 0.03
     least = 0.0 if dualised else tau
     x, p = x.copy(), p.copy()
@@ -179,7 +179,7 @@ def _vouched(problem: Problem, x: Array, p: Array, q: Array) -> tuple[Array, ...
 
 def by_scale(problem: Problem) -> float:
     """A step as the primal and the dual are large: the spread of the measured pixels over the weights."""
-    seen = problem.y[np.broadcast_to(np.greater(problem.data.m, 0), problem.shape)]
+    seen = problem.y[np.broadcast_to(np.greater(problem.data.m, 0), problem.y.shape)]
     spread = float(np.std(seen, dtype=np.float64)) if seen.size else 0.0
     weight = max((q._w() for q in problem.parts), default=0.0)
     if not (spread > 0 and weight > 0):

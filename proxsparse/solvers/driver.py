@@ -19,6 +19,10 @@ def _quiet() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore")
 
 
+#: the status of a run that another method should go on with
+SLOW = -2
+
+
 @dataclasses.dataclass
 class Run:
     """How a run ended: the best certificate, the status, and the checks on the way."""
@@ -29,6 +33,8 @@ class Run:
     history: list[tuple[int, float, float, float]]
     #: whether `best` is snapped already
     snapped: bool = False
+    #: how long it took, where it is gone on with
+    seconds: float = 0.0
 
 
 def run(
@@ -37,16 +43,21 @@ def run(
     tol: float,
     options: Options,
     report: Callable[[Certificate, int], bool] | None = None,
+    before: Run | None = None,
+    patience: int | None = None,
 ) -> Run:
     """Advance `steps` until the relative gap meets `tol` or a limit is reached.
 
-    `report` is called at each check with the certificate and the iterations so far, and stops the run by returning True.
+    `report` is called at each check with the certificate and the iterations so far, and stops the run by returning True. A run
+    `before` by another method is gone on with. With `patience` the run ends, its status `SLOW`, where after so many iterations
+    the gap does not fall as it would have to.
     """
-    begin = time.perf_counter()
-    history: list[tuple[int, float, float, float]] = []
-    best: Certificate | None = None
+    begin = time.perf_counter() - (0.0 if before is None else before.seconds)
+    history: list[tuple[int, float, float, float]] = [] if before is None else before.history
+    best: Certificate | None = None if before is None else before.best
     stall, pace, shortcut = _Stall(problem), Pace(problem), _Shortcut(problem, tol)
-    nit = 0
+    nit = first = 0 if before is None else before.nit
+    outlook = None if patience is None else _Outlook(patience, tol, options.maxiter - first)
     pair = next(steps)
     while True:
         with _quiet():
@@ -64,9 +75,13 @@ def run(
         elapsed = time.perf_counter() - begin
         broken = math.isnan(found.gap) or (not math.isfinite(found.fun) and not _outside(problem, found))
         status = 5 if broken else _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
+        if status is None and outlook is not None and outlook(nit - first, best.rel_gap):
+            status = SLOW
         if status is not None:
-            return Run(best, status, nit, history)
-        target = min(nit + (options.check_every or pace(nit, found.rel_gap, tol)), options.maxiter)
+            return Run(best, status, nit, history, seconds=elapsed)
+        # no more is spent on certificates than on iterations
+        ahead = options.check_every or max(pace(nit - first, found.rel_gap, tol), problem.effort)
+        target = min(nit + ahead, options.maxiter)
         while nit < target:
             n = 1 if math.isfinite(options.maxtime) else target - nit
             try:
@@ -165,14 +180,49 @@ class Pace:
         return min(max(int(further) + 1, nit // 16, 2, self.least // 4), furthest)
 
 
+#: the power of the iterations by which a gap falls that is no reason to look for another method
+_FALLS = 0.7
+
+
+class _Outlook:
+    """Whether, after so many iterations and twice and four times as many, the gap falls too slowly to end within the limit.
+
+    It is expected to go on falling as the power of the iterations that it followed since half of them.
+    """
+
+    def __init__(self, patience: int, tol: float, most: int) -> None:
+        self.next, self.tol, self.most = patience, tol, most
+        self.checks: list[tuple[int, float]] = []
+
+    def __call__(self, nit: int, gap: float) -> bool:
+        self.checks.append((nit, gap))
+        if nit < self.next:
+            return False
+        self.next = 2 * nit
+        half, before = max(check for check in self.checks if 2 * check[0] <= nit)
+        if not gap < before:
+            return True
+        if not (half > 0 and self.tol > 0 and math.isfinite(before)):
+            return False
+        rate = math.log(before / gap) / math.log(nit / half)
+        if rate > _FALLS:
+            return False
+        return nit * math.exp(min(math.log(gap / self.tol) / rate, 50.0)) > self.most
+
+
 class _Stall:
-    """The rounding floor: a gap within reach of the dtype's rounding that has not fallen by a tenth while nit doubled."""
+    """The rounding floor: a gap within reach of the dtype's rounding that has not fallen by a tenth while nit doubled.
+
+    That is one near eps of F, one that storing x may make, or one that is there for rounding itself.
+    """
 
     def __init__(self, problem: Problem) -> None:
-        self.floor = 1e3 * float(np.finfo(problem.dtype).eps)
+        self.problem, self.floor = problem, 1e3 * float(np.finfo(problem.dtype).eps)
         self.gap, self.since = math.inf, 0
 
     def __call__(self, best: Certificate, nit: int) -> bool:
         if best.gap < 0.9 * self.gap:
             self.gap, self.since = best.gap, nit
-        return best.rel_gap <= self.floor and nit - self.since >= max(200, self.since)
+        if nit - self.since < max(200, self.since):
+            return False
+        return best.rel_gap <= self.floor or best.gap <= max(2 * best.rounding, self.problem.floor(best.x))

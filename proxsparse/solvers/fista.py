@@ -69,6 +69,10 @@ def _forward_backward(problem: Problem, inner: _InnerProx, z: Array, step: float
         step *= 0.5
 
 
+#: the share of the tolerance that an inner gap may take of the penalty
+_NEGLIGIBLE = 0.02
+
+
 class _InnerProx:
     """argmin of 1/2 ||x - v||^2 + step P(x) within bounds, by the dual, warm-started.
 
@@ -90,8 +94,11 @@ class _InnerProx:
         dual = dual_fast_gradient(denoising, denoising.rest.project(start))
         x, p = next(dual)
         allowed = self._allowed(x)
+        x, p = dual.send(1)
         for _ in range(40):
-            if denoising.measure(x, p).gap <= allowed:
+            found = denoising.measure(x, p)
+            # what is left of the gap counts in F over the step: far below the tolerance it is of no use to be better
+            if found.gap - found.rounding <= max(allowed, _NEGLIGIBLE * problem.tol * (found.fun - found.data)):
                 break
             x, p = dual.send(5)
         flat = problem.stack.join(denoising.duals(x, p), v.dtype)

@@ -1,0 +1,408 @@
+"""What a penalty or an operator of your own has to hold, as checks that name what is wrong: `solve` believes what they say.
+
+A certificate is only as right as the map, the ball and the norm bound behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ._arrays import Array, total
+from .operators import Composition, MatrixOperator, Operator
+from .penalties.base import Penalty
+from .penalties.composed import Composed
+from .penalties.denoising import Denoising
+from .rounding import norm
+
+#: how far, relative, what must be equal may be apart: by the rounding of the type, and where a limit is taken by what is left
+_ROUNDING = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
+_LIMIT = 2e-3
+#: classes of the user's own that `solve` has looked at, each with the shapes' number of axes
+_SEEN: set[tuple[type, int]] = set()
+
+
+def check_penalty(penalty: Penalty, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> None:
+    """Check that a penalty is what it says, ``P(x) = w h(Kx)`` with its ball of duals, on random images of that shape.
+
+    In float32 and float64, without channels and with two: K and its adjoint, the bound on its norm, the value against the
+    largest ``<p, Kx> - c(p)`` over the ball, the gap, the projection (inside, not moved again, nearest), the dual norm, the
+    degree, the null space, the triangle inequality, the proximal point against its neighbours, and what is written over for
+    speed against what it replaces. `solve` does a part of this once for each class that is not the package's own.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        With its weight, > 0; of a sum each part is checked.
+    shape : tuple of int
+        Of images without a channel axis.
+    rng : numpy.random.Generator, optional
+        Where the images are drawn from; seeded with 0 by default.
+
+    Raises
+    ------
+    AssertionError
+        Something is wrong; the message names the method, by how much, the shape and the type.
+
+    See Also
+    --------
+    check_operator : The same for operators.
+
+    Examples
+    --------
+    >>> from proxsparse import TotalVariation
+    >>> from proxsparse.testing import check_penalty
+    >>> check_penalty(TotalVariation(0.3), (6, 7))
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    for part in penalty.parts:
+        for dtype in (np.float32, np.float64):
+            for channels in (1, 2):
+                _require(part, (channels, *shape), np.dtype(dtype), rng, _EVERY)
+
+
+def check_operator(operator: Operator, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> None:
+    """Check that an operator is linear, that its adjoint is one, and its bound on the norm, on random images of that shape.
+
+    Parameters
+    ----------
+    operator : Operator
+        A.
+    shape : tuple of int
+        Of x.
+    rng : numpy.random.Generator, optional
+        Where the images are drawn from; seeded with 0 by default.
+
+    Raises
+    ------
+    AssertionError
+        Something is wrong; the message names the method, by how much, the shape and the type.
+
+    See Also
+    --------
+    check_penalty : The same for penalties.
+
+    Examples
+    --------
+    >>> from proxsparse import Blur
+    >>> from proxsparse.testing import check_operator
+    >>> check_operator(Blur.gaussian(1.0), (16, 17))
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    for dtype in (np.float32, np.float64):
+        for told in _of_operator(operator, tuple(shape), np.dtype(dtype), rng):
+            raise AssertionError(f"{type(operator).__name__} on images of shape {tuple(shape)} in {np.dtype(dtype)}: {told}")
+
+
+def require_sound(penalties: Any, operator: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError for what is not the package's own and does not pass the quick checks; once for each class.
+
+    `shape` is that of images (channels, *spatial).
+    """
+    own_shape = shape
+    for given in penalties:
+        penalty, shape = given, own_shape
+        while isinstance(penalty, Composed):
+            shape, penalty = penalty._out_shape(shape), penalty.inner
+        if _own(penalty) or (type(penalty), len(shape)) in _SEEN or penalty._w() == 0:
+            continue
+        _require(penalty, shape, np.dtype(np.float64), np.random.default_rng(0), _QUICK, ValueError)
+        _SEEN.add((type(penalty), len(shape)))
+    for one in _operators(operator):
+        if not _own(one) and (type(one), len(shape)) not in _SEEN and one is operator:
+            # the full list takes products by the dozen
+            for told in _adjoint_of_operator(one, shape[1:], np.dtype(np.float64), np.random.default_rng(0)):
+                raise ValueError(f"{type(one).__name__} on images of shape {shape[1:]}: {told}")
+            _SEEN.add((type(one), len(shape)))
+
+
+def _own(thing: Any) -> bool:
+    return type(thing).__module__.partition(".")[0] == "proxsparse"
+
+
+def _operators(operator: Any) -> Iterator[Any]:
+    if isinstance(operator, Composition):
+        yield from _operators(operator.after)
+        yield from _operators(operator.before)
+    elif operator is not None and not isinstance(operator, MatrixOperator):
+        yield operator
+
+
+# -- penalties -------------------------------------------------------------------------------------------------------
+
+
+class _Draw:
+    """A penalty with a random image, its K x, and duals inside the ball."""
+
+    def __init__(self, penalty: Penalty, shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> None:
+        self.penalty, self.shape, self.dtype, self.rng = penalty, shape, dtype, rng
+        self.near = _ROUNDING[dtype]
+        self.x = self.image()
+        self.kx = self.analysis(self.x)
+        self.value = float(penalty._gap(self.x, np.zeros(self.kx.shape, dtype))[1])
+
+    def image(self) -> Array:
+        return self.rng.standard_normal(self.shape).astype(self.dtype)
+
+    def analysis(self, x: Array) -> Array:
+        out = np.zeros(self.penalty._dual_shape(self.shape), x.dtype)
+        self.penalty._analysis(out, x)
+        return out
+
+    def adjoint(self, p: Array) -> Array:
+        out = np.zeros(self.shape, p.dtype)
+        self.penalty._add_adjoint(out, p)
+        return out
+
+    def projected(self, p: Array, sigma: float = 0.0) -> Array:
+        """The nearest point of the ball; with sigma that of the proximal step of the conjugate."""
+        p = p.astype(self.dtype)
+        if sigma:
+            self.penalty._damp(p, sigma)
+        self.penalty._project(p)
+        return p
+
+    def feasible(self) -> Array:
+        """A dual in the ball, some of its groups on the edge."""
+        return self.projected(self.dual(float(self.rng.uniform(0.2, 3.0))))
+
+    def dual(self, size: float) -> Array:
+        """A dual of about so many weights, 0 where K x is for every x."""
+        return (size * self.penalty._w() * self.analysis(self.image()) * self.analysis(self.image())).astype(self.dtype)
+
+    def furthest(self) -> tuple[Array, float]:
+        """The p of the ball with the largest <p, Kx> - c(p), and that: the limit of a proximal step of the conjugate."""
+        sigma = 1e6 * max(self.penalty._w(), 1.0) / max(float(np.abs(self.kx).max(initial=0.0)), 1e-30)
+        p = self.projected(sigma * self.kx, sigma)
+        return p, total(p.astype(np.float64) * self.kx) - self.penalty._conjugate(p)
+
+
+def _require(
+    penalty: Penalty,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    checks: list[Callable[[_Draw], Iterator[str]]],
+    error: type[Exception] = AssertionError,
+) -> None:
+    draw = _Draw(penalty, shape, dtype, rng)
+    for check in checks:
+        for told in check(draw):
+            raise error(f"{type(penalty).__name__} on images of shape {shape} (channels first) in {dtype}: {told}")
+
+
+def _adjoint(draw: _Draw) -> Iterator[str]:
+    p = draw.rng.standard_normal(draw.kx.shape).astype(draw.dtype)
+    left, right = total(draw.kx.astype(np.float64) * p), total(draw.x.astype(np.float64) * draw.adjoint(p))
+    if abs(left - right) > draw.near * norm(draw.kx) * norm(p):
+        yield f"_add_adjoint is not the adjoint of _analysis: <Kx, p> = {left:.6g}, <x, K^T p> = {right:.6g}"
+    # products of random images nearly cancel and hide a wrong scale
+    square, product = total(np.square(draw.kx, dtype=np.float64)), total(draw.x.astype(np.float64) * draw.adjoint(draw.kx))
+    if abs(square - product) > draw.near * square:
+        yield f"_add_adjoint is not the adjoint of _analysis: <Kx, Kx> = {square:.6g}, <x, K^T K x> = {product:.6g}"
+    other = draw.image()
+    both, apart = draw.analysis(2 * draw.x + other), 2 * draw.kx + draw.analysis(other)
+    if norm(both - apart) > draw.near * norm(apart):
+        yield f"_analysis is not linear: K(2x + y) is off 2Kx + Ky by {norm(both - apart) / norm(apart):.2g}"
+
+
+def _norm_bound(draw: _Draw) -> Iterator[str]:
+    x, bound = draw.x.astype(np.float64), draw.penalty._norm_squared(draw.shape)
+    largest = 0.0
+    for _ in range(_POWER):
+        length = norm(x)
+        if length == 0:
+            break
+        x = draw.adjoint(draw.analysis(x / length))
+        largest = max(largest, norm(x))
+    if largest > bound * (1 + 1e-6):
+        yield f"_norm_squared = {bound:.6g} is no bound: ||K||^2 >= {largest:.6g}"
+
+
+#: products that look for the norm
+_POWER = 30
+
+
+def _ball_and_value(draw: _Draw) -> Iterator[str]:
+    p, largest = draw.furthest()
+    scale = max(draw.value, largest)
+    if largest > draw.value + _LIMIT * scale:
+        yield (
+            f"the ball of _project is too large, or the value of _gap too small: <p, Kx> - c(p) reaches {largest:.6g}, "
+            f"P(x) is {draw.value:.6g}"
+        )
+    elif draw.penalty._projects and largest < draw.value - _LIMIT * scale:
+        yield (
+            f"the ball of _project is too small, or the value of _gap too large: <p, Kx> - c(p) reaches {largest:.6g} at most, "
+            f"P(x) is {draw.value:.6g}"
+        )
+    if not draw.value >= 0:
+        yield f"the value of _gap is negative: {draw.value:.6g}"
+    radius, length = draw.penalty._w(), draw.penalty._dual_norm(p)
+    if length > radius * (1 + draw.near):
+        yield f"_project leaves the ball: the _dual_norm of its point is {length:.6g}, the weight {radius:.6g}"
+    if draw.penalty._projects and draw.penalty.degree == 1 and draw.value > 0 and length < radius * (1 - _LIMIT):
+        yield f"_dual_norm is too small on the edge of the ball: {length:.6g}, the weight {radius:.6g}"
+
+
+def _gap(draw: _Draw) -> Iterator[str]:
+    for p in (draw.furthest()[0], draw.feasible(), draw.feasible()):
+        gap, value = draw.penalty._gap(draw.x, p)
+        product = total(p.astype(np.float64) * draw.analysis(draw.x.astype(np.float64)))
+        expected = draw.value + draw.penalty._conjugate(p) - product
+        size = abs(draw.value) + abs(product) + draw.penalty._conjugate(p)
+        if abs(value - draw.value) > draw.near * size:
+            yield f"the value of _gap depends on the dual: {value:.6g} and {draw.value:.6g}"
+        if abs(gap - expected) > draw.near * size:
+            yield f"_gap is {gap:.6g}, and w h(Kx) + c(p) - <p, Kx> is {expected:.6g}"
+        if gap < -draw.near * size:
+            yield f"_gap is negative for a dual inside the ball: {gap:.6g}"
+
+
+def _projection(draw: _Draw) -> Iterator[str]:
+    if not draw.penalty._projects:
+        return
+    far = draw.dual(3.0)
+    p = draw.projected(far)
+    again = draw.projected(p)
+    if norm(again - p) > 10 * draw.near * norm(p):
+        yield f"_project moves a point of the ball, by {norm(again - p) / max(norm(p), 1e-300):.2g} of its length"
+    half = draw.penalty._radius(far, 0.5)
+    smaller = far.copy()
+    draw.penalty._project(smaller, 0.5)
+    if draw.penalty.degree == 1 and draw.penalty._dual_norm(smaller) > 0.5 * draw.penalty._w() * (1 + draw.near):
+        yield f"_project(p, 0.5) leaves the ball of half the radius, about {float(half):.6g}"
+    # the nearest point: every other one lies behind it
+    for _ in range(4):
+        other = draw.feasible()
+        angle = total((far.astype(np.float64) - p) * (other.astype(np.float64) - p))
+        if angle > 10 * draw.near * norm(far - p) * (norm(other - p) + norm(p)):
+            yield f"_project is not the nearest point of the ball: <v - Pv, q - Pv> = {angle:.6g} > 0 for a q in it"
+
+
+def _degree_and_null_space(draw: _Draw) -> Iterator[str]:
+    zero = np.zeros(draw.kx.shape, draw.dtype)
+
+    def _value(x: Array) -> float:
+        return float(draw.penalty._gap(x.astype(draw.dtype), zero)[1])
+
+    if draw.penalty.degree is not None:
+        twice = _value(2 * draw.x)
+        if abs(twice - 2**draw.penalty.degree * draw.value) > draw.near * twice:
+            yield f"degree is said to be {draw.penalty.degree}, but P(2x) / P(x) = {twice / draw.value:.6g}"
+    if abs(_value(-draw.x) - draw.value) > draw.near * draw.value:
+        yield f"P(-x) = {_value(-draw.x):.6g} is not P(x) = {draw.value:.6g}"
+    other = draw.image()
+    middle, mean = _value((draw.x + other) / 2), (draw.value + _value(other)) / 2
+    if middle > mean * (1 + draw.near):
+        yield f"P is not convex: {middle:.6g} between two images of {mean:.6g} on average"
+    if draw.penalty.null_space in ("constants", "affine"):
+        free = _value(np.full(draw.shape, 3.0))
+        if free > draw.near * draw.value:
+            yield f"null_space is said to be {draw.penalty.null_space!r}, but a constant image costs {free:.6g}"
+    if draw.penalty.null_space == "affine":
+        slope = _value(np.broadcast_to(np.arange(draw.shape[-1], dtype=float), draw.shape))
+        if slope > 100 * draw.near * draw.value:
+            yield f"null_space is said to be 'affine', but a slope costs {slope:.6g}"
+
+
+def _proximal_point(draw: _Draw) -> Iterator[str]:
+    penalty, v = draw.penalty, draw.image().astype(np.float64)
+    if not penalty._projects:
+        return
+    x = np.asarray(penalty.prox(v, channel_axis=0, tol=1e-8, maxiter=20000))
+    zero = np.zeros(draw.kx.shape)
+
+    def _objective(z: Array) -> float:
+        return 0.5 * total(np.square(z - v)) + float(penalty._gap(z, zero)[1])
+
+    own = _objective(x)
+    for size in (1.0, 0.1, 0.01):
+        for direction in (draw.rng.standard_normal(draw.shape), v - x, -x):
+            other = _objective(x + size * direction)
+            if other < own - 1e-6 * own:
+                yield f"prox is not the minimiser: another image has {other:.6g}, it has {own:.6g}"
+    if abs(_objective(np.asarray(penalty.prox(v, 0.0, channel_axis=0))) - _objective(v)) > 1e-8 * own:
+        yield "prox with the step 0 is not the image itself"
+
+
+def _overrides(draw: _Draw) -> Iterator[str]:
+    penalty, sigma = draw.penalty, 0.3
+    p = draw.feasible()
+    slow, fast, image, other = p.copy(), p.copy(), np.zeros(draw.shape, draw.dtype), np.zeros(draw.shape, draw.dtype)
+    Penalty._dual_step(penalty, image, slow, draw.x, sigma)
+    penalty._dual_step(other, fast, draw.x, sigma)
+    if norm(image - other) > 10 * draw.near * norm(image):
+        yield f"_dual_step is not project(damp(p + sigma K x)): K^T p is off by {norm(image - other) / norm(image):.2g}"
+    if penalty._has_exact(draw.shape, True):
+        x, dual = np.empty_like(draw.x), np.zeros_like(p)
+        penalty._exact(x, dual, draw.x)
+        gap, fun, *_ = Denoising(draw.x, [penalty]).measure(x, dual.reshape(-1))
+        if gap > 10 * draw.near * fun:
+            yield f"_exact is not the minimiser and its dual: their relative gap is {gap / fun:.2g}"
+
+
+_QUICK: list[Callable[[_Draw], Iterator[str]]] = [_adjoint, _norm_bound, _ball_and_value, _gap]
+_EVERY = [*_QUICK, _projection, _degree_and_null_space, _proximal_point, _overrides]
+
+
+# -- operators -------------------------------------------------------------------------------------------------------
+
+
+def _adjoint_of_operator(
+    operator: Operator, shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator
+) -> Iterator[str]:
+    near = max(_ROUNDING[dtype], 1e-6)
+    x = rng.standard_normal(shape).astype(dtype)
+    image = np.asarray(operator.forward(x))
+    if image.shape != operator.output_shape(shape):
+        yield f"forward gives shape {image.shape}, output_shape says {operator.output_shape(shape)}"
+        return
+    q = rng.standard_normal(image.shape).astype(dtype)
+    back = np.asarray(operator.adjoint(q, shape))
+    if back.shape != shape:
+        yield f"adjoint gives shape {back.shape}, the image has {shape}"
+        return
+    left, right = total(image.astype(np.float64) * q), total(x.astype(np.float64) * back)
+    if not abs(left - right) <= near * norm(image) * norm(q):
+        yield f"the adjoint is not one: <Ax, q> = {left:.6g}, <x, A^T q> = {right:.6g}"
+    square, product = total(np.square(image, dtype=np.float64)), total(x.astype(np.float64) * operator.adjoint(image, shape))
+    if not abs(square - product) <= near * square:
+        yield f"the adjoint is not one: <Ax, Ax> = {square:.6g}, <x, A^T A x> = {product:.6g}"
+
+
+def _of_operator(operator: Operator, shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> Iterator[str]:
+    yield from _adjoint_of_operator(operator, shape, dtype, rng)
+    near = max(_ROUNDING[dtype], 1e-6)
+    x, other = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    image = np.asarray(operator.forward(x))
+    if image.dtype != dtype or np.asarray(operator.adjoint(image, shape)).dtype != dtype:
+        yield f"the products do not keep the type of the image: {image.dtype}"
+    if operator.output_shape(operator.input_shape(image.shape)) != image.shape:
+        yield f"input_shape({image.shape}) is {operator.input_shape(image.shape)}, which A maps on another shape"
+    apart = 2 * image + np.asarray(operator.forward(other))
+    if norm(np.asarray(operator.forward(2 * x + other)) - apart) > near * norm(apart):
+        yield "forward is not linear"
+    v, largest = x.astype(np.float64), 0.0
+    for _ in range(_POWER):
+        length = norm(v)
+        if length == 0:
+            break
+        v = np.asarray(operator.adjoint(np.asarray(operator.forward(v / length)), shape))
+        largest = max(largest, norm(v))
+    bound = operator.norm_squared(shape)
+    if largest > bound * (1 + 1e-6):
+        yield f"norm_squared = {bound:.6g} is no bound: ||A||^2 >= {largest:.6g}"
+    gram = operator.gram(shape)
+    if gram is not None:
+        # A^T A u = A^T A x has the solution x, but for what A does not see
+        right = np.asarray(operator.adjoint(image, shape), np.float64)[None]
+        u = gram.solve(right)[0]
+        again = np.asarray(operator.adjoint(np.asarray(operator.forward(u)), shape))
+        if norm(again - right[0]) > 1e-3 * norm(right):
+            yield f"gram is not A^T A: A^T A (gram^-1 b) is off b by {norm(again - right[0]) / norm(right):.2g}"
+    if not math.isfinite(bound):
+        yield "norm_squared is not finite"

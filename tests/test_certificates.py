@@ -1,0 +1,288 @@
+"""Certificates in exact arithmetic: the gap that is told bounds F(x) - F* for the image that is returned, whatever rounding does."""
+
+import itertools
+import warnings
+
+import exact
+import numpy as np
+import pytest
+from conftest import image_of
+
+from proxsparse import (
+    L1,
+    L2,
+    Blur,
+    ElasticNet,
+    GroupLasso,
+    Huber,
+    OverlappingGroupLasso,
+    Poisson,
+    SecondOrderTV,
+    TotalVariation,
+    as_operator,
+    phantoms,
+    problem,
+    solve,
+)
+from proxsparse.data_terms import LeastAbsoluteDeviations, LeastSquares
+
+PENALTIES = {
+    "l1": L1(0.3),
+    "tv": TotalVariation(0.1),
+    "tv-aniso": TotalVariation(0.25, isotropic=False),
+    "tv, spacing": TotalVariation(0.2, spacing=(0.5, 3.0)),
+    "tv, weighted": TotalVariation(0.2, pixel_weight=np.linspace(0.1, 1.9, 42).reshape(6, 7)),
+    "huber tv": TotalVariation(0.3, huber=0.1),
+    "second order": SecondOrderTV(0.2),
+    "windows": OverlappingGroupLasso(0.2, window=2),
+    "windows linf": OverlappingGroupLasso(0.2, window=2, norm="linf"),
+    "blocks": GroupLasso(0.4, block=2),
+    "l1 + tv": L1(0.1) + TotalVariation(0.2),
+    "ridge + tv": L2(0.3) + TotalVariation(0.2),
+    "l1 + windows": L1(0.05) + OverlappingGroupLasso(0.15, window=2),
+}
+#: those whose dual is one of norms, which `exact.gap_of_pair` reads
+PAIRS = [name for name in PENALTIES if "huber" not in name and "ridge" not in name]
+SHAPE = (6, 7)
+M = np.linspace(0.3, 2.0, 42).reshape(SHAPE)
+BOX = (0.05, 0.75)
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def solved(*args, **kw):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return solve(*args, **kw)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind", ["plain", "weighted", "far from 0", *(pytest.param(k, marks=pytest.mark.slow) for k in ("bounded", "small"))]
+)
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_gap_is_no_smaller_than_that_of_its_pair(name, kind, dtype):
+    y = image_of(SHAPE, dtype=dtype)
+    penalty, kw, bounds, m = PENALTIES[name], {}, (None, None), None
+    if kind == "weighted":
+        m = kw["pixel_weight"] = M.astype(dtype)
+    elif kind == "bounded":
+        bounds = kw["bounds"] = BOX if dtype == np.float64 else (0.0, 0.75)
+    elif kind == "far from 0":
+        y = y + dtype(1000)
+    elif kind == "small":
+        y, penalty = y * dtype(1e-6), sum([1e-6 * q for q in penalty.parts[1:]], 1e-6 * penalty.parts[0])
+    for method in ("auto", "chambolle-pock", "fista"):
+        for maxiter in (0, 3, 300):
+            result = solved(y, penalty, tol=1e-12, method=method, options={"maxiter": maxiter}, **kw)
+            true = exact.gap_of_pair(penalty, result, y, m=m, bounds=bounds)
+            assert true <= exact.Q(result.gap), (method, maxiter, float(true) / result.gap)
+            # the allowance is small: nothing beside the gap itself, or rounding beside F
+            u = float(np.finfo(float).eps)
+            least = 300 * u * (result.fun + np.sqrt(result.fun) * np.sqrt(np.sum(np.square(y, dtype=float))))
+            assert result.gap <= 1.01 * float(true) + least, (method, maxiter, float(true), result.gap)
+
+
+@dtypes
+def test_the_gap_of_a_larger_image(dtype):
+    y = (phantoms.add_noise(phantoms.regions((32, 32)), 0.1)).astype(dtype)
+    for tol in (1e-4, 1e-6) if dtype == np.float32 else (1e-4, 1e-9):
+        result = solved(y, TotalVariation(0.1), tol=tol, options={"maxiter": 20000})
+        true = exact.gap_of_pair(TotalVariation(0.1), result, y)
+        assert true <= exact.Q(result.gap) <= exact.Q(1.001) * true
+
+
+KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 3.0, 1.0]) / 20
+BLUR = Blur(KERNEL)
+MATRIX = np.random.default_rng(5).standard_normal((30, 42)) / 6
+
+
+def rows_of_blur():
+    """The blur's matrix as rationals, mirrored at the edge."""
+    rows = []
+    for a in range(SHAPE[0]):
+        for b in range(SHAPE[1]):
+            row = [exact.Q(0)] * 42
+            for i in range(3):
+                for j in range(3):
+                    at = [a - i + 1, b - j + 1]
+                    at = [-v - 1 if v < 0 else 2 * n - 1 - v if v >= n else v for v, n in zip(at, SHAPE, strict=True)]
+                    row[at[0] * SHAPE[1] + at[1]] += exact.Q(float(KERNEL[i, j]))
+            rows.append(row)
+    return rows
+
+
+OPERATORS = {
+    "none": (None, None),
+    "blur": (BLUR, rows_of_blur()),
+    "matrix": (as_operator(MATRIX, SHAPE, (5, 6)), [exact.rationals(row) for row in MATRIX]),
+}
+DATA = {"l2": LeastSquares(), "l1": LeastAbsoluteDeviations(), "huber": Huber(0.2), "poisson": Poisson(0.5)}
+
+
+EVERY = list(
+    itertools.product(
+        ["l1", "tv", "second order", "windows", "l1 + tv", "huber tv"],
+        OPERATORS,
+        DATA,
+        ["", "bounds", "holes", "background"],
+        [np.float32, np.float64],
+    )
+)
+#: one in 17, one in 85 by default; both are prime to the numbers of names, operators, data terms and types
+SOME = [case if k % 85 == 0 else pytest.param(*case, marks=pytest.mark.slow) for k, case in enumerate(EVERY) if k % 17 == 0]
+
+
+@pytest.mark.parametrize(("name", "operator", "data", "around", "dtype"), SOME)
+def test_nothing_is_better_by_more_than_the_gap(name, operator, data, around, dtype):
+    """F(x) - gap is at most F of any other image: here of one solved to rounding by another method."""
+    linear, matrix = OPERATORS[operator]
+    rng = np.random.default_rng(3)
+    truth = np.abs(image_of(SHAPE))
+    y = np.abs(truth if linear is None else linear.forward(truth)) + 0.05 * np.abs(
+        rng.standard_normal(SHAPE if operator != "matrix" else (5, 6))
+    )
+    y, penalty = y.astype(dtype), PENALTIES[name]
+    kw, m, level = {}, None, None
+    if around == "bounds":
+        kw["bounds"] = (0.0, 0.75)
+    elif around == "holes":
+        m = kw["pixel_weight"] = (rng.random(y.shape) < 0.7).astype(dtype) * dtype(1.5)
+    elif around == "background":
+        level = kw["background"] = rng.uniform(1, 1.5, SHAPE).astype(dtype)
+        y = (y + (level if linear is None else np.abs(linear.forward(level)))).astype(dtype)
+    kw |= {"data": DATA[data], "operator": linear}
+    best = solved(y.astype(float), penalty, tol=1e-9, method="chambolle-pock", options={"maxiter": 4000}, **kw)
+
+    def below(x):
+        return exact.objective(penalty, x, y, data=DATA[data], m=m, matrix=matrix, background=level)
+
+    try:
+        least = below(best.x)[1]
+    except ValueError:
+        pytest.skip("the best image is outside the domain by rounding")
+    for method in ("auto", "chambolle-pock"):
+        for maxiter in (0, 60, 500):
+            result = solved(y, penalty, tol=1e-8, method=method, options={"maxiter": maxiter}, **kw)
+            if not np.isfinite(result.fun):
+                continue
+            f = below(result.x)
+            assert abs(float(f[0]) - result.fun) <= 1e-9 * abs(result.fun) + 1e-13
+            if result.certified and np.isfinite(result.gap):
+                assert f[0] - exact.Q(result.gap) <= least, (method, maxiter, float(f[0] - least), result.gap)
+
+
+def lower_bound(result, best):
+    """Whether F - gap is no more than the best objective that is known."""
+    return not result.certified or result.fun - result.gap <= best * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("weights", [None, "holes"])
+@pytest.mark.parametrize("bounds", [(0, None), (None, 0.3)])
+@pytest.mark.parametrize("data", ["l2", "l1", Huber(0.3)])
+@pytest.mark.parametrize(
+    "penalty", [ElasticNet(0.3), TotalVariation(0.2), TotalVariation(0.3, huber=0.5), L1(0.05) + TotalVariation(0.3, huber=0.5)]
+)
+def test_smooth_penalties_under_bounds_claim_no_more_than_is_reached(penalty, data, bounds, weights):
+    """A multiplier is admissible at a bound that x touches, on its side, and nowhere else."""
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal((8, 8)) + 0.3
+    m = None if weights is None else (rng.random((8, 8)) < 0.7).astype(float)
+    kw = {"data": data, "operator": Blur(np.ones((3, 3)) / 9, "zero"), "bounds": bounds, "pixel_weight": m, "tol": 1e-7}
+    ends = [("admm", 400), ("chambolle-pock", 400), ("admm", 10), ("chambolle-pock", 10)]
+    results = [solved(y, penalty, method=method, options={"maxiter": n}, **kw) for method, n in ends]
+    best = min(r.fun for r in results)
+    assert all(lower_bound(r, best) for r in results)
+
+
+@pytest.mark.parametrize("observed", [True, False])
+@pytest.mark.parametrize("data", ["l2", "l1", Huber(0.3), "poisson"])
+@pytest.mark.parametrize("penalty", [L1(0.6) + TotalVariation(0.2), OverlappingGroupLasso(0.5, window=2), L1(0.5)])
+def test_the_range_of_minimisers_holds_0_where_constants_cost(penalty, data, observed):
+    rng = np.random.default_rng(0)
+    y, seen = rng.random((8, 8)) + 1, rng.random((8, 8)) < 0.7
+    kw = {"data": data, "observed": seen if observed else None, "tol": 1e-7}
+    ends = [("admm", 500), ("chambolle-pock", 500), ("admm", 10)]
+    results = [solved(y, penalty, method=method, options={"maxiter": n}, **kw) for method, n in ends]
+    best = min(r.fun for r in results)
+    assert all(lower_bound(r, best) for r in results)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [(np.float32, 1e-30), (np.float32, 1e30), (np.float64, 1e-200), (np.float64, 1e200)]
+)
+def test_the_error_bound_is_in_the_units_of_the_image(dtype, unit):
+    y = image_of(SHAPE, dtype=dtype)
+    one, other = (solved(y * dtype(c), TotalVariation(0.2 * c), tol=1e-4, options={"maxiter": 30}) for c in (1.0, unit))
+    assert other.x_error_bound / unit == pytest.approx(one.x_error_bound, rel=0.5)
+    exact_one = solved(y.astype(float), TotalVariation(0.2), tol=1e-10, options={"maxiter": 20000})
+    assert np.linalg.norm(other.x / dtype(unit) - exact_one.x) <= other.x_error_bound / unit * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "noise"), [(np.float64, 2e-14), (np.float32, 1e-5)])
+def test_what_is_above_rounding_is_not_nothing(dtype, noise):
+    """A hundred steps of the type and more: F has to be made small, and is not taken for 0."""
+    y = (1 + noise * np.random.default_rng(0).standard_normal((16, 16))).astype(dtype)
+    result = solved(y, TotalVariation(0.5 * noise), tol=1e-3, options={"maxiter": 0})
+    assert result.rel_gap > 0.05
+    assert not result.success
+    assert result.rel_gap == pytest.approx(result.gap / result.fun, rel=1e-6)
+
+
+@dtypes
+def test_what_rounding_hides_is_said(dtype):
+    """Sixteen steps of float32: success only where it is true, and status 4 where nothing more is to be had."""
+    y = (1e-3 * np.random.default_rng(0).standard_normal((24, 24)) + 1000).astype(dtype)
+    result = solved(y, TotalVariation(5e-4), tol=1e-3)
+    best = exact.objective(TotalVariation(5e-4), solved(y.astype(float), TotalVariation(5e-4), tol=1e-6).x, y)[0]
+    true = float(exact.objective(TotalVariation(5e-4), result.x, y)[1] - best)
+    assert true <= result.gap
+    assert result.rel_gap == pytest.approx(result.gap / result.fun)
+    assert (result.status, result.success) == ((4, False) if dtype == np.float32 else (0, True))
+
+
+@pytest.mark.parametrize("observed", [None, "a hole"])
+@pytest.mark.parametrize("name", ["tv2", "tgv"])
+@dtypes
+def test_a_slope_is_its_own_answer_and_the_minimum_is_0(name, observed, dtype):
+    slope = np.add.outer(np.linspace(0, 1, 32), np.linspace(0, 0.5, 32)).astype(dtype)
+    seen = np.ones(slope.shape, bool)
+    seen[10:20, 10:20] = observed is None
+    result = solved(slope, name, 0.01, observed=seen, options={"maxiter": 1000})
+    np.testing.assert_allclose(result.x, slope, atol=4 * np.finfo(dtype).eps)
+    assert (result.success, result.rel_gap) == (True, 0)
+    assert "as far as" in result.message
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 3])
+@pytest.mark.parametrize("data", ["l2", Huber(0.3)])
+def test_what_is_left_of_the_dual_is_paid_for(iterations, data, monkeypatch):
+    """A repair that is broken off: the bound is worse, and still one."""
+    monkeypatch.setattr(problem, "_MOST_ITERATIONS", iterations)
+    a = np.random.default_rng(1).uniform(0, 2, SHAPE)
+    a[:, 3] = 0
+    penalty = TotalVariation(0.2, pixel_weight=a) + L1(0.05).of(BLUR)
+    y = image_of(SHAPE)
+    kw = {"operator": Blur.gaussian(0.4), "data": data, "tol": 1e-9}
+    results = [solved(y, penalty, options={"maxiter": n}, method="chambolle-pock", **kw) for n in (5, 50, 3000)]
+    assert all(r.certified for r in results)
+    assert all(lower_bound(r, results[-1].fun) for r in results)
+
+
+LEVEL = np.random.default_rng(7).uniform(100, 200, (16, 16))
+
+
+@dtypes
+@pytest.mark.parametrize("penalty", [L1(0.1), TotalVariation(0.1), L1(0.02) + TotalVariation(0.1)])
+def test_the_certificate_is_of_the_image_with_its_background(penalty, dtype):
+    """x = u + b is rounded to the image's type: at level 100 in float32 to 4e-6."""
+    level = LEVEL.astype(dtype)
+    y = (level + 0.1 * np.random.default_rng(0).standard_normal(level.shape) + (np.arange(16) > 8)[:, None]).astype(dtype)
+    for bounds in (None, (0, 150.05)):
+        result = solved(y, penalty, background=level, tol=1e-7, bounds=bounds)
+        best = solved(
+            y.astype(float), penalty, background=level.astype(float), tol=1e-10, bounds=bounds, options={"maxiter": 50000}
+        )
+        f = exact.objective(penalty, result.x, y, background=level)
+        assert abs(float(f[0]) - result.fun) <= 1e-12 * result.fun
+        assert f[0] - exact.Q(result.gap) <= exact.objective(penalty, best.x, y, background=level)[1]
+        assert np.linalg.norm(result.x.astype(float) - best.x) <= result.x_error_bound + best.x_error_bound

@@ -1,0 +1,200 @@
+"""The checks for penalties and operators of the user's own: what is right passes, what is wrong by a percent is named."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import PENALTIES, fitted
+
+from proxsparse import (
+    L1,
+    TGV,
+    Blur,
+    Downsample,
+    GroupLasso,
+    Operator,
+    OverlappingGroupLasso,
+    SecondOrderTV,
+    TotalVariation,
+    Wavelet,
+    as_operator,
+    solve,
+    solve_batch,
+)
+from proxsparse.testing import check_operator, check_penalty
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_the_packages_penalties_pass(name):
+    for shape in ((9, 8), (7,)):
+        check_penalty(fitted(PENALTIES[name], shape), shape)
+
+
+def test_a_volume_and_minimisations_of_their_own_pass():
+    check_penalty(TotalVariation(0.3), (3, 4, 5))
+    check_penalty(TGV(0.2), (6, 5))
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Blur.gaussian(1.0),
+        Blur([[1.0, 2.0], [3.0, 4.0]], "zero"),
+        Downsample(2, shape=(9, 9)),
+        Downsample(2, mean=False, shape=(9, 9)),
+        Wavelet(level=1),
+        Blur.gaussian(0.7) @ Blur.gaussian(0.5),
+        as_operator(np.random.default_rng(0).standard_normal((20, 81)), (9, 9), (20,)),
+    ],
+)
+def test_the_packages_operators_pass(operator):
+    check_operator(operator, (9, 9))
+
+
+def mutant(base, **methods):
+    """A class of the user's own that does something else."""
+    made = type(f"My{base.__name__}", (base,), methods)
+    made.__module__ = "mine"
+    return dataclasses.dataclass(frozen=True, eq=False, repr=False)(made)
+
+
+def mutants(base):
+    """Wrong by a percent, or twice as much, in one method each; what `solve` finds by itself, and what the whole check does."""
+
+    def ball(factor):
+        def _project(self, p, scale=1.0):
+            base._project(self, p, scale * factor)
+
+        # what is fused has a ball of its own
+        return {"_project": _project, "_dual_step": base.__mro__[-3]._dual_step}
+
+    def gap(change):
+        return {"_gap": lambda self, x, p: change(*base._gap(self, x, p)), "_certificate": lambda *args: None}
+
+    def adjoint(self, out, p):
+        base._add_adjoint(self, out, 1.01 * p.astype(out.dtype))
+
+    def analysis(self, out, x):
+        base._analysis(self, out, x)
+        out += 0.01 * np.abs(out)
+
+    return {
+        "ball twice": ball(2.0),
+        "ball 1.01": ball(1.01),
+        "ball 0.99": ball(0.99),
+        "gap 0": gap(lambda g, v: (0.0, v)),
+        "gap and value 0": gap(lambda g, v: (0.0, 0.0)),
+        "gap 0.99": gap(lambda g, v: (0.99 * g, v)),
+        "value 1.01": gap(lambda g, v: (g + 0.01 * v, 1.01 * v)),
+        "value 0.99": gap(lambda g, v: (g - 0.01 * v, 0.99 * v)),
+        "adjoint 1.01": {"_add_adjoint": adjoint},
+        "not linear": {"_analysis": analysis},
+        "norm 0.5": {"_norm_squared": lambda self, shape: 0.5 * base._norm_squared(self, shape)},
+    }
+
+
+BASES = {
+    "l1": L1(0.3),
+    "tv": TotalVariation(0.3),
+    "second order": SecondOrderTV(0.2),
+    "windows": OverlappingGroupLasso(0.2, window=2, stride=2),
+    "blocks": GroupLasso(0.4, block=2),
+}
+
+
+def made(name, kind):
+    base = type(BASES[name])
+    own = {f.name: getattr(BASES[name], f.name) for f in dataclasses.fields(base)}
+    cls = mutant(base, **(mutants(base)[kind] if kind else {}))
+    found = object.__new__(cls)
+    cls.__init__(found, **own)
+    return found
+
+
+@pytest.mark.parametrize("kind", [None, *mutants(L1)])
+@pytest.mark.parametrize("name", BASES)
+def test_mutants_are_refused(name, kind):
+    penalty, y = made(name, kind), np.random.default_rng(0).standard_normal((9, 8))
+    if kind is None:
+        check_penalty(penalty, (9, 8))
+        assert solve(y, penalty).success
+        return
+    with pytest.raises(AssertionError, match=f"My{type(BASES[name]).__name__} on images of shape"):
+        check_penalty(penalty, (9, 8))
+    with pytest.raises(ValueError, match=f"My{type(BASES[name]).__name__} on images of shape"):
+        solve(y, penalty)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_wrong_proximal_point_is_named(name):
+    """`solve` does not call it."""
+    base = type(BASES[name])
+    cls = mutant(base, prox=lambda self, v, *args, **kw: 1.01 * base.prox(self, v, *args, **kw))
+    penalty = object.__new__(cls)
+    cls.__init__(penalty, **{f.name: getattr(BASES[name], f.name) for f in dataclasses.fields(base)})
+    with pytest.raises(AssertionError, match=r"prox is not the minimiser|prox with the step 0"):
+        check_penalty(penalty, (9, 8))
+
+
+def test_a_class_is_looked_at_once():
+    calls = [0]
+
+    def _analysis(self, out, x):
+        calls[0] += 1
+        SecondOrderTV._analysis(self, out, x)
+
+    penalty = mutant(SecondOrderTV, _analysis=_analysis)(0.3)
+    y, used = np.random.default_rng(0).standard_normal((9, 8)), []
+    for _ in range(3):
+        calls[0] = 0
+        solve(y, penalty, options={"maxiter": 1, "history": False}, tol=1)
+        used.append(calls[0])
+    assert used[0] > used[1] == used[2]
+
+
+class Rows(Operator):
+    """Every other row; its adjoint and its norm may be wrong."""
+
+    def __init__(self, adjoint=1.0, norm=1.0, linear=True):
+        self.factor, self.norm, self.linear = adjoint, norm, linear
+
+    def output_shape(self, shape):
+        return (shape[0] // 2, shape[1])
+
+    def input_shape(self, shape):
+        return (2 * shape[0], shape[1])
+
+    def forward(self, x):
+        return x[::2].copy() if self.linear else np.abs(x[::2])
+
+    def adjoint(self, q, shape):
+        out = np.zeros(shape, q.dtype)
+        out[::2] = self.factor * q
+        return out
+
+    def norm_squared(self, shape):
+        return self.norm
+
+
+def test_operators_of_ones_own():
+    check_operator(Rows(), (8, 9))
+    y = np.random.default_rng(0).standard_normal((4, 9))
+    assert solve(y, "tv", 0.1, operator=Rows(), bounds=(-9, 9), tol=1e-3).success
+    for wrong, told in (
+        (Rows(1.01), "the adjoint is not one"),
+        (Rows(norm=0.9), "no bound"),
+        (Rows(linear=False), "adjoint|linear"),
+    ):
+        with pytest.raises(AssertionError, match=told):
+            check_operator(wrong, (8, 9))
+
+
+def test_a_wrong_adjoint_is_refused_by_solve():
+    class Wrong(Rows):
+        pass
+
+    y = np.random.default_rng(0).standard_normal((4, 9))
+    with pytest.raises(ValueError, match=r"Wrong on images of shape .*the adjoint is not one"):
+        solve(y, "tv", 0.1, operator=Wrong(1.01), bounds=(-9, 9))
+    with pytest.raises(ValueError, match="image 0: Wrong on images"):
+        solve_batch([y, y], "tv", 0.1, operator=Wrong(1.01), bounds=(-9, 9))
