@@ -339,11 +339,11 @@ class Problem:
         if math.isfinite(self.data.value(z)):
             return x
         if self.operator is None:
-            return self.data.nearest_inside(x)
+            return self.clip(self.data.nearest_inside(x))
         if self._interior is None:
             return x
         share = self.data.outside(z, self._interior[1])
-        return x if share == 0 else (x + x.dtype.type(share) * (self._interior[0] - x)).astype(x.dtype)
+        return x if share == 0 else self.clip((x + x.dtype.type(share) * (self._interior[0] - x)).astype(x.dtype))
 
     @cached_property
     def _interior(self) -> tuple[Array, Array] | None:
@@ -629,6 +629,9 @@ class Problem:
         size, largest = math.sqrt(sum(norm(n) ** 2 for n in images)), max(float(values[-1]), 0.0)
         seen = values > 1e-12 * largest
         others = [q for k, q in enumerate(self.parts) if k != i and q._w() > 0]
+        if self.bounded and not seen.all():
+            # within bounds nothing may be taken out of a minimiser
+            return None
         for vector in vectors.T[~seen]:
             # what neither A nor any other part sees may be taken out of a minimiser; as far as rounding tells
             n = sum(c * image for c, image in zip(vector, images, strict=True))

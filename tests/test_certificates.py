@@ -286,3 +286,25 @@ def test_the_certificate_is_of_the_image_with_its_background(penalty, dtype):
         assert abs(float(f[0]) - result.fun) <= 1e-12 * result.fun
         assert f[0] - exact.Q(result.gap) <= exact.objective(penalty, best.x, y, background=level)[1]
         assert np.linalg.norm(result.x.astype(float) - best.x) <= result.x_error_bound + best.x_error_bound
+
+
+@pytest.mark.parametrize("penalty", [TotalVariation(0.3), TotalVariation(0.3, huber=0.2, isotropic=False)])
+def test_bounds_keep_what_nothing_else_sees(penalty):
+    """Constants cost nothing under A and under K, but x >= 100 keeps them from being taken out of a minimiser."""
+    n = 12
+    differences = np.vstack([np.diff(np.eye(n), axis=0), np.zeros(n)])
+    y = 3 * np.random.default_rng(0).standard_normal(n)
+    kw = {"operator": differences, "bounds": (100, None), "tol": 1e-10}
+    results = [solved(y, penalty, options={"maxiter": k}, **kw) for k in (0, 5, 20, 100, 5000)]
+    best = min(r.fun for r in results)
+    assert all(lower_bound(r, best) for r in results)
+
+
+@pytest.mark.parametrize("operator", [None, BLUR])
+def test_what_is_brought_into_the_domain_stays_within_bounds(operator):
+    y = np.full((6, 7), 1000.0)
+    result = solved(
+        y, "tv", 0.1, data="poisson", operator=operator, bounds=(-5, 0.5), x0=np.full((6, 7), -1.0), options={"maxiter": 0}
+    )
+    assert result.x.max() <= 0.5
+    assert result.x.min() >= -5

@@ -7,7 +7,19 @@ import pytest
 from conftest import image_of
 
 import proxsparse
-from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, metrics, phantoms, solve
+from proxsparse import (
+    L1,
+    L2,
+    Blur,
+    ConvergenceWarning,
+    ElasticNet,
+    GroupLasso,
+    OverlappingGroupLasso,
+    TotalVariation,
+    metrics,
+    phantoms,
+    solve,
+)
 from proxsparse.weights import choose
 
 TRUTH = phantoms.regions((64, 64))
@@ -318,3 +330,26 @@ def test_the_oracle_beats_every_neighbour():
         assert score(weight) <= min(score(1.25 * weight), score(weight / 1.25))
     assert proxsparse.oracle_weight(NOISY, TRUTH, "tv", "psnr") == proxsparse.oracle_weight(NOISY, TRUTH, "tv")
     assert len(proxsparse.oracle_weight(NOISY[:32, :32], TRUTH[:32, :32], "l1+tv")) == 2
+
+
+def _of_blocks(noisy, weight):
+    """Degrees of freedom of block soft-thresholding: 4 - 3 w / |v_g| of each block that is left."""
+    lengths = np.sqrt(np.square(noisy).reshape(16, 2, 16, 2).sum(axis=(1, 3)))
+    return np.sum(np.where(lengths > weight, 4 - 3 * weight / lengths, 0))
+
+
+@pytest.mark.parametrize(
+    ("penalty", "expected"),
+    [
+        (L2(), lambda noisy, weight: noisy.size / (1 + weight)),
+        (ElasticNet(), lambda noisy, weight: np.count_nonzero(np.abs(noisy) > weight / 2) / (1 + weight / 2)),
+        (GroupLasso(block=2), _of_blocks),
+    ],
+)
+def test_degrees_of_freedom_of_exact_answers(penalty, expected):
+    """They are the response to the probe, and no distance between an iterate and the exact answer."""
+    noisy = phantoms.add_noise(phantoms.regions((32, 32)), 0.1)
+    path = solve(noisy, penalty, "sure", noise_std=0.1).weight_path
+    for weight, df in zip(path["weight"], path["degrees_of_freedom"], strict=True):
+        # a random probe of a Jacobian that is no diagonal has a spread of some sqrt(2 n)
+        assert df == pytest.approx(expected(noisy, weight), abs=0.02 * noisy.size)

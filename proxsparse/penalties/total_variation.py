@@ -265,7 +265,7 @@ class TotalVariation(Penalty):
         if not (least > 0 and self._w() > 0):
             return math.inf
         # from a pixel to any other along differences that are each taken once; lengths of d numbers are 1/sqrt(d) of their sum
-        together = value / self._w() + self.huber / 2 * math.prod(shape)
+        together = value / self._w() + self.huber / 2 * math.prod(self._dual_shape(shape))
         return together / least * math.sqrt(self._group_size(shape) * math.prod(shape))
 
     def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
