@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -424,9 +425,23 @@ class Blur(Operator):
         return float(positive.forward(ones).max() * positive.adjoint(ones).max()) * (1 + 1e-12)
 
 
-#: a LinearOperator -> the estimate of its norm, squared, and the mismatch of its products, which may take minutes
-_NORMS: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-_MISMATCHES: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+#: of a LinearOperator what takes many products to find, each of which may take seconds: name -> its fingerprint, the number
+_FOUND: weakref.WeakKeyDictionary[Any, dict[str, tuple[bytes, float]]] = weakref.WeakKeyDictionary()
+
+
+def _once(matrix: Any, name: str, find: Callable[[], float]) -> float:
+    """The number, found once for a LinearOperator; of a matrix, which may be written into, as long as a product stays the same."""
+    mark = b""
+    if hasattr(matrix, "A"):
+        mark = np.asarray(matrix.matvec(np.linspace(1.0, 2.0, matrix.shape[1]))).tobytes()
+    try:
+        found = _FOUND.setdefault(matrix, {})
+    except TypeError:
+        # neither hashed nor referred to weakly
+        return find()
+    if name not in found or found[name][0] != mark:
+        found[name] = mark, find()
+    return found[name][1]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -489,9 +504,7 @@ class MatrixOperator(Operator):
 
     def norm_squared(self, shape: tuple[int, ...]) -> float:
         """Return an estimate of ||A||^2: 5 % above what 30 steps of the power iteration found, once for an operator."""
-        if self.matrix not in _NORMS:
-            _NORMS[self.matrix] = self._estimated_norm()
-        return _NORMS[self.matrix]
+        return _once(self.matrix, "norm", self._estimated_norm)
 
     def _estimated_norm(self) -> float:
         x = np.random.default_rng(0).standard_normal(self.in_shape)
@@ -511,7 +524,8 @@ def as_operator(operator: Any, in_shape: tuple[int, ...] | None = None, out_shap
     Parameters
     ----------
     operator : Operator, array, sparse matrix or LinearOperator
-        A proxsparse operator comes back unchanged. A matrix, or anything with `shape`, `matvec` and `rmatvec` (scipy's
+        A proxsparse operator comes back unchanged. The products of a LinearOperator are taken to stay what they are: its norm
+        is found once. A matrix, or anything with `shape`, `matvec` and `rmatvec` (scipy's
         LinearOperator, PyLops), works on the flattened image.
     in_shape, out_shape : tuple of int, optional
         Shapes of x and of A x. Left out they are read from `dims` and `dimsd` (PyLops).
@@ -548,9 +562,7 @@ def as_operator(operator: Any, in_shape: tuple[int, ...] | None = None, out_shap
     if (rows, columns) != (math.prod(out_shape), math.prod(in_shape)):
         raise ValueError(f"an operator of shape {matrix.shape} does not map images {in_shape} to {out_shape}")
     result = MatrixOperator(matrix, in_shape, out_shape)
-    if matrix not in _MISMATCHES:
-        _MISMATCHES[matrix] = _check_adjoint(result)
-    return dataclasses.replace(result, mismatch=_MISMATCHES[matrix])
+    return dataclasses.replace(result, mismatch=_once(matrix, "mismatch", lambda: _check_adjoint(result)))
 
 
 def _check_adjoint(operator: MatrixOperator) -> float:

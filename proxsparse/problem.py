@@ -127,6 +127,8 @@ MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20
 #: least over largest data weight below which pixels are as good as not measured
 _LITTLE = 1e-4
+#: what pixels of next to no weight may be of the data term where they are left out of the work
+_FAINT = 1e-6
 #: iterations that correct a dual; pixels up to which A is looked at as a matrix
 _MOST_ITERATIONS, _SMALL = 500, 256
 
@@ -168,6 +170,20 @@ class Returned:
         return np.asarray(self.stored(x).astype(np.float64) - self.background)
 
 
+def _without_faint(term: DataTerm, y: Array, m: Array) -> tuple[Array, DataTerm | None]:
+    """The weights without those that are nothing beside the largest, and the data term of these; None where there are none.
+
+    They are nothing where they are below eps of it, and what the image itself is about its mean is as little under them.
+    """
+    weak = np.broadcast_to((m > 0) & (m < np.finfo(y.dtype).eps * m.max()), y.shape)
+    if not weak.any():
+        return m, None
+    strong, faint = (term.bind(y, np.where(kept, m, m.dtype.type(0))) for kept in (~weak, weak))
+    level = np.full(y.shape, total(strong.m * y) / total(np.asarray(strong.m)))
+    own, all_of_it = faint.value(level), strong.value(level)
+    return (strong.m, faint) if own <= _FAINT * all_of_it else (m, None)
+
+
 class Problem:
     """The problem on arrays (channels, *spatial) of one dtype.
 
@@ -192,11 +208,10 @@ class Problem:
     ) -> None:
         #: the data term of pixels whose weights are nothing beside the largest: it is measured, and not worked with
         self.faint: DataTerm | None = None
-        if m is not None:
-            weak = (m > 0) & (m < np.finfo(y.dtype).eps * m.max())
-            if weak.any():
-                self.faint = (LeastSquares() if data is None else data).bind(y, np.where(weak, m, m.dtype.type(0)))
-                m = np.where(weak, m.dtype.type(0), m)
+        term = LeastSquares() if data is None else data
+        pixelwise = operator is None and term.quadratic and all(q._threshold(shape) is not None for q in parts)
+        if m is not None and not pixelwise:
+            m, self.faint = _without_faint(term, y, m)
         self.y, self.m, self.lo, self.hi = y, m, lo, hi
         self.shape, self.dtype = shape, y.dtype
         self.parts = tuple(parts)
@@ -209,9 +224,8 @@ class Problem:
         self.effort = 0
         #: the dual of the data term that goes with the image to start from, where it is known
         self.known_dual: Array | None = None
-        self.data = (LeastSquares() if data is None else data).bind(y, m)
+        self.data = term.bind(y, m)
         self.denoising: Denoising | None = None
-        pixelwise = self.data.quadratic and all(q._threshold(shape) is not None for q in self.parts)
         if apart and operator is None and (self._strong or pixelwise):
             if self.data.mu == 0 and m is not None:
                 # what was not measured may hold anything

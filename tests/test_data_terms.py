@@ -274,3 +274,35 @@ def test_counts_of_any_dtype_are_taken_as_they_are(name, dtype):
     expected = np.float32 if dtype == np.float16 else np.float64
     assert result.x.dtype == expected
     np.testing.assert_array_equal(result.x, solve(y.astype(expected), "tv", 0.3, data=name).x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_weights_of_single_pixels_are_worked_with(dtype):
+    """L1 alone is a formula for every pixel, whatever the others weigh."""
+    y, m = np.ones(3, dtype), np.array([1.0, 1e-8, 1e-17], dtype)
+    result = solve(y, L1(1e-9), pixel_weight=m)
+    np.testing.assert_allclose(result.x, [1.0, 0.9, 0.0], atol=1e-6)
+    assert result.success
+
+
+def test_a_small_weight_may_hold_a_large_outlier():
+    """What is nothing is so by what it does to F."""
+    y = phantoms.add_noise(phantoms.regions((24, 24)), 0.05).astype(np.float32)
+    y[3, 4], m = 1e6, np.ones(y.shape, np.float32)
+    m[3, 4] = 5e-8
+    result = solve(y, "tv", 0.1, pixel_weight=m, options={"maxiter": 20000})
+    expected = solve(y.astype(float), "tv", 0.1, pixel_weight=m.astype(float), method="admm", options={"maxiter": 20000})
+    assert result.success
+    assert result.fun == pytest.approx(expected.fun, rel=1e-3)
+
+
+def test_weights_of_many_sizes_end():
+    """A Gaussian aperture: from 1 down to 1e-28."""
+    v, u = np.mgrid[:48, :48] - 23.5
+    m = np.exp(-(u**2 + v**2) / (2 * 3.0**2))
+    y = phantoms.add_noise(phantoms.regions((48, 48)), 0.1)
+    for dtype in (np.float32, np.float64):
+        result = solve(y.astype(dtype), "tv", 0.1, pixel_weight=m.astype(dtype), tol=1e-3)
+        assert result.success
+        cut = solve(y, "tv", 0.1, pixel_weight=np.where(m < 1e-7, 0, m), method="admm", tol=1e-3)
+        assert result.fun <= cut.fun * 1.003 + 0.5 * np.sum(np.where(m < 1e-7, m, 0))

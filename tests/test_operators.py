@@ -272,3 +272,30 @@ def test_the_norm_of_an_operator_is_searched_once(given):
         solve(y, penalty, tol=1, options={"maxiter": 1}, **kw)
         used.append(count[0])
     assert used[1] == used[2] < 20
+
+
+def test_a_matrix_that_was_written_into_has_a_norm_of_its_own():
+    matrix = np.random.default_rng(0).standard_normal((20, 12))
+    operator = as_operator(matrix, (3, 4), (20,))
+    before = operator.norm_squared((3, 4))
+    matrix *= 10
+    assert operator.norm_squared((3, 4)) == pytest.approx(100 * before)
+
+
+def test_an_operator_that_cannot_be_hashed_is_one():
+    class Own(scipy.sparse.linalg.LinearOperator):
+        __hash__ = None
+
+        def __init__(self):
+            super().__init__(float, (12, 12))
+
+        def __eq__(self, other):
+            return NotImplemented
+
+        def _matvec(self, x):
+            return 2 * x
+
+        def _rmatvec(self, x):
+            return 2 * x
+
+    assert as_operator(Own(), (3, 4), (3, 4)).norm_squared((3, 4)) == pytest.approx(4.2)
