@@ -117,7 +117,7 @@ class Posed:
             wanted = q._dual_shape(problem.shape)
             axis = q._dual_axis(self.channel_axis, len(wanted))
             if dual.shape != user_shape(wanted, axis, q._lead):
-                raise ValueError(f"x0 was solved with another penalty: its dual does not fit {q!r}")
+                raise ValueError(f"x0 was solved with another penalty: its dual does not fit {type(q).__name__}")
             dual = to_canonical(dual, axis, q._lead).astype(self.problem.dtype)
             duals.append(dual if unit == 1 else dual / dual.dtype.type(unit))
         return duals

@@ -98,7 +98,7 @@ def share_memory(out: Any, source: Any) -> bool:
         return True
     if isinstance(out, np.ndarray) and isinstance(source, np.ndarray):
         files = file_of(out), file_of(source)
-        return np.may_share_memory(out, source) or (None not in files and Path(str(files[0])).samefile(str(files[1])))
+        return np.shares_memory(out, source) or (None not in files and Path(str(files[0])).samefile(str(files[1])))
     first = (slice(0, 1),) * len(out.shape)
     before, seen = np.array(out[first]), np.array(source[first])
     other = np.ones_like(before) if (seen != 1).all() else np.zeros_like(before)

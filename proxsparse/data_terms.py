@@ -421,7 +421,7 @@ class Poisson(DataTerm):
             raise ValueError(f"background must be >= 0, got {np.min(self.background):g}")
 
     def off_by(self, e: Array) -> float:
-        """Near its fit the divergence is (s - y)^2 / 2y, and s where y is 0."""
+        """Near its fit the divergence is at most (s - y)^2 / y, and s - y where y is small beside what it is off by."""
         y, e = np.asarray(self.y, np.float64), np.abs(e, dtype=np.float64)
         return total(self.m * np.divide(np.square(e), y, out=e.copy(), where=y > 2 * e))
 

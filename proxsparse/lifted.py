@@ -156,6 +156,11 @@ class Lowered(Channelwise):
         return (1.0 if self.after is None else self.after.norm_squared) * float(np.max(self.part._multiplicity(self.shape)))
 
     @cached_property
+    def norm_bound(self) -> float:
+        """The product of the bounds, however loose."""
+        return (1.0 if self.after is None else self.after.norm_bound) * float(np.max(self.part._multiplicity(self.shape)))
+
+    @cached_property
     def gram(self) -> Gram | None:
         """Nothing is known."""
         return None

@@ -35,6 +35,10 @@ class Operator(abc.ABC):
     def norm_squared(self, shape: tuple[int, ...]) -> float:
         """Return an upper bound on ||A||^2, or an estimate of it where `norm_is_bound` is False."""
 
+    def norm_bound(self, shape: tuple[int, ...]) -> float:
+        """Return an upper bound on ||A||^2, however loose; where nothing but products is known, four times the estimate."""
+        return self.norm_squared(shape) * (1.0 if self.norm_is_bound else 4.0)
+
     #: so that an array times an operator is refused by this class, and not taken apart by NumPy
     __array_ufunc__ = None
 
@@ -95,6 +99,10 @@ class Composition(Operator):
     def norm_squared(self, shape: tuple[int, ...]) -> float:
         """Return the product of the bounds on both norms."""
         return self.after.norm_squared(self.before.output_shape(shape)) * self.before.norm_squared(shape)
+
+    def norm_bound(self, shape: tuple[int, ...]) -> float:
+        """Return the product of the bounds on both norms."""
+        return self.after.norm_bound(self.before.output_shape(shape)) * self.before.norm_bound(shape)
 
     def gram(self, shape: tuple[int, ...]) -> Gram | None:
         """Return B^T A^T A B where both are diagonal under one cosine or Fourier transform."""
@@ -430,7 +438,7 @@ _FOUND: weakref.WeakKeyDictionary[Any, dict[str, tuple[bytes, float]]] = weakref
 
 
 def _once(matrix: Any, name: str, find: Callable[[], float]) -> float:
-    """The number, found once for a LinearOperator; of a matrix, which may be written into, as long as a product stays the same."""
+    """The number, found once for a LinearOperator; of a matrix, which may be written into, while a product stays the same."""
     mark = b""
     if hasattr(matrix, "A"):
         mark = np.asarray(matrix.matvec(np.linspace(1.0, 2.0, matrix.shape[1]))).tobytes()
@@ -505,6 +513,14 @@ class MatrixOperator(Operator):
     def norm_squared(self, shape: tuple[int, ...]) -> float:
         """Return an estimate of ||A||^2: 5 % above what 30 steps of the power iteration found, once for an operator."""
         return _once(self.matrix, "norm", self._estimated_norm)
+
+    def norm_bound(self, shape: tuple[int, ...]) -> float:
+        """Return the square of the Frobenius norm of a matrix; of products alone four times the estimate."""
+        if not hasattr(self.matrix, "A"):
+            return super().norm_bound(shape)
+        return _once(
+            self.matrix, "bound", lambda: float(np.sum(np.square(getattr(self.matrix.A, "data", self.matrix.A)))) * (1 + 1e-9)
+        )
 
     def _estimated_norm(self) -> float:
         x = np.random.default_rng(0).standard_normal(self.in_shape)

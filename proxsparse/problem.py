@@ -85,6 +85,11 @@ class Channelwise:
         return self.operator.norm_squared(self.shape[1:])
 
     @cached_property
+    def norm_bound(self) -> float:
+        """Bound on ||A||^2, however loose."""
+        return self.operator.norm_bound(self.shape[1:])
+
+    @cached_property
     def gram(self) -> Gram | None:
         """A^T A where a transform inverts it."""
         return self.operator.gram(self.shape[1:])
@@ -110,6 +115,11 @@ class Whole(Channelwise):
     def norm_squared(self) -> float:
         """Bound on or estimate of ||A||^2."""
         return self.operator.norm_squared(self.user_shape)
+
+    @cached_property
+    def norm_bound(self) -> float:
+        """Bound on ||A||^2, however loose."""
+        return self.operator.norm_bound(self.user_shape)
 
     @cached_property
     def gram(self) -> Gram | None:
@@ -524,7 +534,8 @@ class Problem:
         within_reach = allowed * (_WITHIN_REACH if self.data.quadratic else 30 * _WITHIN_REACH)
         self.effort, far = 0, self._reach(fun)
         lower: float | None = None
-        for dual in self._data_duals(z, ktp, q):
+        duals = self._data_duals(z, ktp, q)
+        for dual in duals:
             r = self.adjoint(dual) + ktp
             lower = _greatest(lower, self._dual_with_bounds(p, dual, r))
             if math.isinf(far):
@@ -543,7 +554,7 @@ class Problem:
                 off = float(self.stack.rounding(x64, p, parts)) + self.data.rounding(z, moved) + UNIT * SUM * abs(fun)
                 gap = max(fun - lower, 0.0) + off
                 # the dual's value is less its own rounding already
-                off += self._rounding_of_dual(p, self._data_duals(z, ktp, q)[0], far) if math.isfinite(far) else 0.0
+                off += self._rounding_of_dual(p, duals[0], far) if math.isfinite(far) else 0.0
             return Certificate(x, p, q, fun, gap, data, values, rounding=off)
         stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
         residual = max(
@@ -608,14 +619,14 @@ class Problem:
         far = math.inf if self._range is None else self._length_in_range
         if not math.isfinite(fun):
             return far
-        inside = self.data.reach(fun)
+        inside, bound = self.data.reach(fun), 1.0 if self.operator is None else self.operator.norm_bound
         for i, q in enumerate(self.parts):
             own = q._reach(fun, self.shape) if q._w() > 0 else math.inf
             beside = self._beside[i] if math.isfinite(own) else None
             if beside is not None:
                 size, least = beside
                 # multiples c of images n_k: the least eigenvalue times |c|^2 is at most |A sum c_k n_k|^2 in the data's metric
-                left = inside + math.sqrt(self.norm_squared * float(np.max(self.data.m))) * own
+                left = inside + math.sqrt(bound * float(np.max(self.data.m))) * own
                 far = min(far, own + left * size / math.sqrt(least))
         if math.isinf(far) and self._least_eigenvalue > 0:
             far = inside / math.sqrt(self._least_eigenvalue)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import Array, total
-from .operators import Composition, MatrixOperator, Operator
+from .operators import Composition, Operator
 from .penalties.base import Penalty
 from .penalties.composed import Composed
 from .penalties.denoising import Denoising
@@ -106,29 +106,28 @@ def require_sound(penalties: Any, operator: Any, shape: tuple[int, ...]) -> None
     for given in penalties:
         penalty, shape = given, own_shape
         while isinstance(penalty, Composed):
+            _require_adjoint(penalty.operator, shape[1:])
             shape, penalty = penalty._out_shape(shape), penalty.inner
         if _own(penalty) or (type(penalty), len(shape)) in _SEEN or penalty._w() == 0:
             continue
         _require(penalty, shape, np.dtype(np.float64), np.random.default_rng(0), _QUICK, ValueError)
         _SEEN.add((type(penalty), len(shape)))
-    for one in _operators(operator):
-        if not _own(one) and (type(one), len(shape)) not in _SEEN and one is operator:
-            # the full list takes products by the dozen
-            for told in _adjoint_of_operator(one, shape[1:], np.dtype(np.float64), np.random.default_rng(0)):
-                raise ValueError(f"{type(one).__name__} on images of shape {shape[1:]}: {told}")
-            _SEEN.add((type(one), len(shape)))
+    _require_adjoint(operator, own_shape[1:])
+
+
+def _require_adjoint(operator: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError where the adjoint of an operator of the user's own, or of one inside a composition, is none."""
+    if isinstance(operator, Composition):
+        _require_adjoint(operator.before, shape)
+        _require_adjoint(operator.after, operator.before.output_shape(shape))
+    elif operator is not None and not _own(operator) and (type(operator), len(shape)) not in _SEEN:
+        for told in _adjoint_of_operator(operator, shape, np.dtype(np.float64), np.random.default_rng(0)):
+            raise ValueError(f"{type(operator).__name__} on images of shape {shape}: {told}")
+        _SEEN.add((type(operator), len(shape)))
 
 
 def _own(thing: Any) -> bool:
     return type(thing).__module__.partition(".")[0] == "proxsparse"
-
-
-def _operators(operator: Any) -> Iterator[Any]:
-    if isinstance(operator, Composition):
-        yield from _operators(operator.after)
-        yield from _operators(operator.before)
-    elif operator is not None and not isinstance(operator, MatrixOperator):
-        yield operator
 
 
 # -- penalties -------------------------------------------------------------------------------------------------------

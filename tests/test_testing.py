@@ -198,3 +198,17 @@ def test_a_wrong_adjoint_is_refused_by_solve():
         solve(y, "tv", 0.1, operator=Wrong(1.01), bounds=(-9, 9))
     with pytest.raises(ValueError, match="image 0: Wrong on images"):
         solve_batch([y, y], "tv", 0.1, operator=Wrong(1.01), bounds=(-9, 9))
+
+
+def test_a_wrong_adjoint_inside_others_is_refused():
+    class First(Rows):
+        pass
+
+    class Second(Rows):
+        pass
+
+    y = np.random.default_rng(0).standard_normal((4, 9))
+    with pytest.raises(ValueError, match=r"First on images of shape \(8, 9\): the adjoint is not one"):
+        solve(y, "tv", 0.1, operator=Blur([[1.0]]) @ First(1.01), bounds=(-9, 9))
+    with pytest.raises(ValueError, match=r"Second on images of shape \(4, 9\): the adjoint is not one"):
+        solve(y, L1(0.1).of(Second(1.01)))
