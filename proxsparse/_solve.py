@@ -87,10 +87,11 @@ def solve(
         nothing certifies.
     weight : float, tuple of float or str, optional
         w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here. Left out, or
-        "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, where `noise_std`
-        is given or no part smooths, else by "gcv", generalized cross-validation; with an operator by "discrepancy", a residual
-        as large as the noise. These can be named, and "universal" for L1 alone, ``s sqrt(2 log N)``, and "noise", the weight
-        that leaves a hundredth of pure noise. Where no noise is found the weight is 0.
+        "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, with `noise_std` or
+        the noise that the image tells; by "gcv", generalized cross-validation, with an operator from which it cannot be told;
+        by "discrepancy", a residual as large as the noise, with pixel weights beside 0 and 1. These can be named, and
+        "universal" for L1 alone, ``s sqrt(2 log N)``, and "noise", the weight that leaves a hundredth of pure noise. Where no
+        noise is found the weight is 0.
     data : {"l2", "l1", "huber", "poisson"} or DataTerm
         D: ``1/2 sum_j m_j ((A x)_j - y_j)^2`` for white noise; `LeastAbsoluteDeviations` for a few pixels that are entirely
         wrong; `Huber`, between both, whose corner is 1.345 noise levels unless `Huber(delta)` says it; `Poisson` for counts,

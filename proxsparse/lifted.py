@@ -22,7 +22,7 @@ from .rounding import UNIT
 
 def problem_of(y: Array, parts: Sequence[Penalty], shape: tuple[int, ...], **about: Any) -> Problem:
     """The problem, or where a part is a minimisation of its own the larger one behind it."""
-    kind = LiftedProblem if any(isinstance(q, Lifted) for q in parts) else Problem
+    kind = LiftedProblem if any(isinstance(q, Lifted) and q._w() > 0 for q in parts) else Problem
     return kind(y, parts, shape, **about)
 
 
@@ -78,6 +78,11 @@ class LiftedProblem(Problem):
     def image_of(self, x: Array) -> Array:
         """S X."""
         return self._part._lower(x, self.base.shape)
+
+    def floor(self, x: Array) -> float:
+        """As of any problem; what adds up to the image was rounded number by number."""
+        data, parts = self.base.floors(self._part._lower(np.abs(x), self.base.shape))
+        return data + sum(parts)
 
     def start(self) -> Array:
         """An X of the image to start from."""

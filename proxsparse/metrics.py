@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_double
+from ._noise import estimate, neighbours
 
 Mask = npt.NDArray[np.bool_]
 
@@ -250,7 +251,7 @@ def boundary_per_area(image: Any, support_tol: float = 0.0, **where: Any) -> flo
     """
     found, inside = _support_and_region(image, support_tol, **where)
     area = np.count_nonzero(found & inside)
-    sides = sum(np.count_nonzero((a != b) & inside_a & inside_b) for (a, b), (inside_a, inside_b) in _neighbours(found, inside))
+    sides = sum(np.count_nonzero((a != b) & inside_a & inside_b) for (a, b), (inside_a, inside_b) in neighbours(found, inside))
     return float(sides / area) if area else 0.0
 
 
@@ -269,7 +270,7 @@ def morans_i(image: Any, support_tol: float = 0.0, **where: Any) -> float:
     n = np.count_nonzero(inside)
     deviation = np.where(inside, found - np.mean(found[inside]), 0.0)
     spread, products, pairs = float(np.sum(deviation**2)), 0.0, 0
-    for (a, b), (inside_a, inside_b) in _neighbours(deviation, inside):
+    for (a, b), (inside_a, inside_b) in neighbours(deviation, inside):
         products += float(np.sum(a * b))
         pairs += int(np.count_nonzero(inside_a & inside_b))
     return n / pairs * products / spread if spread > 0 and pairs else float("nan")
@@ -279,84 +280,38 @@ def morans_i(image: Any, support_tol: float = 0.0, **where: Any) -> float:
 
 
 def noise_std(image: Any, *, channel_axis: int | None = None, observed: Any = None) -> float:
-    """Return the standard deviation of white noise: the median of the absolute diagonal Haar details, over 0.6745.
+    """Return the standard deviation of white noise, as the weakly textured part of the image tells it.
 
-    Details of all channels together, over blocks of two pixels along each axis; constants and slopes along an axis leave
-    no trace, fine texture counts as noise (Donoho & Johnstone, Biometrika 1994, section 4). What is blank, as around a mask or
-    the circle of a scanner, is left out where the rest is noisy throughout; of an image without noise only edges are left
-    beside what is flat, and the result stays 0.
+    The least eigenvalue of the covariance of patches, up to 7 x 7, whose gradients are no stronger than noise makes them
+    (Liu, Tanaka & Okutomi, IEEE TIP 2013). Where fewer than 50 patches a pixel of theirs are left, as in images below some
+    24 x 24 pixels and under masks that leave no patch whole, it is the median of the absolute diagonal Haar details over
+    0.6745 (Donoho & Johnstone, Biometrika 1994, section 4), where the search begins too; there fine texture counts as noise.
+
+    What is blank, as around a mask or the circle of a scanner, and what was clipped is left out. Of an image without noise
+    only edges are left beside what is flat, and the result is 0.
 
     Parameters
     ----------
     image : array_like
         A signal, image or volume, with noise.
     channel_axis : int, optional
-        The axis of the channels.
+        The axis of the channels, whose patches count alike.
     observed : array_like of bool, optional
-        True where a pixel was measured, with or without a channel axis; blocks with a pixel that was not are left out, and
-        where none is whole, pairs of neighbours take their place.
+        True where a pixel was measured, with or without a channel axis; patches and blocks with a pixel that was not are left
+        out, and where none is whole, pairs of neighbours take their place.
 
     Returns
     -------
     float
-        NaN where no two neighbours were measured.
+        In units of the image; NaN where no two neighbours were measured.
     """
-    details = as_double(image)
-    whole = np.ones(details.shape, bool)
-    if observed is not None:
-        seen = np.asarray(observed)
-        whole &= seen if seen.shape == whole.shape and seen.dtype == bool else _whole(seen, whole.shape, channel_axis)
-    channels = None if channel_axis is None else channel_axis % details.ndim
-    axes = [axis for axis in range(details.ndim) if axis != channels and details.shape[axis] > 1]
-    found, there, lowest, highest = details, whole, details, details
-    for axis in axes:
-        even, odd = (np.arange(first, 2 * (details.shape[axis] // 2), 2) for first in (0, 1))
-        found = (found.take(even, axis) - found.take(odd, axis)) / np.sqrt(2.0)
-        there = there.take(even, axis) & there.take(odd, axis)
-        lowest = np.minimum(lowest.take(even, axis), lowest.take(odd, axis))
-        highest = np.maximum(highest.take(even, axis), highest.take(odd, axis))
-    left = [found[_noisy(lowest, highest, there, axes)]] if axes else []
-    if axes and not there.any():
-        # a mask that leaves no block whole: neighbours along each axis
-        pairs = _neighbours(details, whole, axes)
-        left = [((a - b) / np.sqrt(2.0))[seen_a & seen_b] for (a, b), (seen_a, seen_b) in pairs]
-    chosen = np.concatenate([values.ravel() for values in left]) if left else np.zeros(0)
-    if not chosen.size:
-        return float("nan")
-    # about the median: a slope leaves no trace; 0.6745 is the median of |z| for a standard normal z
-    return float(np.median(np.abs(chosen - np.median(chosen))) / 0.6744897501960817)
-
-
-#: the share of blocks from which on what is flat may be blank, and how many blocks on each side are of the same value then
-_BLANK, _AROUND = 0.05, 3
-
-
-def _noisy(lowest: Any, highest: Any, there: Any, axes: list[int]) -> Any:
-    """Which blocks tell of the noise, from their least and largest pixels: all, or those beside what is blank.
-
-    A block is blank where it and those around it are of one and the same value, farther than in a picture of 8 bits. There is
-    noise beside it where the others lie together, and not in lines as edges do.
-    """
-    flat = there & (lowest == highest)
-
-    def _around(axis: int, far: int) -> Any:
-        """The indices of the blocks on both sides; at the border a block is its own neighbour."""
-        here, last = np.arange(flat.shape[axis]), flat.shape[axis] - 1
-        return (np.clip(here + step, 0, last) for step in range(-far, far + 1) if step)
-
-    # what was not measured may be of either kind
-    blank = flat.copy()
-    for axis in axes:
-        for beside in _around(axis, _AROUND):
-            blank &= ~there.take(beside, axis) | (flat.take(beside, axis) & (lowest.take(beside, axis) == lowest))
-    if np.count_nonzero(blank) < _BLANK * np.count_nonzero(there):
-        return there
-    rest = there & ~flat
-    inner = rest.copy()
-    for axis in axes:
-        for beside in _around(axis, 1):
-            inner &= rest.take(beside, axis) | ~there.take(beside, axis)
-    return inner if 2 * np.count_nonzero(inner) > np.count_nonzero(rest) else there
+    image = as_double(image)
+    seen = None if observed is None else np.asarray(observed)
+    if seen is not None and not (seen.shape == image.shape and seen.dtype == bool):
+        outside = np.zeros(image.shape, bool)
+        outside[_whole(seen, image.shape, channel_axis)] = True
+        seen = outside
+    return estimate(image, channel_axis=channel_axis, seen=seen).std
 
 
 def _pair(truth: Any, image: Any) -> tuple[Any, Any]:
@@ -390,13 +345,6 @@ def _support_and_region(image: Any, support_tol: float, region: Any = None, **wh
     """The support, whatever the region, and the region."""
     found = support(image, support_tol, **where)
     return found, np.ones(found.shape, bool) if region is None else _region(region, found.shape)
-
-
-def _neighbours(image: Any, inside: Mask, axes: Any = None) -> Any:
-    """Along each axis the image and the mask at pixels and at their next neighbours."""
-    for axis in range(image.ndim) if axes is None else axes:
-        first, second = (np.delete(np.arange(image.shape[axis]), end) for end in (-1, 0))
-        yield tuple((array.take(first, axis), array.take(second, axis)) for array in (image, inside))
 
 
 def _overlap(truth: Any, image: Any, support_tol: float, where: dict[str, Any]) -> tuple[int, int, int]:

@@ -20,10 +20,10 @@ import numpy as np
 
 from ._arrays import Array, from_canonical, total
 from ._lattice import least
+from ._noise import Noise, estimate
 from ._pose import Posed, pose
 from ._workers import SERIAL, Workers
 from .lifted import problem_of
-from .metrics import noise_std as estimate_noise
 from .operators import Blur
 from .options import Options, unknown
 from .penalties import L1
@@ -72,10 +72,9 @@ class Choice:
 def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, workers: int = 1, **about: Any) -> Choice:
     """Choose the weights that the parts of the penalty lack; `about` is what `pose` takes.
 
-    "auto" is "sure" where the noise is given; where it is not, "gcv" if some part smooths (texture misleads an estimate of the
-    noise less than "gcv" is misled by penalties that only clear, which may be no model of the image at all), else "sure".
-    With an operator the risk is that of A x, and where its noise cannot be estimated "gcv" chooses; with pixel weights beside 0
-    and 1 it is "discrepancy".
+    "auto" is "sure", with the noise that is given or the one that the weakly textured part of the image tells. With an operator
+    the risk is that of A x, and where its noise cannot be estimated "gcv" chooses; with pixel weights beside 0 and 1 it is
+    "discrepancy".
 
     Raises
     ------
@@ -86,16 +85,18 @@ def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, wo
         raise unknown("rule for the weight", rule, RULES)
     with Workers(workers) as pool:
         task = _Task.of(image, penalty, noise_std, pool, **about)
-        asked = task.sound(rule)
-        weights, took = task.choose(asked)
+        rule = task.sound(rule)
+        weights = task.choose(rule)
     given, scale = check_noise(noise_std), task.posed.scale
-    # "auto" was anchored by the estimate, whichever rule had the last word
-    noise = given if given is not None or asked == "gcv" else task.noise / scale
+    noise = given if given is not None or rule == "gcv" else task.noise / scale
+    y = task.problem.y / scale
+    about_image = f"in the image, of shape {np.shape(image)} from {y.min():.6g} to {y.max():.6g}"
     if given is None and task.noise == 0 and task.spread > 0 and not any(weights):
-        y = task.problem.y / scale
-        told = f"no noise was found in the image, of shape {np.shape(image)} from {y.min():.6g} to {y.max():.6g}"
-        warn(f"{told}, and the weight is 0: give noise_std= or the weight", UserWarning)
-    return Choice(with_weights(penalty, task.told(weights)), took, noise, task.path(took))
+        warn(f"no noise was found {about_image}, and the weight is 0: give noise_std= or the weight", UserWarning)
+    elif given is None and rule != "gcv" and task.found.doubtful:
+        told = f"noise and texture can hardly be told apart {about_image}"
+        warn(f"{told}: the weight takes the noise to be {noise:.3g}, which may be too large; give noise_std=", UserWarning)
+    return Choice(with_weights(penalty, task.told(weights)), rule, noise, task.path(rule))
 
 
 def check_noise(noise_std: Any) -> float | None:
@@ -139,10 +140,9 @@ class _Task:
 
     def sound(self, rule: str) -> str:
         """The rule that "auto" means here; raises ValueError where a rule says nothing about this problem."""
-        if rule == "auto" and self.plain and self.given is None and self._not_an_image:
-            rule = "gcv"
-        elif rule == "auto" and not (self.plain and self.given is None and self._smooths):
-            rule = "sure" if self.plain else "discrepancy"
+        if rule == "auto":
+            rule = "gcv" if self.given is None and self._not_an_image else "sure"
+            rule = rule if self.plain else "discrepancy"
         self._require_sound(rule)
         return rule
 
@@ -182,53 +182,43 @@ class _Task:
         """The standard deviation of the noise, given or estimated."""
         if self.given is not None:
             return self.given
-        found = estimate_noise(self.problem.y, channel_axis=0, observed=self.seen)
-        return 0.0 if math.isnan(found) else found
+        return 0.0 if math.isnan(self.found.std) else self.found.std
+
+    @functools.cached_property
+    def found(self) -> Noise:
+        """The noise that the image itself tells."""
+        y = self.problem.y
+        return estimate(y, channel_axis=0, seen=None if self.seen is None else np.broadcast_to(self.seen, y.shape))
 
     @functools.cached_property
     def spread(self) -> float:
         """The standard deviation of the measured pixels."""
         return float(np.std(self.problem.y if self.seen is None else self.problem.y[self.seen], dtype=np.float64))
 
-    def choose(self, rule: str) -> tuple[Weights, str]:
-        """The weights that are missing, and the rule that had the last word."""
+    def choose(self, rule: str) -> Weights:
+        """The weights that are missing."""
         if self.spread == 0 or (self.noise == 0 and rule != "gcv" and self.seen is None):
             # nothing to take away: every weight would only move the image from the truth
-            return (0.0,) * len(self.missing), "gcv" if rule == "auto" else rule
+            return (0.0,) * len(self.missing)
         if self.noise == 0 and rule != "gcv":
             # a mask leaves pixels to be filled, by as little weight as does it
-            return self.guess(_FAINT * self.spread), "gcv" if rule == "auto" else rule
+            return self.guess(_FAINT * self.spread)
         if rule == "universal":
-            return (self.noise * math.sqrt(2 * math.log(max(self.problem.y.size, 2))),), rule
+            return (self.noise * math.sqrt(2 * math.log(max(self.problem.y.size, 2))),)
         if rule == "noise":
-            return (self.noise * _damping(self.problem.parts[0], _large(self.problem)),), rule
+            return (self.noise * _damping(self.problem.parts[0], _large(self.problem)),)
         guess = self.guess(self.noise or _FAINT * self.spread)
         if rule == "discrepancy":
-            return (self._discrepancy(guess[0]),), rule
-        first = "gcv" if rule == "gcv" else "sure"
+            return (self._discrepancy(guess[0]),)
         # two weights are found to half an octave, one to a quarter
-        steps = (1.0, 0.5) if rule == "auto" or len(guess) > 1 else (1.0, 0.5, 0.25)
-        score = functools.partial(self.score, rule=first)
-        near, found = least(score, guess, _EVALUATIONS[len(guess) > 1], steps, slack=self._slack)
-        return self._between(near, found) if rule == "auto" else (found, rule)
+        steps = (1.0, 0.5) if len(guess) > 1 else (1.0, 0.5, 0.25)
+        score = functools.partial(self.score, rule=rule)
+        return least(score, guess, _EVALUATIONS[len(guess) > 1], steps, slack=self._slack)[1]
 
     @property
     def _slack(self) -> float:
         """What is not worth a step: a thousandth of a decibel or so."""
         return 1e-4 * self.noise**2
-
-    def _between(self, near: Weights, by_sure: Weights) -> tuple[Weights, str]:
-        """Cross-validation in the octaves beside what "sure" finds with the estimated noise, where it has a minimum there.
-
-        Texture reads as noise and misleads "sure" by less than that; clipped or quantized images, where equal neighbours cost
-        no freedom, draw cross-validation to 0.
-        """
-        score = functools.partial(self.score, rule="gcv")
-        steps = (0.5,) if len(near) > 1 else (0.5, 0.25)
-        best, found = least(score, near, 8, steps, reach=1.0, slack=self._slack)
-        smooth = [self.problem.parts[i].null_space != "zero" for i in self.missing]
-        at_edge = any(s and abs(math.log2(b / n)) > 0.9 for s, b, n in zip(smooth, best, near, strict=True))
-        return (by_sure, "sure") if at_edge else (found, "gcv")
 
     def guess(self, noise_std: float) -> Weights:
         """About what removes such noise: 2 s / ||K||; less for what only clears where another part smooths."""

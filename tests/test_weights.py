@@ -26,6 +26,13 @@ TRUTH = phantoms.regions((64, 64))
 NOISY = phantoms.add_noise(TRUTH, 0.1)
 
 
+def photograph(name):
+    from skimage import color, data
+
+    image = getattr(data, name)() / 255.0
+    return color.rgb2gray(image) if image.ndim == 3 else image
+
+
 def loss_in_db(noisy, truth, penalty, result):
     """How far the chosen weight stays behind the weight that the truth would choose."""
     best = proxsparse.oracle_weight(noisy, truth, penalty)
@@ -37,8 +44,7 @@ def loss_in_db(noisy, truth, penalty, result):
 @pytest.mark.parametrize("noise_std", [None, 0.1])
 def test_auto_comes_near_the_oracle(penalty, dtype, noise_std):
     result = solve(NOISY.astype(dtype), penalty, noise_std=noise_std)
-    smooths = "tv" in penalty
-    assert result.weight_rule == ("gcv" if smooths and noise_std is None else "sure")
+    assert result.weight_rule == "sure"
     assert result.success
     assert result.x.dtype == dtype
     # 64 x 64 pixels: the estimate of the risk itself is uncertain by more than on a photograph
@@ -118,7 +124,7 @@ def test_auto_with_an_operator_is_the_predictive_risk():
     blur = Blur(np.ones((3, 3)) / 9)
     y = phantoms.add_noise(blur.forward(TRUTH), 0.05)
     result = solve(y, "tv", operator=blur)
-    assert result.weight_rule in ("gcv", "sure")
+    assert result.weight_rule == "sure"
     assert np.isclose(result.noise_std, 0.05, rtol=0.1)
     known = solve(y, "tv", operator=blur, noise_std=0.05)
     assert known.weight_rule == "sure"
@@ -132,7 +138,7 @@ def test_masks_are_scored_where_they_measure():
     seen = np.random.default_rng(1).random(NOISY.shape) < 0.7
     y = np.where(seen, NOISY, np.nan)
     result = solve(y, "tv", nan_policy="omit")
-    assert result.weight_rule == "gcv"
+    assert result.weight_rule == "sure"
     other = solve(np.where(seen, NOISY, 1e3), "tv", observed=seen)
     assert other.weight == result.weight
     best = proxsparse.oracle_weight(y, TRUTH, "tv", nan_policy="omit")
@@ -240,7 +246,7 @@ def test_workers_layouts_and_order_change_nothing():
     assert solve(np.asfortranarray(NOISY), "tv").weight == base.weight
     batch = proxsparse.solve_batch(np.stack([NOISY, NOISY[::-1]]), "tv", workers=2)
     assert batch.weight[0] == base.weight
-    assert batch.weight_rule == ["gcv", "gcv"]
+    assert batch.weight_rule == ["sure", "sure"]
     assert proxsparse.solve_batch(NOISY[None], "tv", 0.1).weight_rule == ["given"]
     np.testing.assert_array_equal(batch.x[1], solve(NOISY[::-1], "tv").x)
     sums = proxsparse.solve_batch(NOISY[None], "l1+tv")
@@ -255,19 +261,42 @@ def test_a_part_with_a_weight_keeps_it():
 
 @pytest.mark.slow
 def test_auto_loses_little_on_photographs():
-    """0.05 dB on average and 0.2 dB at worst, over six photographs and three noises, in a bounded number of fits."""
-    from skimage import data
-
+    """0.08 dB on average and 0.5 dB at worst without the noise, over eight photographs and three noises, in few fits."""
     losses = []
-    for name in ("camera", "coins", "moon", "text", "page", "brick"):
-        truth = getattr(data, name)() / 255.0
-        for noise in (0.05, 0.1, 0.2):
+    for name in ("camera", "coins", "moon", "page", "brick", "grass", "gravel", "astronaut"):
+        truth = photograph(name)
+        for noise in (0.02, 0.05, 0.15):
             y = phantoms.add_noise(truth, noise, seed=1)
-            result = solve(y, "tv")
+            with warnings.catch_warnings():
+                # grass and gravel leave the noise in doubt
+                warnings.filterwarnings("ignore", "noise and texture can hardly be told apart")
+                result = solve(y, "tv")
             assert len(result.weight_path["weight"]) <= 10
             losses.append(loss_in_db(y, truth, "tv", result))
-    assert np.mean(losses) <= 0.05
-    assert max(losses) <= 0.2
+    assert np.mean(losses) <= 0.08
+    assert max(losses) <= 0.5
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coins", "grass", "gravel"])
+def test_texture_is_no_noise(name):
+    """Of grass the finest details make 0.071, of gravel and coins 0.058."""
+    truth = photograph(name)[128:384, 128:384]
+    y = phantoms.add_noise(truth, 0.05)
+    assert metrics.noise_std(y) == pytest.approx(0.05, rel=0.12 if name == "grass" else 0.06)
+    assert metrics.noise_std(255 * y.T) == pytest.approx(255 * metrics.noise_std(y), rel=0.01)
+    # clipped as a camera does, and of whole numbers
+    held = np.rint(255 * np.clip(phantoms.add_noise(truth, 0.1), 0, 1))
+    assert metrics.noise_std(held) == pytest.approx(25.5, rel=0.05)
+
+
+def test_where_noise_and_texture_look_alike_it_is_said():
+    y = phantoms.add_noise(photograph("grass")[128:384, 128:384], 0.02)
+    with pytest.warns(UserWarning, match=r"noise and texture can hardly be told apart in the image, of shape \(256, 256\)"):
+        result = solve(y, "tv")
+    assert 0.02 < result.noise_std < 0.03
+    # with the noise, or the weight, all is said
+    solve(y, "tv", noise_std=0.02)
+    solve(y, "tv", 0.01)
 
 
 @pytest.mark.parametrize("shape", [(40,), (1, 30), (30, 1), (9, 10, 11), (16, 17, 3)])
