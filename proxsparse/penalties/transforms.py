@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import itertools
 import math
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from .._arrays import Array
 from ..gram import Gram
-from ..kernels import pointwise
+from ..kernels import pointwise, wavelets
 from .base import Penalty
 
 
@@ -149,26 +150,46 @@ class WaveletL1(_TransformL1):
         if not self.undecimated:
             super()._analysis(out, x)
             return
-        widths = [(0, m - n) for n, m in zip(x.shape[1:], out.shape[2:], strict=True)]
-        for c, image in enumerate(x):
-            averages, *details = _pywt().swtn(np.pad(image, widths), self.wavelet, self.level, norm=True, trim_approx=True)
-            out[0, c] = averages
-            for band, part in enumerate((level[name] for level in details for name in sorted(level)), 1):
-                out[band, c] = part
+        averages, made = np.zeros(out.shape[1:], out.dtype), len(out)
+        averages[_inside(x.shape[1:])] = x
+        for level in range(self.level):
+            bands = [averages]
+            for axis in range(1, averages.ndim):
+                bands = [half for band in bands for half in self._split(band, axis, level)]
+            averages = bands[0]
+            made -= len(bands) - 1
+            out[made : made + len(bands) - 1] = bands[1:]
+        out[0] = averages
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
         if not self.undecimated:
             super()._add_adjoint(out, p)
             return
-        inside, names = (
-            tuple(slice(0, n) for n in out.shape[1:]),
-            ["".join(n) for n in itertools.product("ad", repeat=out.ndim - 1)],
-        )
-        for c, image in enumerate(out):
-            bands = iter(p[1:, c].astype(out.dtype, copy=False))
-            details = [{name: next(bands) for name in sorted(names)[1:]} for _ in range(self.level)]
-            # of a tight frame the inverse is the adjoint
-            image += _pywt().iswtn([p[0, c].astype(out.dtype, copy=False), *details], self.wavelet, norm=True)[inside]
+        p = np.ascontiguousarray(p, out.dtype)
+        averages, used, details = p[0], 1, 2 ** (out.ndim - 1) - 1
+        for level in reversed(range(self.level)):
+            bands = [averages, *p[used : used + details]]
+            used += details
+            for axis in reversed(range(1, out.ndim)):
+                bands = [self._merged(bands[k], bands[k + 1], axis, level) for k in range(0, len(bands), 2)]
+            averages = bands[0]
+        out += averages[_inside(out.shape[1:])]
+
+    def _split(self, band: Array, axis: int, level: int) -> tuple[Array, Array]:
+        """The averages and the details of one level along an axis; of a tight frame the inverse is the adjoint."""
+        low, high = np.empty_like(band), np.empty_like(band)
+        lines = _lines(band.shape, axis)
+        taps = _taps(self.wavelet, band.dtype.char, level)
+        wavelets.split(band.reshape(lines), low.reshape(lines), high.reshape(lines), *taps)
+        return low, high
+
+    def _merged(self, low: Array, high: Array, axis: int, level: int) -> Array:
+        """The adjoint of `_split`."""
+        out = np.empty_like(low)
+        lines = _lines(low.shape, axis)
+        taps = _taps(self.wavelet, low.dtype.char, level)
+        wavelets.merge(low.reshape(lines), high.reshape(lines), out.reshape(lines), *taps)
+        return out
 
     def _padded(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
         block = 1 << self.level
@@ -198,6 +219,24 @@ class WaveletL1(_TransformL1):
 def _corner(name: str, halves: tuple[int, ...]) -> tuple[slice, ...]:
     """Where a part of one level stands: the averages (a) of an axis before its details (d)."""
     return tuple(slice(h, 2 * h) if c == "d" else slice(0, h) for c, h in zip(name, halves, strict=True))
+
+
+def _inside(spatial: tuple[int, ...]) -> tuple[Any, ...]:
+    """Where an image stands in its padded self, in every channel."""
+    return (slice(None), *(slice(0, n) for n in spatial))
+
+
+def _lines(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """The shape with that axis in the middle, for the kernels."""
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+@functools.cache
+def _taps(wavelet: str, char: str, level: int) -> tuple[Array, Array, int, int]:
+    """Both filters of a tight frame, how far off the first tap is, and how far apart taps are, as PyWavelets has it."""
+    filters = _pywt().Wavelet(wavelet)
+    low, high = ((np.array(taps[::-1]) / math.sqrt(2)).astype(char) for taps in (filters.dec_lo, filters.dec_hi))
+    return low, high, (1 - len(low) // 2) << level, 1 << level
 
 
 def _orthogonal(filters: Array) -> bool:
