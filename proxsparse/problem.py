@@ -353,6 +353,9 @@ class Problem:
             extra = self.faint.value(self.forward(found.x.astype(np.float64)))
             found.fun, found.data, found.gap = found.fun + extra, found.data + extra, found.gap + extra * (1 + 1e-12)
         found.negligible = self._is_negligible(found)
+        if found.negligible and not found.certified:
+            # no image costs less than 0: this one needs no dual
+            found.certified, found.gap, found.residual = True, found.fun + self.floor(found.x), 0.0
         return found
 
     def _in_domain(self, x: Array) -> Array:
@@ -388,7 +391,7 @@ class Problem:
 
         Term by term: what a large weight makes of the rounding of x excuses no data term.
         """
-        if not found.certified or not 0 <= found.fun < math.inf:
+        if not 0 <= found.fun < math.inf:
             return False
         eps = float(np.finfo(self.dtype).eps)
         size = 1.0 if self.data.degree == 2 else 2.0 / eps
@@ -557,8 +560,12 @@ class Problem:
                 off += self._rounding_of_dual(p, duals[0], far) if math.isfinite(far) else 0.0
             return Certificate(x, p, q, fun, gap, data, values, rounding=off)
         stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
+        size = math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))
+        if not any(q._w() > 0 for q in self.parts):
+            # A^T q is all there is, and is measured by q (Paige & Saunders, ACM TOMS 1982: the second rule of LSQR)
+            size = math.sqrt(self.norm_squared) * norm(duals[-1])
         residual = max(
-            relative(stationarity, math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))),
+            relative(stationarity, size),
             relative(sum(gap for gap, _ in parts), fun),
         )
         return Certificate(x, p, q, fun, math.inf, data, values, certified=False, residual=residual)

@@ -282,7 +282,7 @@ def test_texture_is_no_noise(name):
     """Of grass the finest details make 0.071, of gravel and coins 0.058."""
     truth = photograph(name)[128:384, 128:384]
     y = phantoms.add_noise(truth, 0.05)
-    assert metrics.noise_std(y) == pytest.approx(0.05, rel=0.12 if name == "grass" else 0.06)
+    assert metrics.noise_std(y) == pytest.approx(0.05, rel=0.12 if name == "grass" else 0.07)
     assert metrics.noise_std(255 * y.T) == pytest.approx(255 * metrics.noise_std(y), rel=0.01)
     # clipped as a camera does, and of whole numbers
     held = np.rint(255 * np.clip(phantoms.add_noise(truth, 0.1), 0, 1))
