@@ -1,8 +1,8 @@
 """What rules without the truth lose against the oracle's weight, and what they cost: ``python -m benchmarks.weights``.
 
-Total variation, twelve photographs of scikit-image in [0, 1], four noises each. A loss is the PSNR with the oracle's weight less
-the PSNR with the rule's. Seconds are the minimum of three runs of `solve` with weight="auto", over those of `solve` with the
-weight it chose.
+Total variation, twelve photographs of scikit-image in [0, 1], four noises each. A loss is the PSNR with the oracle's weight
+less the PSNR with the rule's. Seconds are the minimum of three runs of `solve` with weight="auto", over those of `solve` with
+the weight it chose.
 """
 
 import time
@@ -11,7 +11,7 @@ import numpy as np
 
 from proxsparse import denoise, metrics, oracle_weight, phantoms, solve
 
-IMAGES = "camera astronaut coffee chelsea gravel grass brick moon coins page text rocket".split()
+IMAGES = ["camera", "astronaut", "coffee", "chelsea", "gravel", "grass", "brick", "moon", "coins", "page", "text", "rocket"]
 NOISES = (0.02, 0.05, 0.1, 0.15)
 
 
