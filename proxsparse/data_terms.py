@@ -376,10 +376,14 @@ class Poisson(DataTerm):
     everywhere = False
 
     def nearest_inside(self, z: Array) -> Array:
-        """s = 0, and where there are counts a thousandth of them."""
-        b, y = np.asarray(self.background, z.dtype), np.asarray(self.y)
+        """s = 0, and where there are counts a thousandth of them; no less than that where the type of z cannot hold it."""
+        b, y = np.asarray(self.background, np.float64), np.asarray(self.y)
         bad = np.broadcast_to(np.greater(self.m, 0), z.shape) & ((z < -b) | ((z == -b) & (y > 0)))
-        return np.where(bad, (z.dtype.type(1e-3) * y - b).astype(z.dtype), z) if bad.any() else z
+        if not bad.any():
+            return z
+        least = 1e-3 * y.astype(np.float64) - b
+        held = least.astype(z.dtype)
+        return np.where(bad, np.where(held < least, np.nextafter(held, z.dtype.type(np.inf)), held), z)
 
     def outside(self, z: Array, inside: Array) -> float:
         """s >= 0, and where there are counts a little more."""

@@ -362,12 +362,10 @@ class Problem:
         """x, or where D is infinite the nearest image on the way to one inside the domain of D."""
         if self.given or self.data.everywhere or not np.isfinite(x).all():
             return x
-        z = self.forward(x.astype(np.float64))
-        if math.isfinite(self.data.value(z)):
-            return x
         if self.operator is None:
             return self.clip(self.data.nearest_inside(x))
-        if self._interior is None:
+        z = self.forward(x.astype(np.float64))
+        if math.isfinite(self.data.value(z)) or self._interior is None:
             return x
         share = self.data.outside(z, self._interior[1])
         return x if share == 0 else self.clip((x + x.dtype.type(share) * (self._interior[0] - x)).astype(x.dtype))

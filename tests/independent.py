@@ -90,13 +90,21 @@ _KNOWN = {}
 
 
 def distance(data, z, y, m):
-    """D(z; y) as a CVXPY expression of the flat z."""
+    """D(z; y) as a CVXPY expression of the flat z; a pixel that was not measured costs nothing, wherever it is."""
+    seen = np.flatnonzero(m)
+    if not seen.size:
+        return cp.Constant(0.0)
+    z, y, m = z[seen], y[seen], m[seen]
     if isinstance(data, LeastAbsoluteDeviations):
         return cp.sum(cp.multiply(m, cp.abs(z - y)))
     if isinstance(data, Huber):
         return 0.5 * cp.sum(cp.multiply(m, cp.huber(z - y, data.delta)))
     if isinstance(data, Poisson):
-        return cp.sum(cp.multiply(m, cp.kl_div(y, z + data.background)))
+        # a pixel without counts costs what stands there, which is no less than 0
+        some, none = np.flatnonzero(y > 0), np.flatnonzero(y == 0)
+        cost = cp.sum(cp.multiply(m[some], cp.kl_div(y[some], z[some] + data.background))) if some.size else cp.Constant(0.0)
+        held = [z[none] + data.background >= 0]
+        return cost + (m[none] @ (z[none] + data.background) + cp.transforms.indicator(held) if none.size else 0.0)
     return 0.5 * cp.sum_squares(cp.multiply(np.sqrt(m), z - y))
 
 
@@ -118,7 +126,7 @@ def minimise(y, penalty, *, matrix=None, shape=None, pixel_weight=None, bounds=N
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             problem.solve(solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol)
-        if problem.status == "optimal":
+        if problem.status == "optimal" and np.isfinite(problem.value):
             break
     else:
         raise RuntimeError(f"Clarabel ended with {problem.status}")

@@ -306,3 +306,14 @@ def test_weights_of_many_sizes_end():
         assert result.success
         cut = solve(y, "tv", 0.1, pixel_weight=np.where(m < 1e-7, 0, m), method="admm", tol=1e-3)
         assert result.fun <= cut.fun * 1.003 + 0.5 * np.sum(np.where(m < 1e-7, m, 0))
+
+
+@pytest.mark.parametrize("method", ["auto", "admm", "chambolle-pock"])
+def test_counts_of_zero_are_held_in_the_type_of_the_image(method):
+    """-0.3 in float32 is below -0.3, where the divergence is infinite."""
+    y = np.where(np.indices((6, 7)).sum(axis=0) % 3, np.float32(0), np.float32(2))
+    result = solve(y, "l1", 0.03, data=Poisson(0.3), method=method, options={"maxiter": 200})
+    assert result.certified
+    assert np.isfinite(result.gap)
+    assert (result.x.astype(np.float64) + 0.3 >= 0).all()
+    assert (result.x < -0.29).any()
