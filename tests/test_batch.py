@@ -371,10 +371,10 @@ if __name__ == "__main__":
 
 
 #: the others take their turn among the long tests
-_SLOW = ("threading", "multiprocessing", "joblib on a cluster")
+_SLOW = ("threading", "multiprocessing", "cluster", "joblib on a cluster")
 
 
-@pytest.mark.parametrize("kind", ["loky", "cluster", *(pytest.param(kind, marks=pytest.mark.slow) for kind in _SLOW)])
+@pytest.mark.parametrize("kind", ["loky", *(pytest.param(kind, marks=pytest.mark.slow) for kind in _SLOW)])
 def test_processes_threads_and_clusters_change_no_bit(kind, tmp_path):
     pytest.importorskip("distributed" if "cluster" in kind else "joblib")
     y = images((30, 31), np.float32, n=9)

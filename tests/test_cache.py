@@ -122,6 +122,7 @@ def test_without_a_place_kernels_are_compiled_and_the_log_says_so(place, filled,
     assert not (Path(tempfile.gettempdir()) / "somewhere").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_file(filled, tmp_path):
     _, digest = filled
     full = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"

@@ -188,7 +188,7 @@ def test_smooth_penalties_under_bounds_claim_no_more_than_is_reached(penalty, da
     y = rng.standard_normal((8, 8)) + 0.3
     m = None if weights is None else (rng.random((8, 8)) < 0.7).astype(float)
     kw = {"data": data, "operator": Blur(np.ones((3, 3)) / 9, "zero"), "bounds": bounds, "pixel_weight": m, "tol": 1e-7}
-    ends = [("admm", 400), ("chambolle-pock", 400), ("admm", 10), ("chambolle-pock", 10)]
+    ends = [("admm", 150), ("chambolle-pock", 150), ("admm", 10), ("chambolle-pock", 10)]
     results = [solved(y, penalty, method=method, options={"maxiter": n}, **kw) for method, n in ends]
     best = min(r.fun for r in results)
     assert all(lower_bound(r, best) for r in results)

@@ -342,7 +342,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "npy", "csv"])
+@pytest.mark.parametrize("suffix", ["png", *(pytest.param(suffix, marks=pytest.mark.slow) for suffix in ("tif", "npy", "csv"))])
 def test_a_full_disk_leaves_no_half_file(suffix, tmp_path):
     np.save(tmp_path / "in.npy", np.random.default_rng(0).random((64, 65)))
     png(tmp_path / "in.png", np.random.default_rng(0).integers(0, 255, (64, 65), np.uint8))

@@ -358,7 +358,10 @@ def test_the_picture_has_a_column_a_row(one):
         one.plot(names=["tvv"])
 
 
-@pytest.mark.parametrize("make", [pytest.param(phantoms.regions, marks=pytest.mark.slow), phantoms.blobs, phantoms.rectangles])
+_SLOW = [pytest.param(make, marks=pytest.mark.slow) for make in (phantoms.regions, phantoms.blobs)]
+
+
+@pytest.mark.parametrize("make", [*_SLOW, phantoms.rectangles])
 def test_windows_find_contiguous_supports_better_than_l1(make):
     """The ordering of Mairal et al. 2011, of our own making: at equal damping of the noise, and at each one's best weight."""
     truth = make((128, 128))

@@ -126,20 +126,19 @@ def check(seed):
         # corners, counts and squares have units of their own
         unit = 1.0
     background = told.get("background")
+    # bounds are those that the image's type holds
     shifted, bounds = y64, given.get("bounds")
+    bounds = bounds and tuple(None if v is None else float(y.dtype.type(v)) for v in bounds)
     if background is not None:
         b = np.broadcast_to(background, y.shape)
         shifted = y64 - (b if given["matrix"] is None else (given["matrix"] @ b.reshape(-1)).reshape(y.shape))
         bounds = None if bounds is None else tuple(None if v is None else v - b for v in bounds)
     scale = y.dtype.type(unit)
-    asked = {
-        name: tuple(None if v is None else v * unit for v in value)
-        if name == "bounds"
-        else value * unit
-        if name == "background"
-        else value
-        for name, value in told.items()
-    }
+    asked = dict(told)
+    if "bounds" in asked:
+        asked["bounds"] = tuple(None if v is None else v * unit for v in told["bounds"])
+    if background is not None:
+        asked["background"] = background * unit
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "nothing certifies|a matrix|.*units", UserWarning)
