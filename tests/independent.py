@@ -103,8 +103,10 @@ def distance(data, z, y, m):
         # a pixel without counts costs what stands there, which is no less than 0
         some, none = np.flatnonzero(y > 0), np.flatnonzero(y == 0)
         cost = cp.sum(cp.multiply(m[some], cp.kl_div(y[some], z[some] + data.background))) if some.size else cp.Constant(0.0)
-        held = [z[none] + data.background >= 0]
-        return cost + (m[none] @ (z[none] + data.background) + cp.transforms.indicator(held) if none.size else 0.0)
+        if none.size:
+            held = z[none] + data.background
+            cost += m[none] @ held + cp.transforms.indicator([held >= 0])
+        return cost
     return 0.5 * cp.sum_squares(cp.multiply(np.sqrt(m), z - y))
 
 
