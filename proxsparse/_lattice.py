@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 
 Point = tuple[float, ...]
 
+_REACH = 8.0
+
 
 class _Lattice:
     """Values at points in octaves around a guess, each computed once; infinite out of reach or beyond the allowance."""
 
-    def __init__(self, score: Callable[[Point], float], guess: Point, evaluations: int, reach: float) -> None:
-        self.score, self.guess, self.left, self.reach = score, guess, evaluations, reach
+    def __init__(self, score: Callable[[Point], float], guess: Point, evaluations: int) -> None:
+        self.score, self.guess, self.left = score, guess, evaluations
         self.known: dict[Point, float] = {}
 
     def numbers(self, point: Point) -> Point:
@@ -23,7 +25,7 @@ class _Lattice:
     def at(self, point: Point) -> float:
         """The value there."""
         if point not in self.known:
-            if self.left == 0 or max(map(abs, point)) > self.reach:
+            if self.left == 0 or max(map(abs, point)) > _REACH:
                 return math.inf
             self.left -= 1
             self.known[point] = self.score(self.numbers(point))
@@ -56,19 +58,17 @@ def least(
     guess: Point,
     evaluations: int,
     steps: Sequence[float],
-    *,
-    reach: float = 8.0,
     slack: float = 0.0,
-) -> tuple[Point, Point]:
-    """The best numbers found on lattices of these steps, in octaves, around the guess; and these refined by parabolas.
+) -> Point:
+    """The best numbers found on lattices of these steps, in octaves, around the guess; refined by parabolas.
 
     The largest number first, each by itself, then all once more by the smallest step. A step must gain more than `slack`;
-    nothing further than `reach` octaves from the guess is tried.
+    nothing further than 8 octaves from the guess is tried.
     """
-    lattice = _Lattice(score, guess, evaluations, reach)
+    lattice = _Lattice(score, guess, evaluations)
     best = (0.0,) * len(guess)
     order = sorted(range(len(guess)), key=lambda axis: -guess[axis])
     again = [(axis, steps[-1]) for axis in order if len(order) > 1]
     for axis, step in [*itertools.product(order, steps), *again]:
         best = lattice.descended(best, axis, step, slack)
-    return lattice.numbers(best), lattice.numbers(lattice.refined(best, steps[-1]))
+    return lattice.numbers(lattice.refined(best, steps[-1]))

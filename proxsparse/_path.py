@@ -152,7 +152,7 @@ def oracle_weight(
     if not all(guess):
         # a constant image: no weight changes it
         return guess if len(guess) > 1 else guess[0]
-    _, found = least(loss, guess, _EVALUATIONS[len(guess) > 1], (1.0, 0.5, 0.25))
+    found = least(loss, guess, _EVALUATIONS[len(guess) > 1], (1.0, 0.5, 0.25))
     return found if len(found) > 1 else found[0]
 
 

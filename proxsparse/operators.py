@@ -437,10 +437,16 @@ class Blur(Operator):
 _FOUND: weakref.WeakKeyDictionary[Any, dict[str, tuple[bytes, float]]] = weakref.WeakKeyDictionary()
 
 
+def _entries(matrix: Any) -> Any:
+    """The matrix, dense or sparse, whose products a LinearOperator is; None where it is no matrix."""
+    found = getattr(matrix, "A", None)
+    return found if isinstance(found, np.ndarray) or hasattr(found, "tocsr") else None
+
+
 def _once(matrix: Any, name: str, find: Callable[[], float]) -> float:
     """The number, found once for a LinearOperator; of a matrix, which may be written into, while a product stays the same."""
     mark = b""
-    if hasattr(matrix, "A"):
+    if _entries(matrix) is not None:
         mark = np.asarray(matrix.matvec(np.linspace(1.0, 2.0, matrix.shape[1]))).tobytes()
     try:
         found = _FOUND.setdefault(matrix, {})
@@ -464,7 +470,8 @@ class MatrixOperator(Operator):
     norm_is_bound = False
 
     def __repr__(self) -> str:
-        matrix = getattr(self.matrix, "A", self.matrix)
+        entries = _entries(self.matrix)
+        matrix = self.matrix if entries is None else entries
         text = f"np.array({matrix.tolist()!r})" if isinstance(matrix, np.ndarray) else repr(matrix)
         return f"as_operator({text}, {self.in_shape}, {self.out_shape})"
 
@@ -473,10 +480,10 @@ class MatrixOperator(Operator):
             return NotImplemented
         if (self.in_shape, self.out_shape) != (other.in_shape, other.out_shape):
             return False
-        a, b = (getattr(op.matrix, "A", op.matrix) for op in (self, other))
+        a, b = (_entries(op.matrix) for op in (self, other))
         if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
             return np.array_equal(a, b)
-        return a is b
+        return self.matrix is other.matrix if a is None else a is b
 
     def __hash__(self) -> int:
         return hash((self.in_shape, self.out_shape))
@@ -499,7 +506,9 @@ class MatrixOperator(Operator):
 
     def adjoint(self, q: Array, shape: tuple[int, ...] | None = None) -> Array:
         """Return A^T q."""
-        return self._product(self.matrix.rmatvec, q, self.in_shape)
+        entries = _entries(self.matrix)
+        # not the transpose of SciPy's operator, which is a copy that stays what it was where the matrix is written into
+        return self._product(self.matrix.rmatvec if entries is None else entries.T.dot, q, self.in_shape)
 
     @staticmethod
     def _product(product: Any, x: Array, shape: tuple[int, ...]) -> Array:
@@ -516,11 +525,11 @@ class MatrixOperator(Operator):
 
     def norm_bound(self, shape: tuple[int, ...]) -> float:
         """Return the square of the Frobenius norm of a matrix; of products alone four times the estimate."""
-        if not hasattr(self.matrix, "A"):
+        entries = _entries(self.matrix)
+        if entries is None:
             return super().norm_bound(shape)
-        return _once(
-            self.matrix, "bound", lambda: float(np.sum(np.square(getattr(self.matrix.A, "data", self.matrix.A)))) * (1 + 1e-9)
-        )
+        numbers = entries if isinstance(entries, np.ndarray) else entries.tocsr().data
+        return _once(self.matrix, "bound", lambda: float(np.sum(np.square(numbers))) * (1 + 1e-9))
 
     def _estimated_norm(self) -> float:
         x = np.random.default_rng(0).standard_normal(self.in_shape)

@@ -213,7 +213,7 @@ class _Task:
         # two weights are found to half an octave, one to a quarter
         steps = (1.0, 0.5) if len(guess) > 1 else (1.0, 0.5, 0.25)
         score = functools.partial(self.score, rule=rule)
-        return least(score, guess, _EVALUATIONS[len(guess) > 1], steps, slack=self._slack)[1]
+        return least(score, guess, _EVALUATIONS[len(guess) > 1], steps, self._slack)
 
     @property
     def _slack(self) -> float:

@@ -274,12 +274,33 @@ def test_the_norm_of_an_operator_is_searched_once(given):
     assert used[1] == used[2] < 20
 
 
-def test_a_matrix_that_was_written_into_has_a_norm_of_its_own():
+def test_a_matrix_that_was_written_into_has_a_norm_and_an_adjoint_of_its_own():
     matrix = np.random.default_rng(0).standard_normal((20, 12))
     operator = as_operator(matrix, (3, 4), (20,))
-    before = operator.norm_squared((3, 4))
+    before = operator.norm_squared((3, 4)), operator.adjoint(np.ones(20))
     matrix *= 10
-    assert operator.norm_squared((3, 4)) == pytest.approx(100 * before)
+    assert operator.norm_squared((3, 4)) == pytest.approx(100 * before[0])
+    np.testing.assert_allclose(operator.adjoint(np.ones(20)), 10 * before[1])
+
+
+def test_an_attribute_named_as_a_matrix_is_none():
+    """The products say what an operator is."""
+
+    class Named(scipy.sparse.linalg.LinearOperator):
+        A = "an attribute"
+
+        def __init__(self):
+            super().__init__(float, (12, 12))
+
+        def _matvec(self, x):
+            return 2 * x
+
+        _rmatvec = _matvec
+
+    image = image_of((3, 4))
+    operator = as_operator(Named(), (3, 4), (3, 4))
+    np.testing.assert_array_equal(operator.adjoint(image), 2 * image)
+    assert solve(image, "l1", 0.1, operator=operator).success
 
 
 def test_an_operator_that_cannot_be_hashed_is_one():

@@ -1,6 +1,8 @@
 """The three algorithms: agreement, their own steps, rates, statuses, starts."""
 
+import runpy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -276,6 +278,21 @@ def test_auto_is_a_fixed_rule():
     assert solve(y, "tgv", 0.2, observed=far, tol=1e-2).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL, "zero")).method == "chambolle-pock"
     assert solve(y, "tv", 0.2, operator=Blur(KERNEL), pixel_weight=1 + (y > 0)).method == "chambolle-pock"
+
+
+@pytest.mark.parametrize("n", [16, pytest.param(48, marks=pytest.mark.slow)])
+def test_auto_ends_wherever_a_method_does(n):
+    """On the problems by which "auto" is measured."""
+    late, seen = [], 0
+    problems = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "methods.py"))["problems"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for name, image, penalty, arguments in problems(n):
+            seen += 1
+            if not solve(image, penalty, **arguments).success:
+                late += [(name, m) for m in ("admm", "chambolle-pock") if solve(image, penalty, method=m, **arguments).success]
+    assert seen >= 30
+    assert late == []
 
 
 @pytest.mark.parametrize(("dtype", "tol"), [(np.float64, 1e-6), (np.float32, 1e-5)], ids=["float64 to 1e-6", "float32 to 1e-5"])

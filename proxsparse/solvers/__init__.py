@@ -26,16 +26,14 @@ SOLVERS: dict[str, Callable[..., Steps]] = {
 
 #: how far, in pixels, measured ones tell Chambolle-Pock sooner than ADMM what lies between (`python -m benchmarks.methods`)
 _FAR = 6.0
-#: iterations after which a method that "auto" took has to show that it will end
-_PATIENCE = 1000
+#: iterations after which a method that "auto" took has to show that it will end; those with conjugate gradients take longer
+_PATIENCE, _FEW = 1000, 100
 
 
 def fastest(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
     if problem.denoising is not None and problem.denoising.has_exact:
         return "exact"
-    if problem.image_problem is not problem:
-        return "chambolle-pock" if problem.image_problem.operator is None else "admm"
     if problem.operator is not None:
         hard: Any = True
     elif problem.denoising is not None:
@@ -79,18 +77,17 @@ def run_auto(
     """
     left: list[tuple[str, int]] = []
     ended: Run | None = None
-    # by conjugate gradients ADMM is no way out
-    several = problem.denoising is None and (method == "admm" or _inverts(problem))
-    patience = _PATIENCE
+    several = problem.denoising is None and method != "exact"
+    patience = {"chambolle-pock": _PATIENCE, "admm": _PATIENCE if _inverts(problem) else _FEW}
     while True:
         steps = SOLVERS[method](problem, *start)
-        ended = run(problem, steps, tol, options, report, before=ended, patience=patience if several else None)
+        # each gets longer than the one before it
+        allowed = patience[method] << len(left) if several else None
+        ended = run(problem, steps, tol, options, report, before=ended, patience=allowed)
         if ended.status != SLOW:
             return ended, method, left
         left.append((method, ended.nit))
         method = "chambolle-pock" if method == "admm" else "admm"
-        # each gets longer than the one before it
-        patience *= 2
         problem.known_dual = ended.best.q
         start = ended.best.x, ended.best.p
 
