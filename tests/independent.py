@@ -94,6 +94,7 @@ def distance(data, z, y, m):
     seen = np.flatnonzero(m)
     if not seen.size:
         return cp.Constant(0.0)
+    background = np.broadcast_to(np.reshape(getattr(data, "background", 0.0), -1), m.shape)[seen]
     z, y, m = z[seen], y[seen], m[seen]
     if isinstance(data, LeastAbsoluteDeviations):
         return cp.sum(cp.multiply(m, cp.abs(z - y)))
@@ -101,10 +102,10 @@ def distance(data, z, y, m):
         return 0.5 * cp.sum(cp.multiply(m, cp.huber(z - y, data.delta)))
     if isinstance(data, Poisson):
         # a pixel without counts costs what stands there, which is no less than 0
-        some, none = np.flatnonzero(y > 0), np.flatnonzero(y == 0)
-        cost = cp.sum(cp.multiply(m[some], cp.kl_div(y[some], z[some] + data.background))) if some.size else cp.Constant(0.0)
+        some, none, rates = np.flatnonzero(y > 0), np.flatnonzero(y == 0), z + background
+        cost = cp.sum(cp.multiply(m[some], cp.kl_div(y[some], rates[some]))) if some.size else cp.Constant(0.0)
         if none.size:
-            held = z[none] + data.background
+            held = rates[none]
             cost += m[none] @ held + cp.transforms.indicator([held >= 0])
         return cost
     return 0.5 * cp.sum_squares(cp.multiply(np.sqrt(m), z - y))
