@@ -187,6 +187,50 @@ def test_nothing_is_better_by_more_than_the_gap(name, operator, data, around, dt
                 assert f[0] - exact.Q(result.gap) <= least, (method, maxiter, float(f[0] - least), result.gap)
 
 
+@pytest.mark.parametrize("bounds", [None, (0.05, None), (None, 0.5), BOX], ids=["free", "low", "high", "box"])
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("operator", ["none", "blur", pytest.param("matrix", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["huber tv", *(pytest.param(k, marks=pytest.mark.slow) for k in ("tv", "l1 + tv"))])
+def test_no_pair_claims_more_than_the_minimum(name, operator, data, bounds):
+    """F(x) - gap is a lower bound whatever the pair: here pairs about the optimal one, the image on its bounds here and there."""
+    linear, matrix = OPERATORS[operator]
+    rng = np.random.default_rng(4)
+    truth = np.abs(image_of(SHAPE))
+    y = np.abs(truth if linear is None else linear.forward(truth)) + 0.05
+    penalty, kw = PENALTIES[name], {"data": DATA[data], "operator": linear, "bounds": bounds}
+    best = clarabels(y, penalty, operator, DATA[data], None, bounds, None)
+    least = float(exact.objective(penalty, best, y, data=DATA[data], matrix=matrix)[1])
+    near = solved(y, penalty, method="chambolle-pock", tol=1e-8, options={"maxiter": 1000}, **kw)
+    duals, q, claimed = near.dual, near.get("data_dual"), []
+    for size in (1e-6, 1e-3, 0.1, 1.0):
+        for _ in range(4):
+            near.x = best + size * rng.standard_normal(SHAPE)
+            near.x = near.x if bounds is None else np.clip(near.x, *bounds)
+            near.dual = tuple(d * (1 + size * rng.standard_normal(d.shape)) for d in duals)
+            if q is not None:
+                near.data_dual = q * (1 + size * rng.standard_normal(q.shape))
+            pair = solved(y, penalty, x0=near, method="chambolle-pock", options={"maxiter": 0}, **kw)
+            if pair.certified and np.isfinite(pair.fun):
+                claimed.append(pair.fun - pair.gap)
+    assert max(claimed, default=-np.inf) <= least + 1e-11 * (1 + least)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("data", ["l2", "huber"])
+@pytest.mark.parametrize("operator", ["blur", "matrix"])
+@pytest.mark.parametrize("name", ["tv", "huber tv", "l1 + tv"])
+def test_a_bound_that_nothing_pulls_on_balances_nothing(name, operator, data, side):
+    """The image stands on a bound that the minimiser is within, the dual is the optimal one: F(x) is no bound of the minimum."""
+    linear = OPERATORS[operator][0]
+    y, penalty = linear.forward(np.abs(image_of(SHAPE))), PENALTIES[name]
+    best = solved(y, penalty, data=DATA[data], operator=linear, tol=1e-9, options={"maxiter": 20000})
+    bound = best.x + (0.05 if side else -0.05)
+    best.x, least = bound, best.fun
+    kw = {"data": DATA[data], "operator": linear, "bounds": (None, bound) if side else (bound, None)}
+    pair = solved(y, penalty, x0=best, method="chambolle-pock", options={"maxiter": 0}, **kw)
+    assert not pair.certified or pair.fun - pair.gap <= least
+
+
 def lower_bound(result, best):
     """Whether F - gap is no more than the best objective that is known."""
     return not result.certified or result.fun - result.gap <= best * (1 + 1e-9)
