@@ -196,7 +196,9 @@ def test_the_dual_value_never_falls(name, monkeypatch):
     assert values[-1] == pytest.approx(result.fun - result.gap, rel=1e-8)
 
 
-@pytest.mark.parametrize("name", ["tv", "tv-aniso", "windows, stride", "l1 + tv + windows"])
+@pytest.mark.parametrize(
+    "name", ["tv", "tv-aniso", "windows, stride", pytest.param("l1 + tv + windows", marks=pytest.mark.slow)]
+)
 def test_the_optimum_is_left_as_it_is(name, tmp_path):
     """The dual of the whole image, by `solve`, cut in blocks: a sweep changes no bit of it."""
     y, penalty = image_of(SHAPE), PENALTIES[name]
@@ -556,6 +558,7 @@ def cluster():
         yield client
 
 
+@pytest.mark.slow
 def test_a_cluster_changes_no_bit_and_may_lose_a_worker(cluster, monkeypatch):
     y = image_of((120, 100), dtype=np.float32)
     expected = solve_blocks(y, "tv", 0.3, block=32, halo=6, tol=1e-5)

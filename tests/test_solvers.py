@@ -145,7 +145,8 @@ def test_every_status_has_its_way_in():
 
     ended.add(loose(y, "tv", 0.2, callback=stop).status)
     ended.add(loose(y.astype(np.float32), "tv", 0.2, tol=1e-12, options={"maxiter": 10**5}).status)
-    ended.add(loose(y, "tv", 0.2, operator=_overflowing(y.shape), method="fista", options={"step": 1e300}).status)
+    small = y[:8, :8]
+    ended.add(loose(small, "tv", 0.2, operator=_overflowing(small.shape), method="fista", options={"step": 1e300}).status)
     ended.add(loose(y, _uncertifiable(), operator=UNEVEN, method="admm").status)
     assert ended == set(MESSAGES) - {-1}
 

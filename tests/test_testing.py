@@ -30,6 +30,7 @@ def test_the_packages_penalties_pass(name):
         check_penalty(fitted(PENALTIES[name], shape), shape)
 
 
+@pytest.mark.slow
 def test_a_volume_and_minimisations_of_their_own_pass():
     check_penalty(TotalVariation(0.3), (3, 4, 5))
     check_penalty(TGV(0.2), (6, 5))
