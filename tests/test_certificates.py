@@ -96,6 +96,8 @@ def test_the_gap_of_a_larger_image(dtype):
 KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 3.0, 1.0]) / 20
 BLUR = Blur(KERNEL)
 MATRIX = np.random.default_rng(5).standard_normal((30, 42)) / 6
+#: weights of pixels, of a column none
+HELD = np.random.default_rng(1).uniform(0, 2, SHAPE) * (np.arange(7) != 3)
 
 
 def rows_of_blur():
@@ -318,14 +320,29 @@ def test_a_slope_is_its_own_answer_and_the_minimum_is_0(name, observed, dtype):
 def test_what_is_left_of_the_dual_is_paid_for(iterations, data, monkeypatch):
     """A repair that is broken off: the bound is worse, and still one."""
     monkeypatch.setattr(problem, "_MOST_ITERATIONS", iterations)
-    a = np.random.default_rng(1).uniform(0, 2, SHAPE)
-    a[:, 3] = 0
-    penalty = TotalVariation(0.2, pixel_weight=a) + L1(0.05).of(BLUR)
+    penalty = TotalVariation(0.2, pixel_weight=HELD) + L1(0.05).of(BLUR)
     y = image_of(SHAPE)
     kw = {"operator": Blur.gaussian(0.4), "data": data, "tol": 1e-9}
     results = [solved(y, penalty, options={"maxiter": n}, method="chambolle-pock", **kw) for n in (5, 50, 3000)]
     assert all(r.certified for r in results)
     assert all(lower_bound(r, results[-1].fun) for r in results)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "operator", "bounds", "most"),
+    [
+        (TotalVariation(0.2, pixel_weight=HELD) + L1(0.05).of(BLUR), Blur.gaussian(0.4), None, 900),
+        (TotalVariation(0.2, pixel_weight=HELD), Blur.gaussian(0.4), (0.3, None), 300),
+        (TotalVariation(0.1), OPERATORS["matrix"][0], (0.3, None), 400),
+    ],
+)
+def test_a_repair_leaves_little(penalty, operator, bounds, most):
+    """By iterations, and beside what a bound on one side balances: otherwise the gap is right, and long in coming."""
+    y = operator.forward(np.abs(image_of(SHAPE)))
+    kw = {"operator": operator, "bounds": bounds, "method": "chambolle-pock", "options": {"maxiter": most}}
+    result = solve(y, penalty, tol=1e-6, **kw)
+    assert result.success
+    assert bounds is None or np.any(result.x == bounds[0])
 
 
 LEVEL = np.random.default_rng(7).uniform(100, 200, (16, 16))
