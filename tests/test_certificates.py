@@ -280,12 +280,26 @@ def test_the_error_bound_is_in_the_units_of_the_image(dtype, unit):
     assert np.linalg.norm(other.x / dtype(unit) - exact_one.x) <= other.x_error_bound / unit * (1 + 1e-6)
 
 
-@pytest.mark.parametrize(("dtype", "noise"), [(np.float64, 2e-14), (np.float32, 1e-5)])
-def test_what_is_above_rounding_is_not_nothing(dtype, noise):
-    """A hundred steps of the type and more: F has to be made small, and is not taken for 0."""
-    y = (1 + noise * np.random.default_rng(0).standard_normal((16, 16))).astype(dtype)
-    result = solved(y, TotalVariation(0.5 * noise), tol=1e-3, options={"maxiter": 0})
-    assert result.rel_gap > 0.05
+@pytest.mark.parametrize(
+    ("operator", "dtype", "noise"),
+    [
+        (None, np.float64, 4e-15),
+        (None, np.float32, 2e-6),
+        *(
+            (operator, dtype, noise)
+            for operator in ("blur", "matrix")
+            for dtype, noise in ((np.float64, 1e-13), (np.float32, 5e-5))
+        ),
+    ],
+)
+def test_what_is_above_rounding_is_not_nothing(operator, dtype, noise):
+    """Some twenty steps of the type, a few hundred behind an operator: F has to be made small, and is not taken for 0."""
+    linear = OPERATORS[operator or "none"][0]
+    y = np.ones(SHAPE) if linear is None else linear.forward(np.ones(SHAPE))
+    y = (y + noise * np.random.default_rng(0).standard_normal(y.shape)).astype(dtype)
+    x0 = np.ones(SHAPE, dtype) + dtype(noise) * np.random.default_rng(1).standard_normal(SHAPE).astype(dtype)
+    result = solved(y, TotalVariation(0.5 * noise), operator=linear, x0=x0, tol=1e-3, options={"maxiter": 0})
+    assert result.rel_gap > 0.01
     assert not result.success
     assert result.rel_gap == pytest.approx(result.gap / result.fun, rel=1e-6)
 
@@ -317,11 +331,14 @@ def test_a_slope_is_its_own_answer_and_the_minimum_is_0(name, observed, dtype):
 
 @pytest.mark.parametrize("iterations", [0, 1, 3])
 @pytest.mark.parametrize("data", ["l2", Huber(0.3)])
-def test_what_is_left_of_the_dual_is_paid_for(iterations, data, monkeypatch):
+@pytest.mark.parametrize("level", [0, 1e4])
+def test_what_is_left_of_the_dual_is_paid_for(iterations, data, level, monkeypatch):
     """A repair that is broken off: the bound is worse, and still one."""
     monkeypatch.setattr(problem, "_MOST_ITERATIONS", iterations)
-    penalty = TotalVariation(0.2, pixel_weight=HELD) + L1(0.05).of(BLUR)
-    y = image_of(SHAPE)
+    # at a level the minimiser is as long as what costs nothing makes it
+    second = SecondOrderTV(0.05) if level else L1(0.05).of(BLUR)
+    penalty = TotalVariation(0.2, pixel_weight=HELD + (level > 0)) + second
+    y = image_of(SHAPE) + level
     kw = {"operator": Blur.gaussian(0.4), "data": data, "tol": 1e-9}
     results = [solved(y, penalty, options={"maxiter": n}, method="chambolle-pock", **kw) for n in (5, 50, 3000)]
     assert all(r.certified for r in results)
@@ -343,6 +360,50 @@ def test_a_repair_leaves_little(penalty, operator, bounds, most):
     result = solve(y, penalty, tol=1e-6, **kw)
     assert result.success
     assert bounds is None or np.any(result.x == bounds[0])
+
+
+@pytest.mark.parametrize("name", ["tv", "second order", "l1", "l1 + tv"])
+@pytest.mark.parametrize("level", [0.0, 1e4])
+def test_no_minimiser_is_longer_than_it_can_reach(name, level):
+    """At a level nearly all of its length is of images that cost nothing."""
+    y, penalty = BLUR.forward(image_of(SHAPE)) + level, PENALTIES[name]
+    best = solved(y, penalty, operator=BLUR, tol=1e-6)
+    posed = problem.Problem(y[None], penalty.parts, (1, *SHAPE), operator=problem.Channelwise(BLUR, (1, *SHAPE)))
+    assert np.linalg.norm(best.x) <= posed._reach(best.fun) < np.inf
+
+
+def test_no_minimiser_is_longer_than_the_operator_lets_it_be():
+    """Where the penalty bounds nothing: of a pixel that is hardly measured."""
+    diagonal = np.r_[np.ones(41), 0.01]
+    operator, y = as_operator(np.diag(diagonal), SHAPE, SHAPE), np.zeros(SHAPE)
+    y[-1, -1] = 1.0
+    penalty = TotalVariation(1e-9).of(Blur(KERNEL, "zero"))
+    posed = problem.Problem(y[None], penalty.parts, (1, *SHAPE), operator=problem.Channelwise(operator, (1, *SHAPE)))
+    best = solved(y, penalty, operator=operator, tol=1e-6)
+    assert 99 < np.linalg.norm(best.x) <= posed._reach(best.fun) < 110
+
+
+def test_what_weighs_hardly_anything_is_in_the_gap():
+    """Weights of 1e-30 beside 1 are left out of the work, and not out of the objective."""
+    rng = np.random.default_rng(0)
+    y, m = rng.random(SHAPE), np.ones(SHAPE)
+    m[2:4], y[2:4] = 1e-30, 1e8 * rng.standard_normal((2, 7))
+    for maxiter in (30, 3000):
+        result = solved(y, TotalVariation(0.1), pixel_weight=m, tol=1e-13, options={"maxiter": maxiter})
+        f = exact.objective(TotalVariation(0.1), result.x, y, m=m)
+        assert abs(float(f[0]) - result.fun) <= 1e-15 * result.fun
+        # the bound knows nothing of them
+        assert result.gap >= 0.5 * np.sum(1e-30 * np.square(result.x - y)[2:4])
+
+
+def test_what_is_as_good_as_nothing_costs_what_it_costs():
+    """No dual certifies this problem; no image costs less than 0, and this one hardly more."""
+    operator = Blur(np.array([[0.1, 0.2], [0.3, 0.4]]))
+    y = operator.forward(np.full((20, 21), 1 / 3))
+    y[::2] = np.nextafter(y[::2], 1.0)
+    result = solved(y, TotalVariation(1e-3).of(BLUR), operator=operator, x0=np.full((20, 21), 1 / 3))
+    assert result.certified
+    assert 0 < result.fun <= result.gap
 
 
 LEVEL = np.random.default_rng(7).uniform(100, 200, (16, 16))
