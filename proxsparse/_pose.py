@@ -84,7 +84,7 @@ class Posed:
         require_finite(x, "x0")
         factor = problem.dtype.type(self.scale)
         x = to_canonical(x, self.channel_axis) * factor
-        x = x if self.background is None else x - self.background
+        x = x if self.background is None else x - self.background.astype(x.dtype)
         duals = None
         if earlier:
             duals = [d if problem.data.degree == 1 else d * factor for d in self._duals_of(x0)]
@@ -160,8 +160,8 @@ def pose(
     parts, units = [q for q, _ in both], tuple(unit for _, unit in both)
     problem: Problem
     if level is not None:
-        level = np.asarray(level, y.dtype)
-        returned = Returned(_beside(np.float64, y, level, parts, shape, linear, m, kept, data), level.astype(np.float64), *kept)
+        level = np.asarray(level)
+        returned = Returned(_beside(np.float64, y, level, parts, shape, linear, m, kept, data), level, *kept)
         problem = _beside(y.dtype, y, level, parts, shape, linear, m, kept, data, returned)
         return Posed(problem, axis, scale, level, layout.axis, units)
     problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
@@ -193,11 +193,12 @@ def _beside(
 
 
 def _background(background: Any, shape: tuple[int, ...], dtype: Any, axis: int | None) -> Array | float | None:
-    """The level that is penalised as 0 otherwise is: a number, or an image in the solver's layout."""
+    """The level that is penalised as 0 otherwise is, in float64: a number, or an image in the solver's layout."""
     if background is None:
         return None
-    level = as_float(background, "background").astype(dtype)
-    require_finite(level, "background")
+    level = as_float(background, "background").astype(np.float64)
+    with np.errstate(over="ignore"):
+        require_finite(level.astype(dtype), "background")
     if level.ndim and level.shape != shape:
         raise ValueError(f"background has shape {level.shape}, the answer {shape}")
     return to_canonical(level, axis) if level.ndim else float(level)

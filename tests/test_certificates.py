@@ -409,14 +409,15 @@ def test_what_is_as_good_as_nothing_costs_what_it_costs():
 LEVEL = np.random.default_rng(7).uniform(100, 200, (16, 16))
 
 
+@pytest.mark.parametrize("given", [LEVEL, LEVEL.astype(np.float32), 100.1], ids=["float64", "float32", "a number"])
 @dtypes
 @pytest.mark.parametrize("penalty", [L1(0.1), TotalVariation(0.1), L1(0.02) + TotalVariation(0.1)])
-def test_the_certificate_is_of_the_image_with_its_background(penalty, dtype):
-    """x = u + b is rounded to the image's type: at level 100 in float32 to 4e-6."""
-    level = LEVEL.astype(dtype)
+def test_the_certificate_is_of_the_image_with_its_background(penalty, dtype, given):
+    """x = u + b is rounded to the image's type: at level 100 in float32 to 4e-6; b is as it is stored, or as it is given."""
+    level = np.full(LEVEL.shape, given) if np.ndim(given) == 0 else given
     y = (level + 0.1 * np.random.default_rng(0).standard_normal(level.shape) + (np.arange(16) > 8)[:, None]).astype(dtype)
     for bounds in (None, (0, 150.05)):
-        result = solved(y, penalty, background=level, tol=1e-7, bounds=bounds)
+        result = solved(y, penalty, background=given, tol=1e-7, bounds=bounds)
         best = solved(
             y.astype(float), penalty, background=level.astype(float), tol=1e-10, bounds=bounds, options={"maxiter": 50000}
         )
