@@ -45,7 +45,7 @@ class Together:
         self.trivial_fun = 0.5 * np.square(flat - means).sum(axis=1)
         #: the length of each image
         self.sizes = np.sqrt([total(np.square(image, dtype=np.float64)) for image in y])
-        self.data = np.zeros(len(y))
+        self.spread = penalty._spread(1.0, (1, *y.shape[1:]))
         self.reach = self.denoising.rest.dual_length(np.zeros(self.denoising.rest.size, y.dtype))
 
     @classmethod
@@ -130,7 +130,6 @@ class Together:
         like = self.denoising.y, np.zeros(self.denoising.rest.size, self.y.dtype)
         off = self.denoising.rounding(*like, [(own, value)], loss, data, self.sizes[chosen])
         exact = (gap == 0) & ~p[chosen].any(axis=(1, 2)) if (gap == 0).any() else np.zeros(len(gap), bool)
-        self.data[chosen] = data
         return data + value, np.where(exact, 0.0, gap + off)
 
     def _relative(self, gap: Array, fun: Array) -> Array:
@@ -139,17 +138,18 @@ class Together:
         return np.where(gap == 0, 0.0, quotient)
 
     def _unusual(self, active: Array, before: Array, gap: Array, fun: Array, rel_gap: Array, nit: Array) -> Array:
-        """Not finite; a gap that rose; an image no better than its mean; a gap, or a data term, of the size of rounding."""
+        """Not finite; a gap that rose; an image no better than its mean; a gap, or an objective, of the size of rounding."""
         eps = float(np.finfo(self.y.dtype).eps)
-        rounding = 1e3 * eps
+        rounding, sizes = 1e3 * eps, self.sizes[active]
         return np.asarray(
             ~np.isfinite(fun[active])
             | ~(gap[active] <= before)
             | ((nit[active] > 0) & (self.trivial_fun[active] <= fun[active] * (1 + 1e-6)))
             | ((rel_gap[active] > self.tol) & (rel_gap[active] <= rounding))
             # the weight is beyond what matters, see `Denoising.rounding`
-            | (self.reach > 16 * self.sizes[active])
-            | ((fun[active] > 0) & (self.data[active] <= 2 * eps**2 * self.sizes[active] ** 2))
+            | (self.reach > 16 * sizes)
+            # as little as what is stored may make of 0, see `Problem._is_negligible`
+            | ((fun[active] > 0) & (fun[active] <= 4 * eps * sizes * (self.spread + eps * sizes)))
         )
 
     def _snap(self, x: Array, p: Array, fun: Array, gap: Array, left: Array) -> None:

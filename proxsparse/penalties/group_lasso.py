@@ -240,10 +240,9 @@ class OverlappingGroupLasso(Penalty):
         """The number of windows over each sample, along each axis."""
         covers = []
         for n, k, s, m in self._counts(shape)[4 - len(shape) :]:
-            over = np.zeros(n)
-            for i in range(m):
-                over[i * s : i * s + k] += 1
-            covers.append(over)
+            first = s * np.arange(m)
+            begun, ended = (np.bincount(edge, minlength=n + 1) for edge in (first, np.minimum(first + k, n)))
+            covers.append(np.cumsum(begun - ended)[:n].astype(np.float64))
         return covers
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
