@@ -528,8 +528,12 @@ class MatrixOperator(Operator):
         entries = _entries(self.matrix)
         if entries is None:
             return super().norm_bound(shape)
-        numbers = entries if isinstance(entries, np.ndarray) else entries.tocsr().data
-        return _once(self.matrix, "bound", lambda: float(np.sum(np.square(numbers))) * (1 + 1e-9))
+
+        def square() -> float:
+            numbers = entries if isinstance(entries, np.ndarray) else entries.tocsr().data
+            return float(np.sum(np.square(numbers))) * (1 + 1e-9)
+
+        return _once(self.matrix, "bound", square)
 
     def _estimated_norm(self) -> float:
         x = np.random.default_rng(0).standard_normal(self.in_shape)

@@ -67,6 +67,7 @@ def minimise(y, weight, ratio, spacing=1.0):
         ((7, 6), 0.8, 1.0),
         ((12,), 2.0, 1.0),
         ((5, 4), 1.3, (0.6, 1.7)),
+        pytest.param((7, 6), 1.3, (0.6, 1.7), marks=pytest.mark.slow),
         pytest.param((3, 4, 4), 1.5, 1.0, marks=pytest.mark.slow),
         pytest.param((3, 4, 4), 2.0, (3.0, 1.0, 0.8), marks=pytest.mark.slow),
     ],

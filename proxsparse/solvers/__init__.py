@@ -79,7 +79,7 @@ def run_auto(
     """
     left: list[tuple[str, int]] = []
     ended: Run | None = None
-    several = problem.denoising is None and method != "exact"
+    several = problem.denoising is None
     patience = {"chambolle-pock": _PATIENCE, "admm": _PATIENCE if several and _inverts(problem) else _FEW}
     while True:
         steps = SOLVERS[method](problem, *start)
