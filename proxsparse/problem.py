@@ -23,7 +23,7 @@ from .penalties.base import Penalty
 from .penalties.denoising import Denoising, relative
 from .penalties.lifted import Lifted
 from .penalties.stack import Stack
-from .rounding import SUM, UNIT, norm, transform
+from .rounding import SUM, UNIT, norm
 
 
 @dataclasses.dataclass
@@ -69,30 +69,38 @@ class Channelwise:
 
     def __init__(self, operator: Operator, shape: tuple[int, ...]) -> None:
         self.operator, self.shape = operator, shape
+        #: of what the operator takes
+        self.own_shape = shape[1:]
         self.norm_is_bound, self.mismatch = operator.norm_is_bound, operator.mismatch
 
     def forward(self, x: Array) -> Array:
         """A x."""
-        return np.stack([self.operator.forward(c) for c in x])
+        return self.operator.forward(x[0])[None] if len(x) == 1 else np.stack([self.operator.forward(c) for c in x])
 
     def adjoint(self, q: Array) -> Array:
         """A^T q."""
-        return np.stack([self.operator.adjoint(c, self.shape[1:]) for c in q])
+        each = (self.operator.adjoint(c, self.own_shape) for c in q)
+        return next(each)[None] if len(q) == 1 else np.stack(list(each))
 
     @cached_property
     def norm_squared(self) -> float:
         """Bound on or estimate of ||A||^2."""
-        return self.operator.norm_squared(self.shape[1:])
+        return self.operator.norm_squared(self.own_shape)
 
     @cached_property
     def norm_bound(self) -> float:
         """Bound on ||A||^2, however loose."""
-        return self.operator.norm_bound(self.shape[1:])
+        return self.operator.norm_bound(self.own_shape)
+
+    @cached_property
+    def product_rounding(self) -> float:
+        """Bound on the rounding of a product in float64, in units of 2^-53 and the length of what is multiplied."""
+        return self.operator.product_rounding(self.own_shape)
 
     @cached_property
     def gram(self) -> Gram | None:
         """A^T A where a transform inverts it."""
-        return self.operator.gram(self.shape[1:])
+        return self.operator.gram(self.own_shape)
 
 
 class Whole(Channelwise):
@@ -101,7 +109,7 @@ class Whole(Channelwise):
     def __init__(self, operator: Operator, shape: tuple[int, ...], channel_axis: int) -> None:
         super().__init__(operator, shape)
         self.axis = channel_axis
-        self.user_shape = user_shape(shape, channel_axis)
+        self.own_shape = user_shape(shape, channel_axis)
 
     def forward(self, x: Array) -> Array:
         """A x."""
@@ -109,17 +117,7 @@ class Whole(Channelwise):
 
     def adjoint(self, q: Array) -> Array:
         """A^T q."""
-        return to_canonical(self.operator.adjoint(q, self.user_shape), self.axis)
-
-    @cached_property
-    def norm_squared(self) -> float:
-        """Bound on or estimate of ||A||^2."""
-        return self.operator.norm_squared(self.user_shape)
-
-    @cached_property
-    def norm_bound(self) -> float:
-        """Bound on ||A||^2, however loose."""
-        return self.operator.norm_bound(self.user_shape)
+        return to_canonical(self.operator.adjoint(q, self.own_shape), self.axis)
 
     @cached_property
     def gram(self) -> Gram | None:
@@ -276,6 +274,11 @@ class Problem:
         return 1.0 if self.operator is None else self.operator.norm_squared
 
     @property
+    def product_rounding(self) -> float:
+        """Bound on the rounding of A x and A^T q in float64, in units of 2^-53 and the length of x and q."""
+        return 0.0 if self.operator is None else self.operator.product_rounding
+
+    @property
     def lipschitz(self) -> float:
         """Lipschitz constant of the gradient of D(A x), as far as ||A|| is known; 1 where A is 0."""
         return (self.norm_squared * self.data.lipschitz) or 1.0
@@ -429,7 +432,7 @@ class Problem:
         parts = [q._worst(size) for q in self.parts]
         if self.operator is None:
             return self.data.off_by(size), parts
-        off = math.sqrt(self.norm_squared) * norm(size) + UNIT * transform(x.size) * norm(x) * math.sqrt(self.norm_squared)
+        off = math.sqrt(self.norm_squared) * norm(size) + UNIT * self.product_rounding * norm(x)
         if math.isfinite(self.data.lipschitz):
             return 0.5 * self.data.lipschitz * off * off, parts
         return float(np.max(self.data.m)) * math.sqrt(self.y.size) * off, parts
@@ -551,7 +554,7 @@ class Problem:
         if lower is not None:
             gap, off = math.inf, 0.0
             if math.isfinite(fun):
-                moved = UNIT * transform(x.size) * math.sqrt(self.norm_squared) * norm(x64)
+                moved = UNIT * self.product_rounding * norm(x64)
                 off = float(self.stack.rounding(x64, p, parts)) + self.data.rounding(z, moved) + UNIT * SUM * abs(fun)
                 gap = max(fun - lower, 0.0) + off
                 # the dual's value is less its own rounding already
@@ -614,10 +617,10 @@ class Problem:
         inside, by as much as they were found to differ.
         """
         size = self.data.conjugate_size(q) + self.stack.conjugate(p)
-        length = norm(q) * math.sqrt(self.norm_squared)
-        off = self.stack.roundings * self.stack.dual_length(p) + transform(math.prod(self.shape)) * length
+        length = norm(q)
+        off = self.stack.roundings * self.stack.dual_length(p) + self.product_rounding * length
         mismatch = 0.0 if self.operator is None else self.operator.mismatch
-        return UNIT * SUM * size + (UNIT * off + mismatch * length) * far
+        return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(self.norm_squared) * length) * far
 
     def _reach(self, fun: float) -> float:
         """A bound on the length of every minimiser, of which F <= fun is known; infinite where none is."""

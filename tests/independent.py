@@ -125,7 +125,7 @@ def minimise(y, penalty, *, matrix=None, shape=None, pixel_weight=None, bounds=N
     constraints += [] if hi is None else [x <= np.broadcast_to(hi, shape).reshape(-1)]
     problem = cp.Problem(cp.Minimize(distance(data, ax, y.reshape(-1), m) + expression(penalty, x, shape)), constraints)
     # as tight as it can: some problems stop Clarabel short of 1e-10
-    for tol in (1e-10, 1e-9, 1e-8, 1e-7):
+    for tol in (1e-10, 1e-9, 1e-8, 1e-7, 1e-6):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             problem.solve(solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol)

@@ -99,6 +99,37 @@ def test_pylops_says_its_own_shapes():
     assert result.x.shape == (9, 8)
 
 
+WAYS = {
+    # shape of the image, kernel, whether its products are sums
+    "sums": ((33, 40), (5, 4), True),
+    "sums along the axes": ((33, 40), "separable", True),
+    "the Fourier domain": ((61, 70), (17, 18), False),
+    "the Fourier domain, a signal": ((5000,), (173,), False),
+    "the Fourier domain, a volume": ((11, 20, 31), (5, 8, 7), False),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("boundary", ["symmetric", "periodic", "zero"])
+@pytest.mark.parametrize("way", WAYS)
+def test_products_with_a_kernel_of_any_size_are_those_of_scipy(way, boundary, dtype, rng):
+    shape, size, direct = WAYS[way]
+    kernel = np.outer(rng.normal(size=6), rng.normal(size=7)) if size == "separable" else rng.normal(size=size)
+    x, q = rng.normal(size=shape).astype(dtype), rng.normal(size=shape).astype(dtype)
+    blur = Blur(kernel, boundary)
+    assert blur._convolution(shape).direct is direct
+    forward, adjoint = blur.forward(x), blur.adjoint(q)
+    assert forward.dtype == adjoint.dtype == dtype
+    expected = scipy.ndimage.convolve(x.astype(float), kernel, mode=MODE[boundary])
+    tol = 4 * np.finfo(dtype).eps * np.abs(kernel).sum() * np.abs(x).max()
+    np.testing.assert_allclose(forward, expected, atol=tol)
+    # what the certificate allows for, in float64; in float32 the same is true of its own unit
+    off = np.linalg.norm(forward - expected)
+    assert off <= np.finfo(dtype).eps * blur.product_rounding(shape) * np.linalg.norm(x)
+    exact = float(np.vdot(forward.astype(float), q))
+    assert float(np.vdot(adjoint.astype(float), x)) == pytest.approx(exact, abs=tol * np.linalg.norm(q) * np.sqrt(x.size))
+
+
 @pytest.mark.parametrize("method", ["fista", "admm", "chambolle-pock"])
 def test_channels_are_blurred_each_by_itself(method):
     y, blur = image_of((9, 8, 3)), Blur(KERNELS["odd"])

@@ -47,16 +47,21 @@ def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
 
 
 @jit
-def weighted_step(x, xbar, ktp, y, m, lo, hi, tau):
+def weighted_step(new, x, ktp, y, m, lo, hi, tau):
     """Chambolle-Pock's primal step for 1/2 sum m (x - y)^2 within [lo, hi], not accelerated."""
     one = x.dtype.type(1)
     for j in range(x.size):
         step = tau * m[j]
         v = (x[j] - tau * ktp[j] + step * y[j]) / (one + step)
         v = v if v > lo else lo
-        v = v if v < hi else hi
-        xbar[j] = v + (v - x[j])
-        x[j] = v
+        new[j] = v if v < hi else hi
+
+
+@jit
+def relax(old, new, relaxation):
+    """old += relaxation (new - old), in place."""
+    for j in range(old.size):
+        old[j] += relaxation * (new[j] - old[j])
 
 
 @jit_sum

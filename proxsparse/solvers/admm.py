@@ -162,27 +162,26 @@ class _Splitting:
         if self.dualised:
             before, self.av = self.av, problem.forward(new).astype(v.dtype, copy=False)
             self.d -= self.av
-            root = scalar(math.sqrt(self.share))
-            copies.append((root * copy, root * self.av, root * before, root * self.d))
+            copies.append((copy, self.av, before, self.d, self.share))
         if self.bounded:
             self.t -= new
-            copies.append((self.c, new, v, self.t))
+            copies.append((self.c, new, v, self.t, 1.0))
         if self.split:
             self.s -= new
-            copies.append((x, new, v, self.s))
+            copies.append((x, new, v, self.s, 1.0))
         return self._residuals(z, kv, copies) if measure else None
 
-    def _residuals(self, z: Array, kv: Array, copies: list[tuple[Array, Array, Array, Array]]) -> tuple[float, float]:
-        """Of z = K v, kv that of the iteration before, and the copies of v or A v: copy, now, before, multiplier."""
+    def _residuals(self, z: Array, kv: Array, copies: list[tuple[Array, Array, Array, Array, float]]) -> tuple[float, float]:
+        """Of z = K v, kv that of the iteration before, and the copies of v or A v: copy, now, before, multiplier, weight."""
         primal = total(np.square(z - self.kv))
         size = max(total(np.square(z)), total(np.square(self.kv))) + self.spread
         change = total(np.square(self.kv - kv))
         multiplier = total(np.square(self.u))
-        for copy, now, before, scaled in copies:
-            primal += total(np.square(copy - now))
-            change += total(np.square(now - before))
-            multiplier += total(np.square(scaled))
-            size += total(np.square(now - np.mean(now)))
+        for copy, now, before, scaled, weight in copies:
+            primal += weight * total(np.square(copy - now))
+            change += weight * total(np.square(now - before))
+            multiplier += weight * total(np.square(scaled))
+            size += weight * total(np.square(now - np.mean(now)))
         tiny = float(np.finfo(np.float64).tiny)
         return math.sqrt(primal / max(size, tiny)), math.sqrt(change / max(multiplier, tiny))
 
