@@ -185,7 +185,7 @@ def _beside(
     whole = np.ascontiguousarray(np.broadcast_to(level, shape))
     data, y = data.around(y, whole if linear is None else linear.forward(whole))
     lo, hi = (None if b is None else _plain(np.asarray(b, dtype) - level) for b in bounds)
-    about: dict[str, Any] = {"operator": linear, "m": None if m is None else m.astype(dtype), "lo": lo, "hi": hi, "data": data}
+    about: dict[str, Any] = {"operator": linear, "m": m, "lo": lo, "hi": hi, "data": data}
     y = np.ascontiguousarray(y)
     if returned is None:
         return Problem(y, parts, shape, apart=not any(isinstance(q, Lifted) for q in parts), **about)
@@ -293,15 +293,15 @@ class _Layout:
 
 
 def _pixel_weight(pixel_weight: Any, observed: Any, missing: Array | None, y: Array, layout: _Layout) -> Array | None:
-    """Data weights in the layout and dtype of y: 0 where a pixel was not observed or is NaN."""
+    """Data weights as given, in the layout of y: 0 where a pixel was not observed or is NaN."""
     m: Array | None = None
     if pixel_weight is not None:
         given = as_float(pixel_weight, "pixel_weight")
         require_finite(given, "pixel_weight")
         if (given < 0).any():
             raise ValueError(f"pixel_weight must be >= 0, got {given.min()}")
-        m = layout.place(given, "pixel_weight").astype(y.dtype)
-        if not np.isfinite(m).all():
+        m = layout.place(given, "pixel_weight")
+        if given.max(initial=0.0) > np.finfo(y.dtype).max:
             raise ValueError(f"pixel_weight {given.max()} is beyond the range of {y.dtype}")
     if observed is not None:
         seen = np.asarray(observed)
@@ -312,6 +312,6 @@ def _pixel_weight(pixel_weight: Any, observed: Any, missing: Array | None, y: Ar
     if missing is not None:
         measured = layout.place(~missing, "image").astype(y.dtype)
         m = measured if m is None else m * measured
-    if m is not None and not m.any():
+    if m is not None and not m.max(initial=0.0) >= np.finfo(y.dtype).smallest_subnormal:
         raise ValueError("no pixel was measured: pixel_weight, observed and NaN leave nothing")
     return m

@@ -178,18 +178,22 @@ class Returned:
         return np.asarray(self.stored(x).astype(np.float64) - self.background)
 
 
-def _without_faint(term: DataTerm, y: Array, m: Array) -> tuple[Array, DataTerm | None]:
-    """The weights without those that are nothing beside the largest, and the data term of these; None where there are none.
+def _working_weights(term: DataTerm, y: Array, m: Array, whole: bool) -> tuple[Array, DataTerm | None]:
+    """The weights to work with, in the dtype of y and no larger than m, and the data term of what they lack of it, if anything.
 
-    They are nothing where they are below eps of it, and what the image itself is about its mean is as little under them.
+    Unless the whole is asked for, they are 0 where that is nothing beside the largest: below eps of it, and what the image
+    itself is about its mean as little under them.
     """
-    weak = np.broadcast_to((m > 0) & (m < np.finfo(y.dtype).eps * m.max()), y.shape)
-    if not weak.any():
-        return m, None
-    strong, faint = (term.bind(y, np.where(kept, m, m.dtype.type(0))) for kept in (~weak, weak))
-    level = np.full(y.shape, total(strong.m * y) / total(np.asarray(strong.m)))
-    own, all_of_it = faint.value(level), strong.value(level)
-    return (strong.m, faint) if own <= _FAINT * all_of_it else (m, None)
+    own = m.astype(y.dtype)
+    own = np.where(own > m, np.nextafter(own, y.dtype.type(0)), own)
+    weak = np.broadcast_to((own > 0) & (own < np.finfo(y.dtype).eps * own.max()), y.shape)
+    if not whole and weak.any():
+        strong, faint = (term.bind(y, np.where(kept, own, y.dtype.type(0))) for kept in (~weak, weak))
+        level = np.full(y.shape, total(strong.m * y) / total(np.asarray(strong.m)))
+        if faint.value(level) <= _FAINT * strong.value(level):
+            own = strong.m
+    lack = np.subtract(m, own, dtype=np.float64)
+    return own, term.bind(y, lack) if lack.any() else None
 
 
 class Problem:
@@ -214,12 +218,12 @@ class Problem:
         apart: bool = True,
         returned: Returned | None = None,
     ) -> None:
-        #: the data term of pixels whose weights are nothing beside the largest: it is measured, and not worked with
+        #: the data term of what the weights worked with lack of those given: it is measured
         self.faint: DataTerm | None = None
         term = LeastSquares() if data is None else data
         pixelwise = operator is None and term.quadratic and all(q._threshold(shape) is not None for q in parts)
-        if m is not None and not pixelwise:
-            m, self.faint = _without_faint(term, y, m)
+        if m is not None:
+            m, self.faint = _working_weights(term, y, m, whole=pixelwise)
         self.y, self.m, self.lo, self.hi = y, m, lo, hi
         self.shape, self.dtype = shape, y.dtype
         self.parts = tuple(parts)

@@ -164,7 +164,8 @@ def test_nothing_is_better_by_more_than_the_gap(name, operator, data, around, dt
     if around == "bounds":
         kw["bounds"] = (0.0, 0.75)
     elif around == "holes":
-        m = kw["pixel_weight"] = (rng.random(y.shape) < 0.7).astype(dtype) * dtype(1.5)
+        # of float64, which float32 does not hold
+        m = kw["pixel_weight"] = (rng.random(y.shape) < 0.7) * rng.uniform(1.4, 1.6, y.shape)
     elif around == "background":
         level = kw["background"] = rng.uniform(1, 1.5, SHAPE).astype(dtype)
         y = (y + (level if linear is None else np.abs(linear.forward(level)))).astype(dtype)
@@ -397,6 +398,20 @@ def test_what_weighs_hardly_anything_is_in_the_gap():
         assert abs(float(f[0]) - result.fun) <= 1e-15 * result.fun
         # the bound knows nothing of them
         assert result.gap >= 0.5 * np.sum(1e-30 * np.square(result.x - y)[2:4])
+
+
+@pytest.mark.parametrize("operator", ["none", "blur"])
+def test_the_certificate_is_under_the_weights_as_they_are_given(operator):
+    """Float64 weights beside a float32 image, each a third of a unit of float32 off what that holds."""
+    linear, matrix = OPERATORS[operator]
+    y = np.abs(image_of(SHAPE, dtype=np.float32))
+    m = 1.0 + np.finfo(np.float32).eps * (np.arange(42).reshape(SHAPE) % 7 + 1 / 3)
+    assert (m.astype(np.float32) < m).any()
+    result = solved(y, "tv", 0.05, operator=linear, pixel_weight=m, tol=1e-12, options={"maxiter": 2000})
+    below, above = exact.objective(TotalVariation(0.05), result.x, y, m=m, matrix=matrix)
+    assert float(below) * (1 - 1e-12) <= result.fun <= float(above) * (1 + 1e-12)
+    rounded, _ = exact.objective(TotalVariation(0.05), result.x, y, m=m.astype(np.float32).astype(float), matrix=matrix)
+    assert abs(float(rounded) / float(below) - 1) > 1e-9
 
 
 def test_what_is_as_good_as_nothing_costs_what_it_costs():
