@@ -166,6 +166,15 @@ class Lowered(Channelwise):
         return (1.0 if self.after is None else self.after.norm_bound) * float(np.max(self.part._multiplicity(self.shape)))
 
     @cached_property
+    def product_rounding(self) -> float:
+        """That of A S X: the copies that S adds up, and A."""
+        copies = float(np.max(self.part._multiplicity(self.shape)))
+        own = copies * math.sqrt(copies)
+        if self.after is None:
+            return own
+        return own * math.sqrt(self.after.norm_bound) + math.sqrt(copies) * self.after.product_rounding
+
+    @cached_property
     def gram(self) -> Gram | None:
         """Nothing is known."""
         return None

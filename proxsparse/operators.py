@@ -110,6 +110,12 @@ class Composition(Operator):
         """Return the product of the bounds on both norms."""
         return self.after.norm_bound(self.before.output_shape(shape)) * self.before.norm_bound(shape)
 
+    def product_rounding(self, shape: tuple[int, ...]) -> float:
+        """Return that of each product, by the length that the other one gives it."""
+        between = self.before.output_shape(shape)
+        first = self.before.product_rounding(shape) * math.sqrt(self.after.norm_bound(between))
+        return first + self.after.product_rounding(between) * math.sqrt(self.before.norm_bound(shape))
+
     def gram(self, shape: tuple[int, ...]) -> Gram | None:
         """Return B^T A^T A B where both are diagonal under one cosine or Fourier transform."""
         one, other = self.after.gram(self.before.output_shape(shape)), self.before.gram(shape)
@@ -525,7 +531,9 @@ class Blur(Operator):
         of_transform, products = super().product_rounding(shape), self._convolution(shape)
         if not products.direct:
             return of_transform
-        of_sums: float = (sum(self.kernel.shape) + 24.0) * math.sqrt(products.bound)
+        # the taps of a row one after the other, then the rows; 24 for what separating the kernel and a product round
+        added = sum(own.shape[0] * own.shape[1] + own.shape[2] for own in products.factors)
+        of_sums: float = (added + 24.0) * math.sqrt(products.bound)
         return max(of_transform, of_sums)
 
 

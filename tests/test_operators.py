@@ -130,6 +130,17 @@ def test_products_with_a_kernel_of_any_size_are_those_of_scipy(way, boundary, dt
     assert float(np.vdot(adjoint.astype(float), x)) == pytest.approx(exact, abs=tol * np.linalg.norm(q) * np.sqrt(x.size))
 
 
+def test_what_products_round_is_counted_tap_by_tap(rng):
+    # a hundred rows of four taps, added up one after the other
+    volume, shape = Blur(rng.random((10, 10, 4))), (10, 10, 10)
+    assert volume._convolution(shape).direct
+    assert volume.product_rounding(shape) >= 104 * np.sqrt(volume.norm_squared(shape))
+    blur = Blur(rng.standard_normal((9, 9)))
+    assert (Downsample(1) @ blur).product_rounding((32, 32)) >= blur.product_rounding((32, 32))
+    behind, plain = (p._roundings((1, 32, 32)) for p in (L1(1.0).of(blur), L1(1.0)))
+    assert behind >= plain + blur.product_rounding((32, 32))
+
+
 @pytest.mark.parametrize("method", ["fista", "admm", "chambolle-pock"])
 def test_channels_are_blurred_each_by_itself(method):
     y, blur = image_of((9, 8, 3)), Blur(KERNELS["odd"])

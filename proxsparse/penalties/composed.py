@@ -11,6 +11,7 @@ import numpy as np
 from .._arrays import Array
 from ..gram import Gram
 from ..operators import Operator, Wavelet, as_operator
+from ..rounding import UNIT, norm
 from .base import Penalty
 
 
@@ -111,6 +112,16 @@ class Composed(Penalty):
 
     def _dual_norm(self, p: Array) -> float:
         return self.inner._dual_norm(p)
+
+    def _rounding(self, x: Array) -> float:
+        moved = UNIT * self.operator.product_rounding(x.shape[1:]) * norm(x)
+        own: float = super()._rounding(x) + self.inner._spread(moved, self._out_shape(x.shape))
+        return own
+
+    def _roundings(self, shape: tuple[int, ...]) -> float:
+        of_inner = math.sqrt(self.inner._norm_squared(self._out_shape(shape)))
+        own: float = super()._roundings(shape) + self.operator.product_rounding(shape[1:]) * of_inner
+        return own
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
         return self.inner._group_size(self._out_shape(shape))

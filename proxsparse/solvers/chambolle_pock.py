@@ -158,7 +158,8 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     if dualised:
         kt += problem.adjoint(q)
     nit, next_balance = 0, 10
-    iterations = yield _vouched(problem, x, p, q)
+    new, new_p, new_q = x.copy(), p.copy(), q.copy()
+    iterations = yield _vouched(problem, new, new_p, new_q)
     while True:
         for _ in range(iterations):
             nit += 1
