@@ -184,16 +184,16 @@ def _working_weights(term: DataTerm, y: Array, m: Array, whole: bool) -> tuple[A
     Unless the whole is asked for, they are 0 where that is nothing beside the largest: below eps of it, and what the image
     itself is about its mean as little under them.
     """
-    own = m.astype(y.dtype)
-    own = np.where(own > m, np.nextafter(own, y.dtype.type(0)), own)
+    own = m.astype(y.dtype, copy=False)
+    if (own > m).any():
+        own = np.where(own > m, np.nextafter(own, y.dtype.type(0)), own)
     weak = np.broadcast_to((own > 0) & (own < np.finfo(y.dtype).eps * own.max()), y.shape)
     if not whole and weak.any():
         strong, faint = (term.bind(y, np.where(kept, own, y.dtype.type(0))) for kept in (~weak, weak))
         level = np.full(y.shape, total(strong.m * y) / total(np.asarray(strong.m)))
         if faint.value(level) <= _FAINT * strong.value(level):
             own = strong.m
-    lack = np.subtract(m, own, dtype=np.float64)
-    return own, term.bind(y, lack) if lack.any() else None
+    return own, None if np.array_equal(own, m) else term.bind(y, np.subtract(m, own, dtype=np.float64))
 
 
 class Problem:

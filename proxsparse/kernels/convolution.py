@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._jit import borrowed, jit
+from .pointwise import add_multiple
 
 
 @jit
@@ -34,15 +35,9 @@ def fold(out, wide, deep, down, across):
 
 
 @jit
-def _first(row, tap, shifted):
-    for j in range(row.size):
-        row[j] = tap * shifted[j]
-
-
-@jit
-def _add(row, tap, shifted):
-    for j in range(row.size):
-        row[j] += tap * shifted[j]
+def _multiple(out, row, tap):
+    for j in range(out.size):
+        out[j] = tap * row[j]
 
 
 @jit
@@ -58,8 +53,8 @@ def correlate(out, wide, kernel):
             for a in range(kernel.shape[0]):
                 for b in range(kernel.shape[1]):
                     near, taps = wide[h + a, i + b], kernel[a, b]
-                    _first(row, taps[0], near[:columns])
+                    _multiple(row, near[:columns], taps[0])
                     for c in range(1, taps.size):
-                        _add(row, taps[c], near[c : c + columns])
+                        add_multiple(row, near[c : c + columns], taps[c])
                     for j in range(columns):
                         own[j] += row[j]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._jit import jit, jit_sum
+from ._jit import fma, jit, jit_sum
 
 
 @jit
@@ -55,6 +55,13 @@ def weighted_step(new, x, ktp, y, m, lo, hi, tau):
         v = (x[j] - tau * ktp[j] + step * y[j]) / (one + step)
         v = v if v > lo else lo
         new[j] = v if v < hi else hi
+
+
+@jit
+def add_multiple(out, row, factor):
+    """out += factor row, in place, each number rounded once."""
+    for j in range(out.size):
+        out[j] = fma(factor, row[j], out[j])
 
 
 @jit

@@ -6,13 +6,8 @@ Arrays are (outer, n, inner), the axis in the middle. Tap k of a filter meets th
 
 import numpy as np
 
-from ._jit import fma, jit
-
-
-@jit
-def _add(out, row, tap):
-    for j in range(out.size):
-        out[j] = fma(tap, row[j], out[j])
+from ._jit import jit
+from .pointwise import add_multiple
 
 
 @jit
@@ -39,15 +34,15 @@ def split(a, low, high, h, g, first, step):
         for o in range(outer):
             _around(wide, rows[o], first)
             for k in range(h.size):
-                _add(averages[o], wide[k * step : k * step + n], h[k])
-                _add(details[o], wide[k * step : k * step + n], g[k])
+                add_multiple(averages[o], wide[k * step : k * step + n], h[k])
+                add_multiple(details[o], wide[k * step : k * step + n], g[k])
         return
     for o in range(outer):
         for i in range(n):
             for k in range(h.size):
                 row = a[o, (i + first + k * step) % n]
-                _add(low[o, i], row, h[k])
-                _add(high[o, i], row, g[k])
+                add_multiple(low[o, i], row, h[k])
+                add_multiple(high[o, i], row, g[k])
 
 
 @jit
@@ -64,12 +59,12 @@ def merge(low, high, a, h, g, first, step):
             _around(details, from_high[o], -first - far)
             for k in range(h.size):
                 at = far - k * step
-                _add(rows[o], averages[at : at + n], h[k])
-                _add(rows[o], details[at : at + n], g[k])
+                add_multiple(rows[o], averages[at : at + n], h[k])
+                add_multiple(rows[o], details[at : at + n], g[k])
         return
     for o in range(outer):
         for i in range(n):
             for k in range(h.size):
                 at = (i - first - k * step) % n
-                _add(a[o, i], low[o, at], h[k])
-                _add(a[o, i], high[o, at], g[k])
+                add_multiple(a[o, i], low[o, at], h[k])
+                add_multiple(a[o, i], high[o, at], g[k])
