@@ -90,7 +90,7 @@ class LiftedProblem(Problem):
 
     def begin(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
         """Where to start from an image and one dual a part."""
-        lifted = self._part._start(np.array(self.base.clip(x)))
+        lifted = self._part._free(np.array(self.base.clip(x)))
         if duals is None:
             return lifted, np.zeros(self.stack.size, self.dtype)
         return lifted, self.flat_dual(self._raised(duals))

@@ -652,7 +652,7 @@ class Problem:
 
     @cached_property
     def _beside(self) -> list[tuple[float, float] | None]:
-        """For each part the length of the images whose multiples it leaves free, and the least eigenvalue of their products.
+        """For each part the length of the images it leaves free, per coefficient, and the least eigenvalue of their products.
 
         None where they are not known, or cost nothing under A too.
         """
@@ -662,8 +662,11 @@ class Problem:
     def _beside_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:
         if not images:
             return 0.0, 1.0
+        # of length one, as a slope is far larger than a constant
+        images = [n / norm(n) for n in images]
         values, vectors = np.linalg.eigh(self._products([self.forward(n) for n in images]))
-        size, largest = math.sqrt(sum(norm(n) ** 2 for n in images)), max(float(values[-1]), 0.0)
+        flat = np.array([n.reshape(-1) for n in images])
+        size, largest = math.sqrt(np.linalg.eigvalsh(flat @ flat.T)[-1]), max(float(values[-1]), 0.0)
         seen = values > 1e-12 * largest
         others = [q for k, q in enumerate(self.parts) if k != i and q._w() > 0]
         if self.bounded and not seen.all():

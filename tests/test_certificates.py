@@ -1,6 +1,7 @@
 """Certificates in exact arithmetic: the gap that is told bounds F(x) - F* for the image that is returned, whatever rounding does."""
 
 import itertools
+import math
 import warnings
 
 import exact
@@ -9,10 +10,12 @@ import naive
 import numpy as np
 import pytest
 from conftest import image_of
+from skimage import data as photographs
 
 from proxsparse import (
     L1,
     L2,
+    TGV,
     Blur,
     ElasticNet,
     GroupLasso,
@@ -375,6 +378,36 @@ def test_no_minimiser_is_longer_than_it_can_reach(name, level):
     y, penalty = BLUR.forward(image_of(SHAPE)) + level, PENALTIES[name]
     best = solved(y, penalty, operator=BLUR, tol=1e-6)
     assert np.linalg.norm(best.x) <= reach(y, penalty, BLUR, best.fun) < np.inf
+
+
+@pytest.mark.parametrize("shape", [(9,), (12, 12), (2, 15), (5, 30), (3, 3), (2, 2, 9), (6, 6, 6)], ids=str)
+def test_an_image_of_small_second_differences_is_near_an_affine_one(shape):
+    """Within `_reach` of its value: noise, one pixel, a kink, what second differences of noise at single pixels add up to."""
+    rng, at, penalty = np.random.default_rng(0), np.indices(shape), SecondOrderTV(1.0)
+    slopes = [axis.ravel() for axis, n in zip(at, shape, strict=True) if n > 1]
+    affine = np.stack([np.ones(math.prod(shape)), *slopes], axis=1)
+    for _ in range(20):
+        point = np.zeros(shape)
+        point[tuple(rng.integers(shape))] = 1
+        kink = np.maximum(np.tensordot(rng.standard_normal(len(shape)), at, 1) - rng.uniform(0, max(shape) / 2), 0)
+        summed = rng.standard_normal(shape) * (rng.random(shape) < 0.2)
+        for axis in range(len(shape)):
+            summed = summed.cumsum(axis).cumsum(axis)
+        for x in (rng.standard_normal(shape), point, kink, summed):
+            off = x.ravel() - affine @ np.linalg.lstsq(affine, x.ravel(), rcond=None)[0]
+            value = penalty.value(x)
+            assert np.linalg.norm(off) <= penalty._reach(value, (1, *shape)) + 1e-12 * np.linalg.norm(x)
+
+
+@pytest.mark.parametrize("penalty", [TGV(0.002), SecondOrderTV(0.002)], ids=["TGV", "second order"])
+def test_half_the_pixels_of_a_photograph(penalty):
+    """Minimisers were taken to be up to 1e9 long, which made a thousandth of F of the rounding of duals."""
+    y = photographs.camera()[::8, ::8] / 255.0
+    observed = np.random.default_rng(0).random(y.shape) < 0.5
+    result = solve(np.where(observed, y, 0), penalty, observed=observed, tol=1e-3, options={"maxiter": 2000})
+    assert result.success
+    posed = problem.Problem(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float), apart=False)
+    assert np.linalg.norm(result.x) < posed._reach(result.fun) < 1e6
 
 
 def test_no_minimiser_is_longer_than_the_operator_lets_it_be():

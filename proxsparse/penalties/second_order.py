@@ -154,10 +154,16 @@ class SecondOrderTV(Penalty):
     def _reach(self, value: float, shape: tuple[int, ...]) -> float:
         if self._w() == 0:
             return math.inf
-        # beside the affine image through a corner and its neighbours a pixel is a sum of second differences along a path to it,
-        # none more often than the path is long
-        longest = float(sum(n for n in shape[1:]))
-        far = math.sqrt(self._group_size(shape) * math.prod(shape)) * longest
+        # Beside the affine image through any cell b a pixel is sums of second differences, along a line for each axis in
+        # turn, none taken more often than a side is long. Beside the mean over all b, every sum but that along the last axis
+        # is a mean over lines: the length over all pixels is at most longest^1.5 times all differences (sqrt(2) as sides of 2
+        # have one cell). In the plane a pixel is below a number of its row and below one of its column: longest^2 / shortest
+        # (Loomis & Whitney 1949)
+        sides = [n for n in shape[1:] if n > 1] or [1]
+        far: float = max(sides) ** 1.5 * math.sqrt(2) ** (len(sides) - 1)
+        if len(sides) == 2:
+            far = min(far, max(sides) ** 2 / (min(sides) - 1))
+        far *= math.sqrt(self._group_size(shape))
         return value / self._w() / float(self._rates(len(shape) - 1).min()) * far
 
     def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:

@@ -168,7 +168,7 @@ class _FieldCost(Penalty):
 
     null_space = "unknown"
     _lead = 1
-    _first_step = 0.06
+    _first_step = 0.35
 
     @property
     def _differences(self) -> TotalVariation:
