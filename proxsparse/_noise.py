@@ -23,19 +23,24 @@ _PATCHES, _WEAK = 50, 20
 _CONFIDENCE = 0.99
 #: the share of patches from which on the weakly textured ones may be texture too
 _FEW = 0.05
+#: how many times the weakly textured part's noise the finest details may tell before one of the two is no noise of the image
+_APART = 2.0
+#: how many times the least noise of a channel another's may be before each is measured by its own; the most channels looked at
+_ALIKE, _MOST_CHANNELS = 2.0, 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """A standard deviation, and the share of the patches that told it: 1 where the finest details did."""
+    """A standard deviation, the share of the patches that told it (1 where the finest details did), and what those told."""
 
     std: float
     share: float = 1.0
+    by_details: float = 0.0
 
     @property
     def doubtful(self) -> bool:
-        """Whether nearly all of the image is texture, which may hide that the rest is texture too."""
-        return self.share < _FEW
+        """Whether nearly all of the image is texture, which may hide that the rest is, or has more noise than the rest."""
+        return self.share < _FEW or self.by_details > _APART * self.std
 
 
 def estimate(image: Any, *, channel_axis: int | None = None, seen: Any = None) -> Noise:
@@ -47,11 +52,23 @@ def estimate(image: Any, *, channel_axis: int | None = None, seen: Any = None) -
     std, telling = _by_details(x, whole, axes)
     if not 0 < std < math.inf:
         return Noise(std)
+    # channels in units of their own noise, where that is not one and the same
+    units = np.full([x.shape[axis] if axis == channels else 1 for axis in range(x.ndim)], std)
+    if channels is not None and 1 < x.shape[channels] <= _MOST_CHANNELS:
+        each = np.array([_by_details(x[at], whole[at], axes)[0] for at in _channels(x.ndim, channels, x.shape[channels])])
+        if np.all(each > 0) and each.max() > _ALIKE * each.min():
+            units = each.reshape(units.shape)
+            std = math.sqrt(float(np.mean(np.square(each))))
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (x - np.mean(x, where=whole)) / std
+        scaled = (x - np.median(x[whole])) / units
     telling &= _unclipped(x, whole) & np.isfinite(scaled)
     found = _by_patches(np.where(telling, scaled, 0.0), telling, axes)
-    return Noise(std) if found is None else Noise(std * found.std, found.share)
+    return Noise(std) if found is None else Noise(std * found.std, found.share, std)
+
+
+def _channels(ndim: int, axis: int, number: int) -> Any:
+    """Indices of an array, one for each channel, that keep its axes."""
+    return [tuple(slice(k, k + 1) if a == axis else slice(None) for a in range(ndim)) for k in range(number)]
 
 
 # -- the finest details ------------------------------------------------------------------------------------------------
@@ -171,8 +188,9 @@ def _by_patches(x: Any, telling: Any, axes: list[int]) -> Noise | None:
         n = np.count_nonzero(chosen)
         if n < _WEAK * pixels:
             break
-        least = float(np.linalg.eigvalsh(patches.covariance(flat, starts[chosen], offsets))[0])
-        before, variance = variance, max(least, 0.0) / (1 - math.sqrt(pixels / n)) ** 2
+        # the first is 0: of patches without their means
+        least = float(np.linalg.eigvalsh(patches.covariance(flat, starts[chosen], offsets))[1])
+        before, variance = variance, max(least, 0.0) / (1 - math.sqrt((pixels - 1) / n)) ** 2
         if abs(variance - before) < 2e-3 * variance:
             break
         chosen = strength <= strongest * variance
@@ -185,11 +203,13 @@ def _starts(telling: Any, sides: list[int]) -> Any:
     for axis, side in enumerate(sides):
         inside = np.lib.stride_tricks.sliding_window_view(inside, side, axis).all(-1)
     stride = 1
-    while _grid(inside, sides, stride).size > _MOST_PATCHES:
+    while _grid(inside, sides, stride).size > _MOST_PATCHES and stride < max(inside.shape):
         stride += 1
     grid = np.zeros(inside.shape, bool)
     _grid(grid, sides, stride)[...] = True
-    return np.ravel_multi_index(np.nonzero(inside & grid), telling.shape)
+    starts = np.ravel_multi_index(np.nonzero(inside & grid), telling.shape)
+    # of more channels than that some
+    return starts[:: -(-max(starts.size, 1) // _MOST_PATCHES)]
 
 
 def _grid(array: Any, sides: list[int], stride: int) -> Any:

@@ -73,6 +73,10 @@ class DataTerm(abc.ABC):
         """A bound on D at an image that is off by up to e, pixel by pixel, from one where D is 0."""
         return 0.5 * total(self.m * np.square(e, dtype=np.float64))
 
+    def off_by_length(self, off: float) -> float:
+        """A bound on D at an image that is off, in length, by up to `off` from one where D is 0."""
+        return 0.5 * self.lipschitz * off * off
+
     def rounding(self, z: Array, off: float = 0.0) -> float:
         """How far D(z) may be off where z is, in length, by `off`."""
         slope = norm(np.broadcast_to(self.gradient(z), z.shape))
@@ -233,6 +237,10 @@ class LeastAbsoluteDeviations(DataTerm):
     def off_by(self, e: Array) -> float:
         """Of degree one in what z is off by."""
         return total(self.m * np.abs(e, dtype=np.float64))
+
+    def off_by_length(self, off: float) -> float:
+        """By Cauchy and Schwarz."""
+        return off * norm(np.broadcast_to(self.m, np.shape(self.y)))
 
     def rounding(self, z: Array, off: float = 0.0) -> float:
         """As of any term; the slope is at most m."""
@@ -428,6 +436,13 @@ class Poisson(DataTerm):
         """Near its fit the divergence is at most (s - y)^2 / y, and s - y where y is small beside what it is off by."""
         y, e = np.asarray(self.y, np.float64), np.abs(e, dtype=np.float64)
         return total(self.m * np.divide(np.square(e), y, out=e.copy(), where=y > 2 * e))
+
+    def off_by_length(self, off: float) -> float:
+        """The same, of the pixels that it costs most for."""
+        y, m = np.asarray(self.y, np.float64), np.broadcast_to(np.asarray(self.m, np.float64), np.shape(self.y))
+        bright = y > 2 * off
+        curvature = float(np.divide(m, y, out=np.zeros(y.shape), where=bright).max(initial=0.0))
+        return curvature * off * off + off * norm(np.where(bright, 0.0, m))
 
     def rounding(self, z: Array, off: float = 0.0) -> float:
         """As of any term, and of s - y, which the logarithm makes small again."""

@@ -144,7 +144,6 @@ class Lowered(Channelwise):
     def __init__(self, operator: Channelwise | None, part: Lifted, shape: tuple[int, ...]) -> None:
         self.after, self.part, self.shape = operator, part, shape
         self.norm_is_bound = operator is None or operator.norm_is_bound
-        self.mismatch = 0.0 if operator is None else operator.mismatch
 
     def forward(self, x: Array) -> Array:
         """A S X."""
@@ -164,6 +163,11 @@ class Lowered(Channelwise):
     def norm_bound(self) -> float:
         """The product of the bounds, however loose."""
         return (1.0 if self.after is None else self.after.norm_bound) * float(np.max(self.part._multiplicity(self.shape)))
+
+    @cached_property
+    def mismatch(self) -> float:
+        """That of A: S and S^T are adjoint."""
+        return 0.0 if self.after is None else self.after.mismatch
 
     @cached_property
     def product_rounding(self) -> float:

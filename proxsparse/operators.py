@@ -46,8 +46,13 @@ class Operator(abc.ABC):
 
     #: whether `norm_squared` is a proven bound; where not, FISTA finds its step by backtracking
     norm_is_bound: bool = True
-    #: by how much, relative, the products were found not to be those of a matrix and its transpose
-    mismatch: float = 0.0
+
+    def mismatch(self, shape: tuple[int, ...]) -> float:
+        """Return how far `forward` and `adjoint` are from being adjoint, relative to ||A||.
+
+        0 for the package's own; else found on random images, once for an operator, as of products in single precision.
+        """
+        return 0.0 if is_own(self) else once(self, f"mismatch {shape}", lambda: _check_adjoint(self, shape))
 
     def input_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of x where A x has that shape."""
@@ -81,10 +86,9 @@ class Composition(Operator):
         """Whether the product of the norms is one of bounds."""
         return self.after.norm_is_bound and self.before.norm_is_bound
 
-    @property
-    def mismatch(self) -> float:  # type: ignore[override]
-        """What both add."""
-        return self.after.mismatch + self.before.mismatch
+    def mismatch(self, shape: tuple[int, ...]) -> float:
+        """Return the sum of those of A and B."""
+        return self.after.mismatch(self.before.output_shape(shape)) + self.before.mismatch(shape)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of A B x; raise ValueError where A or B does not take what it gets."""
@@ -544,18 +548,26 @@ class Blur(Operator):
         return max(of_transform, of_sums)
 
 
-#: of a LinearOperator what takes many products to find, each of which may take seconds: name -> its fingerprint, the number
+def is_own(thing: Any) -> bool:
+    """Whether its class is the package's own."""
+    return type(thing).__module__.partition(".")[0] == "proxsparse"
+
+
+#: of an operator what takes products to find, each of which may take seconds: name -> its fingerprint, the number
 _FOUND: weakref.WeakKeyDictionary[Any, dict[str, tuple[bytes, float]]] = weakref.WeakKeyDictionary()
 
 
 def _entries(matrix: Any) -> Any:
     """The matrix, dense or sparse, whose products a LinearOperator is; None where it is no matrix."""
-    found = getattr(matrix, "A", None)
-    return found if isinstance(found, np.ndarray) or hasattr(found, "tocsr") else None
+    import scipy.sparse.linalg
+
+    # a LinearOperator of another kind may keep a matrix that is not all it multiplies by
+    of_matrix = type(scipy.sparse.linalg.aslinearoperator(np.eye(1)))
+    return matrix.A if type(matrix) is of_matrix else None
 
 
-def _once(matrix: Any, name: str, find: Callable[[], float]) -> float:
-    """The number, found once for a LinearOperator; of a matrix, which may be written into, while a product stays the same."""
+def once(matrix: Any, name: str, find: Callable[[], float]) -> float:
+    """The number, found once for an operator; of a matrix, which may be written into, while a product stays the same."""
     mark = b""
     if _entries(matrix) is not None:
         mark = np.asarray(matrix.matvec(np.linspace(1.0, 2.0, matrix.shape[1]))).tobytes()
@@ -576,7 +588,6 @@ class MatrixOperator(Operator):
     matrix: Any
     in_shape: tuple[int, ...]
     out_shape: tuple[int, ...]
-    mismatch: float = dataclasses.field(default=0.0, compare=False)
 
     norm_is_bound = False
 
@@ -630,9 +641,13 @@ class MatrixOperator(Operator):
         # a fresh array: an operator may return its own memory
         return np.array(result, dtype=x.dtype)
 
+    def mismatch(self, shape: tuple[int, ...]) -> float:
+        """Return how far the products are from being adjoint, relative to ||A||; found once for a LinearOperator."""
+        return once(self.matrix, "mismatch", lambda: _check_adjoint(self, self.in_shape))
+
     def norm_squared(self, shape: tuple[int, ...]) -> float:
         """Return an estimate of ||A||^2: 5 % above what 30 steps of the power iteration found, once for an operator."""
-        return _once(self.matrix, "norm", self._estimated_norm)
+        return once(self.matrix, "norm", self._estimated_norm)
 
     def norm_bound(self, shape: tuple[int, ...]) -> float:
         """Return the square of the Frobenius norm of a matrix; of products alone four times the estimate."""
@@ -641,10 +656,16 @@ class MatrixOperator(Operator):
             return super().norm_bound(shape)
 
         def square() -> float:
-            numbers = entries if isinstance(entries, np.ndarray) else entries.tocsr().data
-            return float(np.sum(np.square(numbers))) * (1 + 1e-9)
+            if isinstance(entries, np.ndarray):
+                numbers = entries
+            else:
+                # numbers of one place add up
+                own = entries.tocsr().astype(np.float64)
+                own.sum_duplicates()
+                numbers = own.data
+            return float(np.sum(np.square(numbers, dtype=np.float64))) * (1 + 1e-9)
 
-        return _once(self.matrix, "bound", square)
+        return once(self.matrix, "bound", square)
 
     def _estimated_norm(self) -> float:
         x = np.random.default_rng(0).standard_normal(self.in_shape)
@@ -702,15 +723,17 @@ def as_operator(operator: Any, in_shape: tuple[int, ...] | None = None, out_shap
     if (rows, columns) != (math.prod(out_shape), math.prod(in_shape)):
         raise ValueError(f"an operator of shape {matrix.shape} does not map images {in_shape} to {out_shape}")
     result = MatrixOperator(matrix, in_shape, out_shape)
-    return dataclasses.replace(result, mismatch=_once(matrix, "mismatch", lambda: _check_adjoint(result)))
+    result.mismatch(in_shape)
+    return result
 
 
-def _check_adjoint(operator: MatrixOperator) -> float:
+def _check_adjoint(operator: Operator, shape: tuple[int, ...]) -> float:
     """By how much, relative, the products were found not to be those of a matrix and its transpose; raises where by much."""
     rng = np.random.default_rng(0)
-    x, q = rng.standard_normal(operator.in_shape), rng.standard_normal(operator.out_shape)
+    x = rng.standard_normal(shape)
+    q = rng.standard_normal(operator.output_shape(shape))
     try:
-        left, right = operator.forward(x) * q, x * operator.adjoint(q)
+        left, right = operator.forward(x) * q, x * operator.adjoint(q, shape)
     except NotImplementedError:
         raise ValueError("the operator has no adjoint: give a LinearOperator with rmatvec") from None
     scale = float(np.abs(left).sum() + np.abs(right).sum())
@@ -719,7 +742,7 @@ def _check_adjoint(operator: MatrixOperator) -> float:
         raise ValueError(f"the adjoint is not one: <Ax, q> = {left.sum():.6g} but <x, A^T q> = {right.sum():.6g}")
     # products of random images nearly cancel and hide a wrong scale; ||Ax||^2 does not
     image = operator.forward(x)
-    square, product = float(np.sum(image * image)), float(np.sum(x * operator.adjoint(image)))
+    square, product = float(np.sum(image * image)), float(np.sum(x * operator.adjoint(image, shape)))
     if not abs(square - product) <= 1e-4 * square:
         raise ValueError(f"the adjoint is not one: <Ax, Ax> = {square:.6g} but <x, A^T A x> = {product:.6g}")
     found = max(abs(float(left.sum() - right.sum())) / (scale or 1.0), abs(square - product) / (square or 1.0))

@@ -71,7 +71,7 @@ class Channelwise:
         self.operator, self.shape = operator, shape
         #: of what the operator takes
         self.own_shape = shape[1:]
-        self.norm_is_bound, self.mismatch = operator.norm_is_bound, operator.mismatch
+        self.norm_is_bound = operator.norm_is_bound
 
     def forward(self, x: Array) -> Array:
         """A x."""
@@ -91,6 +91,11 @@ class Channelwise:
     def norm_bound(self) -> float:
         """Bound on ||A||^2, however loose."""
         return self.operator.norm_bound(self.own_shape)
+
+    @cached_property
+    def mismatch(self) -> float:
+        """How far A and A^T are from being adjoint, relative to ||A||."""
+        return self.operator.mismatch(self.own_shape)
 
     @cached_property
     def product_rounding(self) -> float:
@@ -369,12 +374,15 @@ class Problem:
         """x, or where D is infinite the nearest image on the way to one inside the domain of D."""
         if self.given or self.data.everywhere or not np.isfinite(x).all():
             return x
+        terms = [self.data] if self.faint is None else [self.data, self.faint]
         if self.operator is None:
-            return self.clip(self.data.nearest_inside(x))
+            for term in terms:
+                x = term.nearest_inside(x)
+            return self.clip(x)
         z = self.forward(x.astype(np.float64))
-        if math.isfinite(self.data.value(z)) or self._interior is None:
+        if all(math.isfinite(term.value(z)) for term in terms) or self._interior is None:
             return x
-        share = self.data.outside(z, self._interior[1])
+        share = max(term.outside(z, self._interior[1]) for term in terms)
         return x if share == 0 else self.clip((x + x.dtype.type(share) * (self._interior[0] - x)).astype(x.dtype))
 
     @cached_property
@@ -437,9 +445,7 @@ class Problem:
         if self.operator is None:
             return self.data.off_by(size), parts
         off = math.sqrt(self.norm_squared) * norm(size) + UNIT * self.product_rounding * norm(x)
-        if math.isfinite(self.data.lipschitz):
-            return 0.5 * self.data.lipschitz * off * off, parts
-        return float(np.max(self.data.m)) * math.sqrt(self.y.size) * off, parts
+        return self.data.off_by_length(off), parts
 
     def _certificate_of_returned(self, x: Array, p: Array, q: Array | None, costs: Costs | None) -> Certificate:
         """That of the image with its background, as it is returned: in float64, with what taking the background off rounds."""

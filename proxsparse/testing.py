@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import Array, total
-from .operators import Composition, Operator
+from .operators import Composition, Operator, is_own, once
 from .penalties.base import Penalty
 from .penalties.composed import Composed
 from .penalties.denoising import Denoising
@@ -21,7 +21,7 @@ from .rounding import norm
 #: how far, relative, what must be equal may be apart: by the rounding of the type, and where a limit is taken by what is left
 _ROUNDING = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
 _LIMIT = 2e-3
-#: classes of the user's own that `solve` has looked at, each with the shapes' number of axes
+#: classes of penalties of the user's own that `solve` has looked at, each with the shapes' number of axes
 _SEEN: set[tuple[type, int]] = set()
 
 
@@ -98,9 +98,9 @@ def check_operator(operator: Operator, shape: tuple[int, ...], rng: np.random.Ge
 
 
 def require_sound(penalties: Any, operator: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError for what is not the package's own and does not pass the quick checks; once for each class.
+    """Raise ValueError for what is not the package's own and does not pass the quick checks.
 
-    `shape` is that of images (channels, *spatial).
+    Those are made once for each class of penalties, and for each operator. `shape` is that of images (channels, *spatial).
     """
     own_shape = shape
     for given in penalties:
@@ -108,7 +108,7 @@ def require_sound(penalties: Any, operator: Any, shape: tuple[int, ...]) -> None
         while isinstance(penalty, Composed):
             _require_adjoint(penalty.operator, shape[1:])
             shape, penalty = penalty._out_shape(shape), penalty.inner
-        if _own(penalty) or (type(penalty), len(shape)) in _SEEN or penalty._w() == 0:
+        if is_own(penalty) or (type(penalty), len(shape)) in _SEEN or penalty._w() == 0:
             continue
         _require(penalty, shape, np.dtype(np.float64), np.random.default_rng(0), _QUICK, ValueError)
         _SEEN.add((type(penalty), len(shape)))
@@ -120,14 +120,15 @@ def _require_adjoint(operator: Any, shape: tuple[int, ...]) -> None:
     if isinstance(operator, Composition):
         _require_adjoint(operator.before, shape)
         _require_adjoint(operator.after, operator.before.output_shape(shape))
-    elif operator is not None and not _own(operator) and (type(operator), len(shape)) not in _SEEN:
-        for told in _adjoint_of_operator(operator, shape, np.dtype(np.float64), np.random.default_rng(0)):
-            raise ValueError(f"{type(operator).__name__} on images of shape {shape}: {told}")
-        _SEEN.add((type(operator), len(shape)))
+    elif operator is not None and not is_own(operator):
+        once(operator, f"adjoint {shape}", lambda: _refuse_no_adjoint(operator, shape))
 
 
-def _own(thing: Any) -> bool:
-    return type(thing).__module__.partition(".")[0] == "proxsparse"
+def _refuse_no_adjoint(operator: Operator, shape: tuple[int, ...]) -> float:
+    """Raise ValueError where the products of the operator are not adjoint; else 0."""
+    for told in _adjoint_of_operator(operator, shape, np.dtype(np.float64), np.random.default_rng(0)):
+        raise ValueError(f"{type(operator).__name__} on images of shape {shape}: {told}")
+    return 0.0
 
 
 # -- penalties -------------------------------------------------------------------------------------------------------

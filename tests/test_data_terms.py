@@ -1,6 +1,7 @@
 """Data terms beside least squares: identities, agreement with an independent solver, what each is for; backgrounds."""
 
 import itertools
+import warnings
 
 import independent
 import naive
@@ -306,6 +307,50 @@ def test_weights_of_many_sizes_end():
         assert result.success
         cut = solve(y, "tv", 0.1, pixel_weight=np.where(m < 1e-7, 0, m), method="admm", tol=1e-3)
         assert result.fun <= cut.fun * 1.003 + 0.5 * np.sum(np.where(m < 1e-7, m, 0))
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_what_an_image_that_is_off_costs_is_bounded_and_near(name, rng):
+    """Off in length, in any direction: the bound holds, and for counts is no larger than that of the curvature."""
+    y = np.r_[np.zeros(3), rng.poisson(60, 39)].astype(float)
+    term = TERMS[name].bind(y, rng.uniform(0.5, 2, y.shape))
+    for off in (1e-6, 1e-2, 1.0):
+        bound = term.off_by_length(off)
+        for _ in range(30):
+            e = rng.standard_normal(y.shape)
+            e[:3] = np.abs(e[:3])
+            z = term.nearest + off / np.linalg.norm(e) * e
+            assert term.value(z) <= bound * (1 + 1e-9) + 1e-12
+        # of degree two beside counts of some tens; two dark pixels may cost what they are off by
+        assert bound <= {"l1": 14 * off}.get(name, off * off if "poisson" not in name else off * off + 4 * off)
+
+
+def test_a_small_weight_of_counts_is_no_minimum_of_0():
+    """Behind a blur in float32: the floor was of degree one in the rounding, four times the least objective."""
+    truth = np.full((32, 32), 50.0)
+    truth[8:20, 10:24] = 150
+    blur = Blur.gaussian(1.0)
+    y = blur.forward(truth).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = solve(y, "tv", 3e-7, data="poisson", operator=blur, options={"maxiter": 1500})
+    assert result.rel_gap > 0
+    s = blur.forward(truth.astype(np.float32).astype(float))
+    other = np.sum(s - y + y * np.log(y / s)) + 3e-7 * TotalVariation(1.0).value(truth)
+    assert result.fun - result.gap <= other
+
+
+@pytest.mark.parametrize(("dtype", "faint"), [(np.float64, 1e-20), (np.float32, 1e-10)])
+@pytest.mark.parametrize("bounds", [None, (0, None)])
+def test_counts_that_weigh_hardly_anything_are_held_in_the_domain(dtype, faint, bounds):
+    """Left out of the work they were infinite at 0, for 5000 iterations."""
+    y = (np.random.default_rng(0).poisson(5, (16, 16)) + 1).astype(dtype)
+    m = np.ones(y.shape)
+    m[3:5, 4:7] = faint
+    kw = {"data": "poisson", "bounds": bounds, "options": {"maxiter": 300}}
+    result = solve(y, "l1", 0.5, pixel_weight=m, **kw)
+    assert result.success
+    assert result.fun == pytest.approx(solve(y, "l1", 0.5, observed=m == 1, **kw).fun, rel=2e-4)
 
 
 @pytest.mark.parametrize("method", ["auto", "admm", "chambolle-pock"])

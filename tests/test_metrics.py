@@ -180,6 +180,30 @@ def test_blank_pixels_are_no_noise(kind, share, rng):
     assert metrics.noise_std(image, **about) == pytest.approx(0.1, rel=0.12)
 
 
+@pytest.mark.parametrize("wild", [1e12, 1e300, -3.4e38])
+def test_one_wild_pixel_tells_nothing_of_the_noise(wild, rng):
+    image = phantoms.regions((96, 96)) + 0.1 * rng.standard_normal((96, 96))
+    known = metrics.noise_std(image)
+    image[5, 5] = wild
+    assert metrics.noise_std(image) == pytest.approx(known, rel=0.01)
+
+
+@pytest.mark.parametrize("noise", [1e-2, 1e-4, 1e-6])
+def test_levels_far_apart_hide_no_noise(noise, rng):
+    image = np.repeat([0.0, 1000.0], 48)[:, None] + noise * rng.standard_normal((96, 96))
+    assert metrics.noise_std(image) == pytest.approx(noise, rel=0.05)
+
+
+def test_the_noise_of_channels_is_the_root_of_its_mean_square(rng):
+    image = np.array([1.0, 1.0, 0.02]) * rng.standard_normal((96, 96, 3))
+    assert metrics.noise_std(image, channel_axis=-1) == pytest.approx(np.sqrt(2 / 3), rel=0.05)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((75000, 20), 0), ((4, 4, 80000), 2)])
+def test_there_may_be_more_channels_than_patches_are_looked_at(shape, axis, rng):
+    assert metrics.noise_std(rng.standard_normal(shape), channel_axis=axis) == pytest.approx(1, rel=0.1)
+
+
 @pytest.mark.parametrize("name", ["regions", "blobs", "rectangles", "curves", "strokes", "shepp_logan"])
 def test_phantoms_are_free_of_noise(name):
     """Beside what is flat only edges are left of them."""

@@ -345,6 +345,38 @@ def test_an_attribute_named_as_a_matrix_is_none():
     assert solve(image, "l1", 0.1, operator=operator).success
 
 
+def test_an_operator_that_keeps_a_matrix_multiplies_by_what_it_says():
+    class Twice(scipy.sparse.linalg.LinearOperator):
+        def __init__(self, matrix):
+            self.A = matrix
+            super().__init__(float, matrix.shape)
+
+        def _matvec(self, x):
+            return 2 * (self.A @ x.reshape(-1))
+
+        def _rmatvec(self, x):
+            return 2 * (self.A.T @ x.reshape(-1))
+
+    matrix, image = np.random.default_rng(0).standard_normal((12, 12)), image_of((3, 4))
+    operator = as_operator(Twice(matrix), (3, 4), (3, 4))
+    np.testing.assert_allclose(operator.adjoint(image).ravel(), 2 * matrix.T @ image.ravel())
+    assert operator.norm_bound((3, 4)) >= 4 * np.linalg.norm(matrix, 2) ** 2
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_norm_of_integers_is_bounded(dtype, sparse, rng):
+    numbers = rng.integers(0, 120, (12, 12)).astype(dtype)
+    given = scipy.sparse.csr_matrix(numbers) if sparse else numbers
+    square = np.linalg.norm(numbers.astype(float), 2) ** 2
+    assert square <= as_operator(given, (3, 4), (3, 4)).norm_bound((3, 4)) <= 12 * square
+
+
+def test_numbers_of_one_place_add_up_in_the_norm():
+    eight = scipy.sparse.csr_matrix((np.ones(8), np.zeros(8, int), np.array([0] + [8] * 12)), shape=(12, 12))
+    assert as_operator(eight, (3, 4), (3, 4)).norm_bound((3, 4)) == pytest.approx(64)
+
+
 def test_an_operator_that_cannot_be_hashed_is_one():
     class Own(scipy.sparse.linalg.LinearOperator):
         __hash__ = None

@@ -20,12 +20,17 @@ def strengths(x, starts, first, second):
 
 @jit
 def covariance(x, starts, offsets):
-    """Return the sample covariance of the pixels at these offsets from each start in the flat image x."""
+    """Return the sample covariance of the pixels at these offsets from each start in the flat image x, less their mean."""
     n = offsets.size
     mean, products, patch = np.zeros(n), np.zeros((n, n)), np.empty(n)
     for k in range(starts.size):
+        # levels far apart would leave nothing of the differences within patches
+        level = 0.0
         for i in range(n):
             patch[i] = x[starts[k] + offsets[i]]
+            level += patch[i] / n
+        for i in range(n):
+            patch[i] -= level
             mean[i] += patch[i]
         for i in range(n):
             for j in range(i + 1):
