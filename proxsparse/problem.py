@@ -418,11 +418,17 @@ class Problem:
             if self.returned is not None:
                 length = eps * norm(self.returned.stored(found.x))
             data = max(self.data.lipschitz, 1.0) * length * length if self.data.degree == 2 else math.inf
-            if any(v > q._spread(length, self.shape) + data for q, v in zip(self.parts, found.values, strict=True)):
+            spreads = zip(self.parts, self._spreads, found.values, strict=True)
+            if any(value > spread * length ** (2 if q.degree == 2 else 1) + data for q, spread, value in spreads):
                 return False
         data, parts = self.floors(found.x)
         beyond = sum(max(value - floor, 0.0) for value, floor in zip(found.values, parts, strict=True))
         return found.data <= data and beyond <= data
+
+    @cached_property
+    def _spreads(self) -> list[float]:
+        """For each part the most that an image of length one costs."""
+        return [q._spread(1.0, self.shape) for q in self.parts]
 
     @cached_property
     def _energy(self) -> float:

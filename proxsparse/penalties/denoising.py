@@ -193,11 +193,11 @@ class Denoising:
         what t loses by at most m_j |t - best| d. `size` is that of y; numbers, or arrays of them over images like x.
         """
         ktp = self.rest.dual_length(p) / math.sqrt(self.mu)
-        if np.ndim(size) == 0 and ktp > 16 * size:
+        if isinstance(size, float) and ktp > 16 * size:
             # a weight beyond what matters
             ktp = self.rest.dual_length(p, measured=True) / math.sqrt(self.mu)
         # what is beyond u is not cut off
-        cut = np.minimum(self._cut, size + ktp)
+        cut = np.minimum(self._cut, size + ktp) if self._cut else 0.0
         own = of_loss(loss, data, size, ktp, cut, self.rest.roundings)
         return self.rest.rounding(x, p, parts) + UNIT * x.size * loss + own
 
@@ -238,9 +238,14 @@ class Denoising:
 
 def of_loss(loss: Any, data: Any, size: Any, ktp: Any, cut: Any, roundings: float) -> Any:
     """How far the loss may be too small, from the lengths of y, of what K^T p is at most, and of the thresholds; see there."""
+    sqrt: Any
+    least: Any
+    # NumPy's take ten times as long for numbers
+    sqrt, least = (math.sqrt, min) if isinstance(loss, float) else (np.sqrt, np.minimum)
     # what is taken off y is no more off than it is large
-    off = UNIT * roundings * ktp + np.minimum(UNIT * 4 * (size + cut + ktp), ktp + cut)
-    return np.sqrt(2 * loss) * (off + UNIT * 16 * (size + cut + ktp + np.sqrt(2 * data) + np.sqrt(2 * loss))) + off * off
+    off = UNIT * roundings * ktp + least(UNIT * 4 * (size + cut + ktp), ktp + cut)
+    far = sqrt(2 * loss)
+    return far * (off + UNIT * 16 * (size + cut + ktp + sqrt(2 * data) + far)) + off * off
 
 
 def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, restart: bool = True) -> Steps:

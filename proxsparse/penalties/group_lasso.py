@@ -126,23 +126,11 @@ class OverlappingGroupLasso(Penalty):
 
     def _geometry(self, axes: int) -> tuple[Triple, Triple]:
         """Window and stride along planes, rows, columns for an image of that many spatial axes."""
-        triples: list[Triple] = []
-        for value, name in ((self.window, "window"), (self.stride, "stride")):
-            sizes = np.atleast_1d(value)
-            if len(sizes) not in (1, axes):
-                raise ValueError(f"{name} {value!r} has {len(sizes)} axes, the image {axes}")
-            planes, rows, columns = [1] * (3 - axes) + [int(s) for s in np.broadcast_to(sizes, axes)]
-            triples.append((planes, rows, columns))
-        return triples[0], triples[1]
+        return _triples(self.window, self.stride, axes)
 
     def _counts(self, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
         """Samples, window, stride and number of windows along planes, rows and columns."""
-        axes = len(shape) - 1
-        window, stride = self._geometry(axes)
-        spatial = (1,) * (3 - axes) + shape[1:]
-        if any(k > n for k, n in zip(window, spatial, strict=True)):
-            raise ValueError(f"window {window[3 - axes :]} is larger than the image {shape[1:]}")
-        return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, window, stride, strict=True)]
+        return _counts(self.window, self.stride, shape)
 
     def _fits_dual(self, p: Array) -> bool:
         window = np.atleast_1d(self.window)
@@ -238,12 +226,7 @@ class OverlappingGroupLasso(Penalty):
 
     def _covers(self, shape: tuple[int, ...]) -> list[Array]:
         """The number of windows over each sample, along each axis."""
-        covers = []
-        for n, k, s, m in self._counts(shape)[4 - len(shape) :]:
-            first = s * np.arange(m)
-            begun, ended = (np.bincount(edge, minlength=n + 1) for edge in (first, np.minimum(first + k, n)))
-            covers.append(np.cumsum(begun - ended)[:n].astype(np.float64))
-        return covers
+        return _covers(self.window, self.stride, shape)
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
         return shape[0] * math.prod(k for _, k, _, _ in self._counts(shape))
@@ -291,3 +274,40 @@ class OverlappingGroupLasso(Penalty):
         touched = np.zeros((1, *x.shape[1:]))
         self._add_adjoint(touched, copies)
         x[:, touched[0] > 0] = 0
+
+
+# -- the grid of windows, found once for each shape: a small solve asks for it some seventy times -------------------------
+
+
+@functools.lru_cache(maxsize=256)
+def _triples(window: Any, stride: Any, axes: int) -> tuple[Triple, Triple]:
+    triples: list[Triple] = []
+    for value, name in ((window, "window"), (stride, "stride")):
+        sizes = np.atleast_1d(value)
+        if len(sizes) not in (1, axes):
+            raise ValueError(f"{name} {value!r} has {len(sizes)} axes, the image {axes}")
+        planes, rows, columns = [1] * (3 - axes) + [int(s) for s in np.broadcast_to(sizes, axes)]
+        triples.append((planes, rows, columns))
+    return triples[0], triples[1]
+
+
+@functools.lru_cache(maxsize=256)
+def _counts(window: Any, stride: Any, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+    axes = len(shape) - 1
+    sides, steps = _triples(window, stride, axes)
+    spatial = (1,) * (3 - axes) + shape[1:]
+    if any(k > n for k, n in zip(sides, spatial, strict=True)):
+        raise ValueError(f"window {sides[3 - axes :]} is larger than the image {shape[1:]}")
+    return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, sides, steps, strict=True)]
+
+
+@functools.lru_cache(maxsize=256)
+def _covers(window: Any, stride: Any, shape: tuple[int, ...]) -> list[Array]:
+    covers = []
+    for n, k, s, m in _counts(window, stride, shape)[4 - len(shape) :]:
+        first = s * np.arange(m)
+        begun, ended = (np.bincount(edge, minlength=n + 1) for edge in (first, np.minimum(first + k, n)))
+        cover = np.cumsum(begun - ended)[:n].astype(np.float64)
+        cover.flags.writeable = False
+        covers.append(cover)
+    return covers

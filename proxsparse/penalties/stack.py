@@ -27,7 +27,9 @@ class Stack:
         self.dual_shapes = [q._dual_shape(shape) for q in self.parts]
         self.offsets = np.cumsum([0, *(math.prod(s) for s in self.dual_shapes)]).tolist()
         self.size: int = self.offsets[-1]
-        self.norm_squared = sum(q._norm_squared(shape) for q in self.parts)
+        norms = [q._norm_squared(shape) for q in self.parts]
+        self.norm_squared = sum(norms)
+        self._factors = [2.0 * math.sqrt(norm) for norm in norms]
         self.first_step = min((q._first_step for q in self.parts), default=0.5)
         #: iterations that the last `least_norm_dual` took
         self.effort = 0
@@ -35,6 +37,8 @@ class Stack:
 
     def split(self, p: Array) -> list[Array]:
         """Views of the parts' duals in the flat p."""
+        if len(self.parts) == 1:
+            return [p.reshape(self.dual_shapes[0])]
         bounds = zip(self.offsets[:-1], self.offsets[1:], self.dual_shapes, strict=True)
         return [p[a:b].reshape(s) for a, b, s in bounds]
 
@@ -99,10 +103,6 @@ class Stack:
             factor * (norm(dual) if measured else q._dual_length(dual))
             for q, dual, factor in zip(self.parts, self.split(p), self._factors, strict=True)
         )
-
-    @cached_property
-    def _factors(self) -> list[float]:
-        return [2.0 * math.sqrt(q._norm_squared(self.shape)) for q in self.parts]
 
     @cached_property
     def roundings(self) -> float:
@@ -206,7 +206,8 @@ def of_part(q: Penalty, x: Array, dual: Array, gap: Any, value: Any) -> Any:
     """How far a part's gap, and with it its value, may be too small in float64."""
     # of each group: a length, a product, their difference; then the sum over the groups, each of which is >= 0
     own = 2.0 * (12 + q._group_size(x.shape)) * value + SUM * q._conjugate(dual)
-    return UNIT * (own + dual.size * np.maximum(gap, 0.0)) + 2.0 * q._rounding(x)
+    above = max(gap, 0.0) if isinstance(gap, float) else np.maximum(gap, 0.0)
+    return UNIT * (own + dual.size * above) + 2.0 * q._rounding(x)
 
 
 #: of conjugate gradients; a thousand pixels along an axis take some 150

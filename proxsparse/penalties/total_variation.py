@@ -273,8 +273,8 @@ class TotalVariation(Penalty):
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         scales = self._scales(shape[1:])
-        largest = np.ones(len(shape) - 1) if scales is None else [float(s.max()) for s in scales]
-        return float(sum((2.0 * s * np.cos(np.pi / (2 * n))) ** 2 for s, n in zip(largest, shape[1:], strict=True))) or 1.0
+        largest = [1.0] * (len(shape) - 1) if scales is None else [float(s.max()) for s in scales]
+        return sum((2.0 * s * math.cos(math.pi / (2 * n))) ** 2 for s, n in zip(largest, shape[1:], strict=True)) or 1.0
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
         return self._near_gram(shape) if self.pixel_weight is None else None
