@@ -41,7 +41,7 @@ class Posed:
     channel_axis: int | None
     scale: float
     background: Array | None = None
-    #: the axis of the channels in the image given; None too where the operator takes them all at once
+    #: the axis of the channels in the image given
     data_axis: int | None = None
     #: what the dual of each part is multiplied by for that of the part as it was given; see `Penalty._in_its_unit`
     units: tuple[float, ...] = ()
@@ -141,7 +141,7 @@ def pose(
     given = y.shape
     y, axis, linear, shape = _image_and_operator(y, operator, channel_axis)
     require_sound(parts, None if linear is None else linear.operator, shape)
-    layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, len(given)), isinstance(linear, Whole))
+    layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, given), isinstance(linear, Whole))
     m = _pixel_weight(pixel_weight, observed, missing, y, layout)
     lo, hi = canonical_bounds(bounds, user_shape(shape, axis), y.dtype, axis)
     data = LeastSquares() if data is None else data.laid_out(layout.place)
@@ -249,8 +249,11 @@ def _image_and_operator(
     return y, axis, Channelwise(operator, shape), shape
 
 
-def _axis_of_image(linear: Channelwise | None, channel_axis: int | None, ndim: int) -> int | None:
-    return None if isinstance(linear, Whole) else normalise_channel_axis(channel_axis, ndim)
+def _axis_of_image(linear: Channelwise | None, channel_axis: int | None, given: tuple[int, ...]) -> int | None:
+    """The axis of the channels in the image given; None where an operator that takes them all gives images of another shape."""
+    if isinstance(linear, Whole) and linear.own_shape != given:
+        return None
+    return normalise_channel_axis(channel_axis, len(given))
 
 
 def _square_operator(operator: Any, y: Array) -> Operator:
@@ -287,8 +290,9 @@ class _Layout:
         """An array of the image's shape, with or without its channel axis, in the solver's layout."""
         if array.shape == self.given:
             return array if self.whole else to_canonical(array, self.axis)
-        if self.axis is not None and array.shape == self.canonical[1:]:
-            return np.ascontiguousarray(np.broadcast_to(array, self.canonical))
+        if self.axis is not None and array.shape == tuple(np.delete(self.given, self.axis).tolist()):
+            wide = np.expand_dims(array, self.axis) if self.whole else array
+            return np.ascontiguousarray(np.broadcast_to(wide, self.canonical))
         raise ValueError(f"{name} has shape {array.shape}, the image {self.given}")
 
 

@@ -8,7 +8,18 @@ import scipy.sparse
 import scipy.sparse.linalg
 from conftest import image_of
 
-from proxsparse import L1, Blur, Downsample, OverlappingGroupLasso, TotalVariation, as_operator, metrics, phantoms, solve
+from proxsparse import (
+    L1,
+    Blur,
+    ConvergenceWarning,
+    Downsample,
+    OverlappingGroupLasso,
+    TotalVariation,
+    as_operator,
+    metrics,
+    phantoms,
+    solve,
+)
 
 KERNELS = {
     "odd": np.array([[0.0, 0.1, 0.3], [0.1, 0.2, 0.1], [0.2, 0.0, 0.0]]),
@@ -161,6 +172,20 @@ def test_an_operator_may_take_the_channels_all_at_once():
     assert result.fun == pytest.approx(
         0.5 * np.sum((result.x.sum(axis=0) - y) ** 2) + TotalVariation(0.05).value(result.x, channel_axis=0)
     )
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_such_an_operator_takes_masks_without_channels(axis, rng):
+    """Where its images have the channels too, of as many rows and columns as channels."""
+    shape = (4, 4, 4)
+    operator = as_operator(np.eye(64) + 0.1 * rng.standard_normal((64, 64)), shape, shape)
+    y, seen = rng.random(shape), rng.random((4, 4)) < 0.7
+    weights = rng.uniform(0.5, 2.0, (4, 4))
+    kw = {"operator": operator, "channel_axis": axis, "tol": 1e-3}
+    wide = [np.broadcast_to(np.expand_dims(array, axis), shape) for array in (seen, weights)]
+    found = solve(y, "tv", 0.05, observed=seen, pixel_weight=weights, **kw)
+    same = solve(y, "tv", 0.05, observed=wide[0], pixel_weight=wide[1], **kw)
+    np.testing.assert_array_equal(found.x, same.x)
 
 
 def test_a_negative_channel_axis_counts_in_the_image_and_in_the_answer():

@@ -209,8 +209,7 @@ class Denoising:
     @cached_property
     def size(self) -> float:
         """The length of y, in the metric of the data's weights."""
-        m = 1.0 if self.m is None else self.m.astype(np.float64)
-        return math.sqrt(total(m * np.square(self.y, dtype=np.float64)))
+        return norm(self.y) if self.m is None else math.sqrt(total(self.m * np.square(self.y, dtype=np.float64)))
 
     def data_gap(self, x: Array, ktp: Array) -> tuple[float, float]:
         """What x loses against the primal that K^T p induces in data + <K^T p, x> + w|x|, and the data term."""
