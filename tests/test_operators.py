@@ -11,7 +11,6 @@ from conftest import image_of
 from proxsparse import (
     L1,
     Blur,
-    ConvergenceWarning,
     Downsample,
     OverlappingGroupLasso,
     TotalVariation,
