@@ -47,14 +47,18 @@ def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
 
 
 @jit
-def weighted_step(new, x, ktp, y, m, lo, hi, tau):
-    """Chambolle-Pock's primal step for 1/2 sum m (x - y)^2 within [lo, hi], not accelerated."""
+def weighted_step(x, new, xbar, kt, new_kt, y, m, lo, hi, tau, relaxation):
+    """Relax x and K^T p; new = Chambolle-Pock's primal step for 1/2 sum m (x - y)^2 within [lo, hi], xbar = 2 new - x."""
     one = x.dtype.type(1)
     for j in range(x.size):
+        x[j] += relaxation * (new[j] - x[j])
+        kt[j] += relaxation * (new_kt[j] - kt[j])
         step = tau * m[j]
-        v = (x[j] - tau * ktp[j] + step * y[j]) / (one + step)
+        v = (x[j] - tau * kt[j] + step * y[j]) / (one + step)
         v = v if v > lo else lo
-        new[j] = v if v < hi else hi
+        v = v if v < hi else hi
+        new[j] = v
+        xbar[j] = v - x[j] + v
 
 
 @jit
@@ -69,6 +73,14 @@ def relax(old, new, relaxation):
     """old += relaxation (new - old), in place."""
     for j in range(old.size):
         old[j] += relaxation * (new[j] - old[j])
+
+
+@jit
+def relax_both(old, new, relaxation):
+    """old += relaxation (new - old), and new the same, in place."""
+    for j in range(old.size):
+        old[j] += relaxation * (new[j] - old[j])
+        new[j] = old[j]
 
 
 @jit_sum

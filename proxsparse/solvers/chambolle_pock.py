@@ -158,18 +158,19 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     if dualised:
         kt += problem.adjoint(q)
     nit, next_balance = 0, 10
-    new, new_p, new_q = x.copy(), p.copy(), q.copy()
-    iterations = yield _vouched(problem, new, new_p, new_q)
+    # from the last iteration on the next one is over-relaxed where it begins, so that these are vouched for in between
+    new, xbar, new_p, new_kt, new_q = x.copy(), np.empty_like(x), p.copy(), kt.copy(), q
+    iterations = yield _vouched(problem, x.copy(), p.copy(), q.copy())
     while True:
         for _ in range(iterations):
             nit += 1
             sigma_data, sigma = share / (tau * norm_data), share / (tau * norm)
-            new = _primal_step(problem, x, kt, tau)
-            xbar = new + (new - x)
-            new_p, new_kt = p.copy(), np.empty_like(x)
+            pointwise.relax_both(p, new_p, relaxation)
+            _primal_step(problem, x, new, xbar, kt, new_kt, tau, relaxation)
             stack.dual_step(new_kt, new_p, xbar, sigma)
-            new_q = q
             if dualised:
+                if new_q is not q:
+                    pointwise.relax(q.reshape(-1), new_q.reshape(-1), relaxation)
                 new_q = q + x.dtype.type(sigma_data) * problem.forward(xbar).astype(x.dtype, copy=False)
                 new_q = data.conjugate_prox(new_q, sigma_data)
                 new_kt += problem.adjoint(new_q)
@@ -179,9 +180,6 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
                 dual = total(np.square(new_q - q)) / sigma_data + total(np.square(new_p - p)) / sigma
                 if primal > 0 and dual > 0:
                     tau = max(tau * min(max(math.sqrt(primal / dual), 0.3), 3.0), least)
-            for old, now in ((x, new), (p, new_p), (q, new_q), (kt, new_kt)):
-                if now is not old:
-                    pointwise.relax(old.reshape(-1), now.reshape(-1), relaxation)
         iterations = yield _vouched(problem, new, new_p, new_q)
 
 
@@ -201,14 +199,23 @@ def by_scale(problem: Problem) -> float:
     return max(0.06 * problem.stack.first_step * spread / weight, math.sqrt(float(np.finfo(problem.dtype).tiny)))
 
 
-def _primal_step(problem: Problem, x: Array, kt: Array, tau: float) -> Array:
-    """The proximal step from x: of the bounds, and where there is no operator of the data term."""
+def _primal_step(
+    problem: Problem, x: Array, new: Array, xbar: Array, kt: Array, new_kt: Array, tau: float, relaxation: Any
+) -> None:
+    """Relax x and kt; new is the proximal step from there, of bounds and a data term without an operator, xbar beyond it."""
     scalar, lo, hi = x.dtype.type(tau), problem.lo, problem.hi
     if problem.operator is None and problem.data.quadratic and problem.m is not None and np.ndim(lo) == np.ndim(hi) == 0:
         limits = (x.dtype.type(-math.inf if lo is None else lo), x.dtype.type(math.inf if hi is None else hi))
-        new = np.empty_like(x)
-        flat = [a.reshape(-1) for a in (new, x, kt, problem.y, problem.m)]
-        pointwise.weighted_step(*flat, *limits, scalar)
-        return new
-    new = x - scalar * kt
-    return problem.clip(new if problem.operator is not None else problem.data.prox(new, tau))
+        flat = [a.reshape(-1) for a in (x, new, xbar, kt, new_kt, problem.y, problem.m)]
+        pointwise.weighted_step(*flat, *limits, scalar, relaxation)
+        return
+    pointwise.relax(x.reshape(-1), new.reshape(-1), relaxation)
+    pointwise.relax(kt.reshape(-1), new_kt.reshape(-1), relaxation)
+    np.multiply(kt, -scalar, out=new)
+    new += x
+    if problem.operator is None:
+        new[...] = problem.data.prox(new, tau)
+    if problem.bounded:
+        np.clip(new, problem.lo, problem.hi, out=new)
+    np.subtract(new, x, out=xbar)
+    xbar += new
