@@ -10,9 +10,9 @@ import time
 import numpy as np
 
 from proxsparse import L1, OverlappingGroupLasso, TotalVariation
-from proxsparse._workers import Workers
+from proxsparse.dual.denoising import Denoising
 from proxsparse.kernels._jit import jit
-from proxsparse.penalties.denoising import Denoising
+from proxsparse.runtime.workers import Workers
 from proxsparse.solvers import chambolle_pock
 
 from .scaling import image

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ._batch import BatchResult, solve_batch
-    from ._blocks import BlocksResult, solve_blocks
-    from ._compare import compare
-    from ._comparison import Comparison
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
+    from .batch.images import BatchResult, solve_batch
+    from .blocks.sweeps import BlocksResult, solve_blocks
+    from .comparison.result import Comparison
+    from .comparison.rows import compare
     from .data_terms import DataTerm, Huber, LeastAbsoluteDeviations, LeastSquares, Poisson
     from .operators import Blur, Downsample, Operator, Wavelet, as_operator
     from .penalties import (
@@ -46,13 +46,13 @@ _HOME = {
     "solve": "_solve",
     "denoise": "_solve",
     "path": "_path",
-    "compare": "_compare",
-    "Comparison": "_comparison",
+    "compare": "comparison.rows",
+    "Comparison": "comparison.result",
     "oracle_weight": "_path",
-    "solve_batch": "_batch",
-    "BatchResult": "_batch",
-    "solve_blocks": "_blocks",
-    "BlocksResult": "_blocks",
+    "solve_batch": "batch.images",
+    "BatchResult": "batch.images",
+    "solve_blocks": "blocks.sweeps",
+    "BlocksResult": "blocks.sweeps",
     "L1": "penalties",
     "L2": "penalties",
     "TGV": "penalties",

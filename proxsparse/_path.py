@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from ._arrays import as_float, require_finite
-from ._lattice import least
 from ._solve import attempt, resolve_penalty, solve
-from .options import unknown
-from .penalties.base import Penalty, check_weight
-from .penalties.sums import with_weights
+from .arrays.checks import check_weight
+from .arrays.numbers import as_float, require_finite
+from .penalties.base import Penalty, with_weights
 from .result import SolveResult
-from .weights import Weights, first_guess
+from .solvers.options import unknown
+from .weights.rules import Weights, first_guess
+from .weights.search import least
 
 #: how far below the largest weight a path of a given length goes
 _SPAN = 1e3

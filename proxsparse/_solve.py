@@ -11,25 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array, as_scalar
-from ._debias import ACCURACY, refit
-from ._nonconvex import solve_nonconvex, solve_reweighted
-from ._pose import Posed, pose
-from ._progress import Progress
-from ._workers import SERIAL, Workers
+from .arrays.checks import check_spacing
+from .arrays.numbers import Array, as_scalar
 from .data_terms import DATA, DataTerm, Huber
-from .lifted import problem_of
 from .metrics import noise_std as estimate_noise
 from .operators import MatrixOperator
-from .options import METHODS, Options, parse, unknown
 from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
-from .penalties.base import check_spacing
+from .penalties.base import with_weights
 from .penalties.nonconvex import Nonconvex, Reweighted
-from .penalties.sums import with_weights
-from .problem import Certificate, Problem
+from .problems.lifted import problem_of
+from .problems.pose import Posed, pose
+from .problems.problem import Certificate, Problem
+from .problems.refit import ACCURACY, refit
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
-from .solvers import SOLVERS, fastest, run, run_auto
-from .weights import RULES, Choice, check_noise, choose
+from .runtime.progress import Progress
+from .runtime.workers import SERIAL, Workers
+from .solvers.driver import run
+from .solvers.nonconvex import solve_nonconvex, solve_reweighted
+from .solvers.options import METHODS, Options, parse, unknown
+from .solvers.registry import SOLVERS, fastest, run_auto
+from .weights.rules import RULES, Choice, check_noise, choose
 
 #: what `solve` takes as penalty
 AnyPenalty = str | Penalty | Nonconvex | Reweighted
@@ -272,7 +273,7 @@ def attempt(
 
 
 def _debiased(posed: Posed, best: Certificate, method: str, options: Options) -> Array:
-    """The answer refitted; see `_debias.py`."""
+    """The answer refitted; see `problems/refit.py`."""
     problem, x = posed.problem.image_problem, posed.problem.image_of(best.x)
     _, duals = posed.problem.told(best)
 

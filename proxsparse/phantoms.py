@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_double
+from .arrays.numbers import as_double
 
 Image = npt.NDArray[np.float64]
 

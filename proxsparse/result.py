@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.optimize import OptimizeResult
 
-from ._arrays import Array
+from .arrays.numbers import Array
 
 #: status -> message
 MESSAGES = {

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Array, total
+from .arrays.numbers import Array, total
+from .arrays.rounding import norm
+from .dual.denoising import Denoising
 from .operators import Composition, Operator, is_own, once
-from .penalties.base import Penalty
-from .penalties.composed import Composed
-from .penalties.denoising import Denoising
-from .rounding import norm
+from .penalties.base import Composed, Penalty
 
 #: how far, relative, what must be equal may be apart: by the rounding of the type, and where a limit is taken by what is left
 _ROUNDING = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}

@@ -20,10 +20,10 @@ from proxsparse import (
     OverlappingGroupLasso,
     Reweighted,
     TotalVariation,
-    _batch,
     solve,
     solve_batch,
 )
+from proxsparse.batch import images as _batch
 
 FIELDS = ["fun", "gap", "rel_gap", "x_error_bound", "certified", "success", "status", "nit", "message", "method"]
 

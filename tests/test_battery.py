@@ -21,9 +21,10 @@ from proxsparse import (
     WaveletL1,
     solve,
 )
-from proxsparse._workers import SERIAL, Workers
-from proxsparse.penalties import group_lasso, strips
-from proxsparse.penalties.denoising import Denoising
+from proxsparse.dual.denoising import Denoising
+from proxsparse.kernels import rows as strips
+from proxsparse.penalties import windows as group_lasso
+from proxsparse.runtime.workers import SERIAL, Workers
 from proxsparse.solvers import chambolle_pock
 
 SHAPES = [(6, 7), (13,), (1, 9), (5, 4, 6), (1,)]
@@ -120,7 +121,7 @@ def test_adjoint_is_the_adjoint(penalty, shape, dtype, rng):
 @pytest.mark.parametrize("name", PENALTIES)
 def test_norm_bound_holds_and_is_not_loose(name, rng):
     shape = (12, 11)
-    from proxsparse.penalties.stack import Stack
+    from proxsparse.dual.stack import Stack
 
     stack = Stack(fitted(PENALTIES[name], shape).parts, (1, *shape))
     x = rng.standard_normal((1, *shape))

@@ -27,10 +27,10 @@ from proxsparse import (
     solve,
     solve_blocks,
 )
-from proxsparse import _blocks as blocks
-from proxsparse._cut import Cut, Part
-from proxsparse._stores import Image
-from proxsparse.penalties.denoising import Denoising
+from proxsparse.blocks import sweeps as blocks
+from proxsparse.blocks.partition import Cut, Part
+from proxsparse.blocks.store import Image
+from proxsparse.dual.denoising import Denoising
 
 SHAPE = (45, 38)
 A = np.linspace(0.0, 2.0, 45 * 38).reshape(SHAPE)

@@ -26,10 +26,10 @@ from proxsparse import (
     TotalVariation,
     as_operator,
     phantoms,
-    problem,
     solve,
 )
 from proxsparse.data_terms import LeastAbsoluteDeviations, LeastSquares
+from proxsparse.problems import problem
 
 PENALTIES = {
     "l1": L1(0.3),

@@ -1,9 +1,11 @@
-"""The rooms of the package and the light import."""
+"""The rooms of the package, what each file imports, and the light import."""
 
 import ast
+import shutil
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,53 +13,120 @@ import pytest
 import proxsparse
 
 PACKAGE = Path(proxsparse.__file__).parent
-#: rooms from the ground up: a file imports from its own level or below
-LEVELS = [
-    {"_arrays", "_workers", "gram", "kernels", "rounding", "_progress", "_lattice", "_noise"},
-    {"_bounds", "penalties", "operators", "data_terms", "options", "result", "metrics", "phantoms"},
-    {"problem"},
-    {"lifted", "testing"},
-    {"solvers", "_pose", "_cut"},
-    {"_stores", "_together"},
-    {"weights", "_debias", "_nonconvex", "_forms", "_implicit"},
-    {"_solve"},
-    {"_batch", "_blocks", "_path", "torch"},
-    {"_baselines"},
-    {"_compare", "_comparison", "_report"},
-    {"_demo", "_doctor", "_files"},
-    {"cli", "__main__"},
-]
-LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+#: rooms from the ground up: a file imports from its own room and from rooms on lines above its own
+FLOORS = """
+arrays runtime
+linear
+kernels
+result
+operators data_terms dual metrics phantoms
+penalties
+testing
+problems
+solvers
+weights
+_solve
+batch blocks _path torch
+comparison
+command
+__main__
+"""
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
 
 
-def room(path):
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return parts[0]
+def modules(package):
+    """The path of each module, by its name within the package."""
+    found = {".".join(path.relative_to(package).with_suffix("").parts): path for path in package.rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for name, path in found.items() if name != "__init__"}
 
 
-def imports(path):
-    depth = path.relative_to(PACKAGE).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            parts = [*depth[: len(depth) - (node.level - 1)], *(node.module or "").split(".")]
-            parts = [p for p in parts if p]
-            yield from [parts[0]] if parts else [a.name for a in node.names if a.name != "__version__"]
+def graph(package):
+    """The modules that each module imports, in functions too; what is for type checkers alone left out."""
+    paths = modules(package)
+    found = {}
+    for name, path in paths.items():
+        home = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+        tree = ast.parse(path.read_text())
+        guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+        unseen = {id(node) for guard in guarded for statement in guard.body for node in ast.walk(statement)}
+        found[name] = set()
+        for node in ast.walk(tree):
+            if id(node) in unseen:
+                continue
+            if isinstance(node, ast.Import):
+                wanted = [alias.name.split(".")[1:] for alias in node.names if alias.name.split(".")[0] == "proxsparse"]
+            elif isinstance(node, ast.ImportFrom):
+                base = (node.module or "").split(".") if node.module else []
+                if node.level:
+                    base = home[: len(home) - (node.level - 1)] + base
+                elif base and base[0] == "proxsparse":
+                    base = base[1:]
+                else:
+                    continue
+                wanted = [[*base, alias.name] for alias in node.names]
+            else:
+                continue
+            for parts in wanted:
+                # the longest name that is a module; of the package itself nothing but its version is taken
+                names = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+                found[name] |= {next((each for each in names if each in paths), "")} - {"", name}
+    return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(PACKAGE)) for p in FILES])
-def test_imports_run_one_way(path):
-    above = [name for name in imports(path) if LEVEL[name] > LEVEL[room(path)]]
-    assert not above
-    if room(path) in ("metrics", "phantoms"):
-        assert set(imports(path)) <= {"_arrays", "_noise"}
+def faults(package):
+    """What is wrong with the imports: those that do not run down, and circles."""
+    found = graph(package)
+    rooms = {name: name.split(".")[0] for name in found}
+    told = [
+        f"{name} imports {other}"
+        for name, others in found.items()
+        for other in others
+        if rooms[other] != rooms[name] and FLOOR[rooms[other]] >= FLOOR[rooms[name]]
+    ]
+    try:
+        TopologicalSorter(found).prepare()
+    except CycleError as error:
+        told.append("a circle: " + " -> ".join(error.args[1]))
+    return told
 
 
-def test_solvers_name_no_concrete_penalty():
-    for path in (PACKAGE / "solvers").glob("*.py"):
-        text = path.read_text()
-        for name in ("L1", "TotalVariation", "OverlappingGroupLasso", "PenaltySum", "Composed"):
-            assert name not in text, (path, name)
+def test_imports_run_one_way_and_in_no_circle():
+    assert faults(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("arrays/layout.py", "from ..kernels import pointwise"),
+        ("linear/diagonal.py", "from ..penalties.base import Penalty"),
+        ("kernels/windows.py", "def f():\n    from ..result import warn"),
+        ("operators/base.py", "def f():\n    from .matrix import as_operator"),
+        ("operators/blur.py", "from proxsparse.penalties import L1"),
+        ("data_terms/huber.py", "from ..dual import prox"),
+        ("dual/stack.py", "from ..penalties.base import Penalty"),
+        ("penalties/windows.py", "def f():\n    from .latent import LatentGroups"),
+        ("problems/pose.py", "from ..solvers import fista"),
+        ("solvers/fista.py", "import proxsparse._solve"),
+        ("weights/search.py", "from .rules import choose"),
+        ("comparison/columns.py", "from . import report"),
+    ],
+)
+def test_a_wrong_import_is_seen(path, wrong, tmp_path):
+    copy = tmp_path / "proxsparse"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with (copy / path).open("a") as file:
+        file.write("\n" + wrong + "\n")
+    name = path.removesuffix(".py").replace("/", ".")
+    assert any(name in told for told in faults(copy))
+
+
+def test_solvers_name_no_concrete_penalty_and_pictures_import_no_solver():
+    seen = graph(PACKAGE)
+    for name in ("metrics", "metrics.noise", "phantoms"):
+        assert {other.split(".")[0] for other in seen[name]} <= {"arrays", "kernels", "metrics"}
+    for name, others in seen.items():
+        if name.startswith("solvers.") and name != "solvers.nonconvex":
+            assert not any(other.startswith("penalties") for other in others), name
 
 
 def test_no_module_bears_the_name_of_a_public_function():

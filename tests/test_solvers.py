@@ -10,7 +10,7 @@ from conftest import PENALTIES, fitted, image_of
 
 import proxsparse
 from proxsparse import L1, Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, as_operator, solve
-from proxsparse.problem import Problem
+from proxsparse.problems.problem import Problem
 from proxsparse.result import MESSAGES
 from proxsparse.solvers import chambolle_pock
 
@@ -424,7 +424,7 @@ def test_flat_regions_end_a_long_run_under_a_piecewise_linear_penalty():
 @pytest.mark.parametrize("bounds", [None, (0.0, None)])
 def test_duals_drawn_together_bound_the_same_optimum(boundary, bounds, monkeypatch):
     """What is drawn together certifies sooner, and no more than is true."""
-    from proxsparse import problem
+    from proxsparse.problems import problem
 
     blur = Blur(np.outer([1, 2, 1], [1, 2, 1]) / 16, boundary=boundary)
     y = image_of((24, 25)) * 0.5

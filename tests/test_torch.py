@@ -25,8 +25,8 @@ from proxsparse import (
 )
 
 torch = pytest.importorskip("torch")
-from proxsparse._implicit import derivative, tied_pixels  # noqa: E402
 from proxsparse.torch import PenaltyLoss, ProxLayer  # noqa: E402
+from proxsparse.torch.derivative import derivative, tied_pixels  # noqa: E402
 
 A = np.linspace(0.0, 2.0, 42).reshape(6, 7)
 PENALTIES = {

@@ -20,7 +20,7 @@ from proxsparse import (
     phantoms,
     solve,
 )
-from proxsparse.weights import choose
+from proxsparse.weights.rules import choose
 
 TRUTH = phantoms.regions((64, 64))
 NOISY = phantoms.add_noise(TRUTH, 0.1)
@@ -89,8 +89,8 @@ def test_sure_estimates_the_risk_without_bias():
 def test_exact_degrees_of_freedom_of_signals_are_those_of_a_finite_difference(penalty, monkeypatch):
     y = phantoms.add_noise(np.repeat([0.0, 2.0, 1.0, -1.0], 100), 0.2)
     exact = solve(y, penalty, "sure", noise_std=0.2)
-    monkeypatch.setattr("proxsparse.weights._ITERATIONS", {"far": 4000, "near": 4000, "filling": 0})
-    monkeypatch.setattr("proxsparse.penalties.denoising.Denoising.has_exact", False)
+    monkeypatch.setattr("proxsparse.weights.rules._ITERATIONS", {"far": 4000, "near": 4000, "filling": 0})
+    monkeypatch.setattr("proxsparse.dual.denoising.Denoising.has_exact", False)
     general = choose(y, penalty, "sure", 0.2)
     # one probe: its standard deviation is sqrt(2 df)
     shared = np.isin(exact.weight_path["weight"].round(9), general.path["weight"].round(9))

@@ -10,7 +10,7 @@ import pytest
 from conftest import image_of
 
 from proxsparse import solve, solve_batch
-from proxsparse._workers import Workers
+from proxsparse.runtime.workers import Workers
 
 
 def test_all_calls_run_and_errors_come_out_when_all_have_ended():

@@ -1,8 +1,9 @@
 """Penalties: one file a family."""
 
+# the kinds of groups that OverlappingGroupLasso makes name themselves
+from . import latent, lists  # noqa: F401
 from .base import Penalty
-from .group_lasso import OverlappingGroupLasso
-from .groups import GroupLasso
+from .group_lasso import GroupLasso
 from .l1 import L1
 from .l2 import L2, ElasticNet
 from .nonconvex import L0, MCP, SCAD, Nonconvex, Reweighted
@@ -11,6 +12,7 @@ from .tgv import TGV
 from .total_variation import TotalVariation
 from .transforms import DCTL1, WaveletL1
 from .tree import TreeGroupLasso
+from .windows import OverlappingGroupLasso
 
 __all__ = [
     "DCTL1",

@@ -10,131 +10,19 @@ import abc
 import dataclasses
 import math
 import numbers
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .._arrays import (
-    Array,
-    as_float,
-    as_scalar,
-    canonical_shape,
-    from_canonical,
-    normalise_channel_axis,
-    power_of_two,
-    require_finite,
-    to_canonical,
-    total,
-)
-from .._workers import Workers
-from ..gram import Gram
-from ..rounding import UNIT, norm, transform
-
-if TYPE_CHECKING:
-    from .denoising import ProxResult
-
-
-def check_number(value: Any, name: str) -> float:
-    """Return a finite number >= 0 as a float, else raise naming the value."""
-    value = as_scalar(value)
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
-    return number
-
-
-def check_weight(weight: Any) -> float:
-    """Return a valid weight as a float, else raise naming the value."""
-    return check_number(weight, "weight")
-
-
-def check_sizes(value: Any, name: str) -> tuple[int, ...]:
-    """Return one to three integers >= 1 as a tuple, else raise naming the value."""
-    value = as_scalar(value)
-    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
-    if not 1 <= len(values) <= 3 or any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in values):
-        raise TypeError(f"{name} must be one to three integers, got {value!r}")
-    if min(values) < 1:
-        raise ValueError(f"{name} must be >= 1, got {value!r}")
-    return tuple(int(v) for v in values)
-
-
-def check_spacing(value: Any) -> float | tuple[float, ...] | None:
-    """Return a length > 0 or one an axis, or None where all are 1, else raise naming the value."""
-    if value is None:
-        return None
-    value = as_scalar(value)
-    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
-    if not 1 <= len(values) <= 3 or any(isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Real) for v in values):
-        raise TypeError(f"spacing must be one to three numbers, got {value!r}")
-    if not all(math.isfinite(v) and v > 0 for v in values):
-        raise ValueError(f"spacing must be finite and > 0, got {value!r}")
-    lengths = tuple(float(v) for v in values)
-    # of 1 it is none, and takes the kernels
-    return None if set(lengths) == {1.0} else lengths if len(lengths) > 1 else lengths[0]
-
-
-def per_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array | None:
-    """What differences along each axis are multiplied by; None where that is 1."""
-    if spacing is None:
-        return None
-    if np.size(spacing) not in (1, axes):
-        raise ValueError(f"spacing {spacing!r} has {np.size(spacing)} axes, the image {axes}")
-    return 1.0 / np.broadcast_to(np.asarray(spacing), axes)
-
-
-def held(weight: float, dtype: np.dtype[Any]) -> Any:
-    """The weight as a number of the dtype: one that it cannot hold means the same as any other beyond reach."""
-    return dtype.type(min(weight, float(np.finfo(dtype).max) / 4))
-
-
-def check_pixel_weight(value: Any, name: str = "pixel_weight") -> Array:
-    """Return numbers >= 0 as a read-only copy in float64, else raise naming the value."""
-    weights = np.array(as_float(value, name), np.float64)
-    require_finite(weights, name)
-    if (weights < 0).any():
-        raise ValueError(f"{name} must be >= 0, got {weights.min()}")
-    weights.flags.writeable = False
-    return weights
-
-
-def check_group_weight(value: Any) -> Array | str | None:
-    """Return None, "sqrt" or numbers >= 0 as a read-only copy, else raise naming the value."""
-    if isinstance(value, str) and value != "sqrt":
-        raise ValueError(f"group_weight must be None, 'sqrt' or numbers, got {value!r}")
-    return value if value is None or isinstance(value, str) else check_pixel_weight(value, "group_weight")
-
-
-def constant_images(shape: tuple[int, ...]) -> list[Array]:
-    """An orthogonal basis of the images (channels, *spatial) that are constant in each channel."""
-    return [np.multiply.outer(channel, np.ones(shape[1:])) for channel in np.eye(shape[0])]
-
-
-def affine_images(shape: tuple[int, ...]) -> list[Array]:
-    """An orthogonal basis of the images (channels, *spatial) that are affine in each channel."""
-    functions = [np.ones(shape[1:])]
-    for axis, n in enumerate(shape[1:]):
-        if n > 1:
-            along = np.arange(n) - (n - 1) / 2
-            functions.append(along.reshape([n if a == axis else 1 for a in range(len(shape) - 1)]) * functions[0])
-    return [np.multiply.outer(channel, function) for function in functions for channel in np.eye(shape[0])]
-
-
-#: most pixels that cost nothing and are looked at one by one: for each a product by the operator is taken
-_MOST_FREE = 64
-
-
-def free_pixels(weights: Array, shape: tuple[int, ...]) -> list[Array] | None:
-    """An image for each pixel of weight 0; None where they are many."""
-    free = np.argwhere(np.broadcast_to(weights <= 0, shape))
-    if len(free) > _MOST_FREE:
-        return None
-    images = np.zeros((len(free), *shape))
-    for image, index in zip(images, free, strict=True):
-        image[tuple(index)] = 1
-    return list(images)
+from ..arrays.checks import check_weight, held
+from ..arrays.layout import canonical_shape, from_canonical, normalise_channel_axis, to_canonical
+from ..arrays.numbers import Array, as_float, as_scalar, power_of_two, require_finite, total
+from ..arrays.rounding import UNIT, norm, transform
+from ..dual.prox import ProxResult, max_weight, prox
+from ..linear.diagonal import Gram
+from ..operators import Operator, Wavelet, as_operator
+from ..runtime.workers import Workers
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -414,8 +302,6 @@ class Penalty(abc.ABC):
     __rmul__ = __mul__
 
     def __add__(self, other: Any) -> Penalty:
-        from .sums import PenaltySum
-
         if not isinstance(other, Penalty):
             return NotImplemented
         return PenaltySum(penalties=(*self.parts, *other.parts))
@@ -426,8 +312,6 @@ class Penalty(abc.ABC):
 
     def of(self, operator: Any) -> Penalty:
         """Return x -> P(W x) for a linear operator W: a proxsparse operator, or anything `as_operator` takes."""
-        from .composed import Composed
-
         return Composed(self.weight, inner=self, operator=operator)
 
     def _fields(self) -> dict[str, Any]:
@@ -591,8 +475,6 @@ class Penalty(abc.ABC):
         ConvergenceWarning
             Where maxiter was reached with a larger gap.
         """
-        from .denoising import prox
-
         # not a decorator, which would stand between a warning and the caller
         with np.errstate(over="ignore"):
             return prox(self, v, step, bounds, channel_axis, tol, maxiter, full_output)
@@ -610,8 +492,6 @@ class Penalty(abc.ABC):
         ValueError
             Where no such p is known (a penalty `of` an operator alone).
         """
-        from .denoising import max_weight
-
         y, _ = self._canonical(y, "y", channel_axis)
         y = y.astype(np.float64)
         scale = power_of_two(y)
@@ -637,3 +517,222 @@ class Identity(Penalty):
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
         return Gram("uniform", 1.0)
+
+
+# -- sums, and penalties after an operator ------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class PenaltySum(Penalty):
+    """P(x) = sum of P_i(x), solved jointly. Made by ``+``; `analysis`, `project` and the dual are tuples, one a part."""
+
+    penalties: tuple[Penalty, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Penalty, ...]:
+        """The penalties that are added up."""
+        return self.penalties
+
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """The images that cost nothing under every part."""
+        kinds = {q.null_space for q in self.penalties}
+        if "unknown" in kinds and "zero" not in kinds:
+            return "unknown"
+        # they are nested: the smallest
+        return next(kind for kind in ("zero", "constants", "affine") if kind in kinds)
+
+    @property
+    def degree(self) -> int | None:  # type: ignore[override]
+        """That of the parts, where they have the same."""
+        degrees = {q.degree for q in self.penalties}
+        return degrees.pop() if len(degrees) == 1 else None
+
+    def with_weight(self, weight: float) -> Penalty:
+        """Refused: the parts of a sum have their own weights."""
+        raise ValueError("a sum has one weight a part: give a tuple of weights, or multiply the sum by a number")
+
+    def __mul__(self, factor: Any) -> Penalty:
+        factor = as_scalar(factor)
+        if not isinstance(factor, numbers.Real):
+            return NotImplemented
+        factor = check_weight(factor)
+        return PenaltySum(penalties=tuple(factor * q for q in self.penalties))
+
+    __rmul__ = __mul__
+
+    def of(self, operator: Any) -> Penalty:
+        """Return x -> P(W x): each part of the sum after the operator W."""
+        return PenaltySum(penalties=tuple(q.of(operator) for q in self.penalties))
+
+    def __repr__(self) -> str:
+        return " + ".join(map(repr, self.penalties))
+
+    def value(self, x: Any, *, channel_axis: int | None = None) -> float:
+        """Return the sum of the parts' values."""
+        return sum(q.value(x, channel_axis=channel_axis) for q in self.penalties)
+
+    def analysis(self, x: Any, *, channel_axis: int | None = None) -> tuple[Array, ...]:
+        """Return K_i x for each part."""
+        return tuple(q.analysis(x, channel_axis=channel_axis) for q in self.penalties)
+
+    def adjoint(self, p: Any, shape: tuple[int, ...], *, channel_axis: int | None = None) -> Array:
+        """Return the sum of K_i^T p_i."""
+        self._one_a_part(p)
+        total = self.penalties[0].adjoint(p[0], shape, channel_axis=channel_axis)
+        for q, dual in zip(self.penalties[1:], p[1:], strict=True):
+            total = total + q.adjoint(dual, shape, channel_axis=channel_axis)
+        return total
+
+    def project(self, p: Any, *, channel_axis: int | None = None) -> tuple[Array, ...]:
+        """Return each part's dual projected on its ball."""
+        self._one_a_part(p)
+        return tuple(q.project(dual, channel_axis=channel_axis) for q, dual in zip(self.penalties, p, strict=True))
+
+    def dual_norm(self, p: Any, *, channel_axis: int | None = None) -> float:
+        """Return the largest of the parts' dual norms, each divided by the part's weight: feasible where <= 1."""
+        self._one_a_part(p)
+        norms = [q.dual_norm(dual, channel_axis=channel_axis) for q, dual in zip(self.penalties, p, strict=True)]
+        weights = [q._w() for q in self.penalties]
+        return max((norm / w if w else math.inf) if norm else 0.0 for norm, w in zip(norms, weights, strict=True))
+
+    def _one_a_part(self, p: Any) -> None:
+        if not isinstance(p, (tuple, list)) or len(p) != len(self.penalties):
+            raise ValueError(f"the dual of a sum is a tuple of {len(self.penalties)} arrays, one a part")
+
+    def _none(self, *args: Any) -> Any:
+        raise NotImplementedError("a sum is worked part by part: see dual/stack.py")
+
+    _dual_shape = _analysis = _add_adjoint = _project = _gap = _dual_norm = _norm_squared = _none  # type: ignore[assignment]
+
+
+def with_weights(penalty: Penalty, weights: Iterable[Any]) -> Penalty:
+    """The penalty with these weights for the parts that have none, in their order."""
+    given = iter(weights)
+    parts = [part if part.weight is not None else part.with_weight(next(given)) for part in penalty.parts]
+    return sum(parts[1:], parts[0])
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Composed(Penalty):
+    """P(W x): made by ``penalty.of(operator)``. Where the image has channels, W works on each by itself."""
+
+    inner: Penalty = None  # type: ignore[assignment]
+    operator: Any = None
+
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Zero where the penalty's is and the operator loses nothing."""
+        return "zero" if isinstance(self.operator, Wavelet) and self.inner.null_space == "zero" else "unknown"
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        gram: Gram | None = self.operator.gram(shape[1:])
+        inner = self.inner._gram(self._out_shape(shape))
+        if gram is None or inner is None or inner.domain != "uniform" or np.ndim(inner.eigenvalues):
+            return None
+        return gram * float(inner.eigenvalues)
+
+    def _spaced(self, spacing: Any) -> Penalty:
+        if self.inner._spaced(spacing) is not self.inner:
+            raise ValueError(f"spacing={spacing!r} is not passed on to {self!r}: give it where the penalty is made")
+        return self
+
+    def _in_its_unit(self) -> tuple[Penalty, float]:
+        inner, unit = self.inner._in_its_unit()
+        return inner.of(self.operator), unit
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.operator, Operator):
+            object.__setattr__(self, "operator", as_operator(self.operator))
+        object.__setattr__(self, "inner", dataclasses.replace(self.inner, weight=self.weight))
+
+    @property
+    def _lead(self) -> int:  # type: ignore[override]
+        return self.inner._lead
+
+    @property
+    def _image_like(self) -> bool:  # type: ignore[override]
+        # what maps images on something else says so by its shapes
+        before, after = (getattr(self.operator, name, None) for name in ("in_shape", "out_shape"))
+        return self.inner._image_like and (before is None or after is None or len(before) == len(after))
+
+    def _fits_dual(self, p: Array) -> bool:
+        return self.inner._fits_dual(p)
+
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        return self.inner._polyhedral(self._out_shape(shape))
+
+    def __repr__(self) -> str:
+        return f"{self.inner!r}.of({self.operator!r})"
+
+    def _out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], *self.operator.output_shape(shape[1:]))
+
+    def _forward(self, x: Array) -> Array:
+        return np.stack([np.asarray(self.operator.forward(c)) for c in x]).astype(x.dtype, copy=False)
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.inner._dual_shape(self._out_shape(shape))
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        self.inner._analysis(out, self._forward(x))
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        image = np.zeros(self._out_shape(out.shape), out.dtype)
+        self.inner._add_adjoint(image, p)
+        for channel, part in zip(out, image, strict=True):
+            channel += self.operator.adjoint(part, out.shape[1:])
+
+    @property
+    def degree(self) -> int | None:  # type: ignore[override]
+        """That of the penalty without the operator."""
+        return self.inner.degree
+
+    def _near_null(self) -> Penalty | None:
+        near = self.inner._near_null()
+        return None if near is None else near.of(self.operator)
+
+    def _conjugate(self, p: Array) -> float:
+        return self.inner._conjugate(p)
+
+    def _damp(self, p: Array, sigma: float) -> None:
+        self.inner._damp(p, sigma)
+
+    def _for_scale(self, factor: float, degree: int) -> Penalty:
+        return self.inner._for_scale(factor, degree).of(self.operator)
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        self.inner._project(p, factor)
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        return self.inner._gap(self._forward(x.astype(np.float64, copy=False)), p)
+
+    def _dual_norm(self, p: Array) -> float:
+        return self.inner._dual_norm(p)
+
+    def _rounding(self, x: Array) -> float:
+        moved = UNIT * self.operator.product_rounding(x.shape[1:]) * norm(x)
+        own: float = super()._rounding(x) + self.inner._spread(moved, self._out_shape(x.shape))
+        return own
+
+    def _roundings(self, shape: tuple[int, ...]) -> float:
+        of_inner = math.sqrt(self.inner._norm_squared(self._out_shape(shape)))
+        own: float = super()._roundings(shape) + self.operator.product_rounding(shape[1:]) * of_inner
+        return own
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return self.inner._group_size(self._out_shape(shape))
+
+    def _dual_length(self, p: Array) -> float:
+        return self.inner._dual_length(p)
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        # orthogonal coefficients are as long as the image
+        return self.inner._reach(value, self._out_shape(shape)) if self.null_space == "zero" else math.inf
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return [] if self.null_space == "zero" and self.inner._beside(self._out_shape(shape)) == [] else None
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return float(self.operator.norm_squared(shape[1:]) * self.inner._norm_squared(self._out_shape(shape)))

@@ -1,313 +1,261 @@
-"""Group lasso over overlapping windows."""
+"""Group lasso over disjoint groups."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, to_4d, total
-from .._workers import Workers
-from ..gram import Gram
-from ..kernels import windows as kernels
-from .base import Penalty, check_group_weight, check_sizes, free_pixels
-
-Triple = tuple[int, int, int]
-
-#: most iterations that go down an image together, and bytes of the rows at work
-_DEPTH, _CACHE = 8, 4 << 20
-#: most numbers of the dual times iterations in one call of a kernel, some 20 ms
-_NUMBERS_PER_CALL = 1 << 25
+from ..arrays.checks import check_group_weight, check_sizes
+from ..arrays.numbers import Array
+from ..dual.null_space import free_pixels
+from ..linear.diagonal import Gram
+from .base import Penalty
+from .windows import OverlappingGroupLasso
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class OverlappingGroupLasso(Penalty):
-    """P(x) = w sum over windows of the length of x on the window: whole regions become zero.
+class GroupLasso(Penalty):
+    """P(x) = w sum over disjoint groups of a_g times the length of x on the group: whole groups become zero.
 
     Parameters
     ----------
     weight : float, optional
         w >= 0.
-    window : int or tuple of int
-        Pixels along each spatial axis; one number or as many as the image has spatial axes.
-    stride : int or tuple of int
-        Distance of windows along each axis, at most the window.
+    block : int or tuple of int
+        Groups are the blocks of so many pixels along each spatial axis, from the first pixel on, the last ones clipped.
+    labels : array_like of int, optional
+        Instead of blocks: the group of each pixel, of the image's shape without its channel axis; negative for none, which
+        costs nothing. Never modified, copied.
+    group_weight : {None, "sqrt"} or array_like, optional
+        a_g >= 0: 1, the root of the number of pixels (Yuan & Lin 2006), or one number for each label from 0 on, or for each
+        block in C order.
     norm : {"l2", "linf"}
         Length of a group: Euclidean, or the largest absolute value.
-    groups : list, matrix or "pairs", optional
-        Instead of windows: lists of flat pixel indices (C order, without channels), a matrix (sparse, or dense and boolean)
-        with a row a group and a column a pixel, or "pairs", each pixel with each of its neighbours, across corners too. Copied.
-    group_weight : {None, "sqrt"} or array_like, optional
-        a_g >= 0, which multiplies the length of group g: 1, the root of the number of pixels, or one number a group.
-    kind : {"overlap", "latent"}
-        "overlap": zeros are unions of groups. "latent": what is *not* zero is one, ``P(x) = w min sum_g a_g |v_g|`` over images
-        v_g on group g that add up to x.
 
     Notes
     -----
-    Windows stand on the stride's grid, as many as cover every pixel; the last ones are clipped at the border. A window
-    holds all channels of its pixels. ``K x`` copies the pixels of each window: shape ``(pixels of a window, *windows)``,
-    0 where a clipped window leaves the image. The dual ball holds each group to ``||p_g||_2 <= w`` ("l2") or
-    ``||p_g||_1 <= w`` ("linf"); ``K^T K`` is the number of windows over each pixel. Jacob, Obozinski & Vert, ICML 2009;
-    Jenatton, Audibert & Bach, JMLR 2011.
+    K is the identity on the pixels of groups, a group holds all channels of its pixels, and the dual ball holds each group to
+    ``||p_g||_2 <= w a_g`` ("l2") or ``||p_g||_1 <= w a_g`` ("linf"). The proximal operator is exact:
+    ``x_g = v_g - project(v_g)``, block soft-thresholding for "l2". Yuan & Lin, J. R. Stat. Soc. B 2006.
     """
 
-    window: Any = (3, 3)
-    stride: Any = 1
-    norm: str = "l2"
-    groups: Any = None
+    block: Any = 4
+    labels: Any = None
     group_weight: Any = None
-    kind: str = "overlap"
+    norm: str = "l2"
 
-    _lead = 1
-    # K^T K is all but a multiple of the identity: nothing has far to travel
-    _shrinks = True
     _copies = True
     _first_step = 2.0
-    #: whether K copies whole windows as they are, which the kernels know
-    _plain_windows: ClassVar[bool] = True
-
-    def __new__(
-        cls,
-        weight: Any = None,
-        window: Any = (3, 3),
-        stride: Any = 1,
-        norm: Any = "l2",
-        groups: Any = None,
-        group_weight: Any = None,
-        kind: Any = "overlap",
-    ) -> OverlappingGroupLasso:
-        """Make the class for what is given, as `pathlib.Path` does."""
-        if cls is not OverlappingGroupLasso:
-            return object.__new__(cls)
-        from .latent import LatentGroups
-        from .listed import ListedGroups, WeightedWindows
-
-        if kind not in ("overlap", "latent"):
-            raise ValueError(f"kind must be 'overlap' or 'latent', got {kind!r}")
-        one: type[OverlappingGroupLasso] = OverlappingGroupLasso
-        if kind == "latent":
-            one = LatentGroups
-        elif groups is not None:
-            one = ListedGroups
-        elif group_weight is not None:
-            one = WeightedWindows
-        return object.__new__(one)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "group_weight", check_group_weight(self.group_weight))
-        window, stride = check_sizes(self.window, "window"), check_sizes(self.stride, "stride")
-        if len(stride) not in (1, len(window)) and len(window) != 1:
-            raise ValueError(f"window {self.window!r} and stride {self.stride!r} differ in their number of axes")
-        wide = np.broadcast_arrays(window, stride)
-        if (wide[1] > wide[0]).any():
-            raise ValueError(f"a stride beyond the window would leave pixels out: window {window}, stride {stride}")
+        block = check_sizes(self.block, "block")
+        object.__setattr__(self, "block", block if len(block) > 1 else block[0])
         if self.norm not in ("l2", "linf"):
             raise ValueError(f"norm must be 'l2' or 'linf', got {self.norm!r}")
-        object.__setattr__(self, "window", window if len(window) > 1 else window[0])
-        object.__setattr__(self, "stride", stride if len(stride) > 1 else stride[0])
+        object.__setattr__(self, "group_weight", check_group_weight(self.group_weight))
+        if self.labels is not None:
+            self._freeze("labels", self._checked_labels())
+        if isinstance(self.group_weight, np.ndarray) and self.group_weight.ndim != 1:
+            raise ValueError(f"group_weight must be one number for each group, got shape {self.group_weight.shape}")
+
+    def _checked_labels(self) -> Array:
+        labels = np.asarray(self.labels)
+        if labels.dtype.kind not in "iu" or not 1 <= labels.ndim <= 3:
+            raise TypeError(f"labels must be integers of one to three axes, got {labels.dtype} of {labels.ndim}")
+        if self.group_weight is None or isinstance(self.group_weight, str):
+            # only which pixels go together matters: names of any size become 0, 1, 2, ...
+            names, index = np.unique(labels, return_inverse=True)
+            return np.where(labels < 0, -1, index.reshape(labels.shape) - np.count_nonzero(names < 0)).astype(np.int64)
+        if labels.size and int(labels.max()) >= np.size(self.group_weight):
+            raise ValueError(f"group_weight holds {np.size(self.group_weight)} numbers, there are labels up to {labels.max()}")
+        return labels.astype(np.int64)
+
+    def _freeze(self, name: str, array: Array) -> None:
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
 
     def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
-        return self if self._plain_windows else None
+        if self.labels is not None or self.group_weight is not None:
+            return None
+        # says what does not fit
+        self._dual_shape(shape)
+        window = tuple(int(k) for k in np.minimum(self.block, shape[1:]))
+        return OverlappingGroupLasso(self.weight, window=window, stride=window, norm=self.norm)
 
-    def _grid(self, axes: int) -> list[tuple[int, int]]:
-        return list(zip(*self._geometry(axes), strict=True))[3 - axes :]
+    # pixels in no group cost nothing, and are no space of the known kinds
+    @property
+    def null_space(self) -> str:  # type: ignore[override]
+        """Zero, unless pixels are in no group."""
+        return "unknown" if self.labels is not None and (self.labels < 0).any() else "zero"
 
-    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
-        # the grid begins at a window's first sample
-        return self
+    @property
+    def _shrinks(self) -> bool:  # type: ignore[override]
+        return self.null_space == "zero"
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return self.norm == "linf"
 
-    def _geometry(self, axes: int) -> tuple[Triple, Triple]:
-        """Window and stride along planes, rows, columns for an image of that many spatial axes."""
-        return _triples(self.window, self.stride, axes)
-
-    def _counts(self, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-        """Samples, window, stride and number of windows along planes, rows and columns."""
-        return _counts(self.window, self.stride, shape)
-
-    def _fits_dual(self, p: Array) -> bool:
-        window = np.atleast_1d(self.window)
-        axes = p.ndim - 2
-        return len(window) in (1, axes) and p.shape[0] == int(np.prod(np.broadcast_to(window, axes)))
-
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        counts = self._counts(shape)
-        size = int(np.prod([k for _, k, _, _ in counts]))
-        return (size, shape[0], *(m for _, _, _, m in counts[4 - len(shape) :]))
+        if self.labels is not None and self.labels.shape != shape[1:]:
+            raise ValueError(f"labels have shape {self.labels.shape}, the image {shape[1:]}")
+        if self.labels is None and np.size(self.block) not in (1, len(shape) - 1):
+            raise ValueError(f"block {self.block!r} has {np.size(self.block)} axes, the image {len(shape) - 1}")
+        self._radii(shape)
+        return shape
+
+    def _groups(self, shape: tuple[int, ...]) -> Array:
+        """The group of each pixel of one channel, flat; negative for none."""
+        if self.labels is not None:
+            return np.asarray(self.labels.reshape(-1))
+        index: Any = 0
+        for axis, (n, k) in enumerate(zip(shape[1:], np.broadcast_to(self.block, len(shape) - 1), strict=True)):
+            along = np.arange(n) // int(k)
+            index = index * (int(along[-1]) + 1) + along.reshape([-1 if a == axis else 1 for a in range(len(shape) - 1)])
+        return np.asarray(np.broadcast_to(index, shape[1:]).reshape(-1))
+
+    def _radii(self, shape: tuple[int, ...]) -> Array:
+        """a_g of each group."""
+        sizes = np.bincount(np.maximum(self._groups(shape), -1) + 1)[1:]
+        if self.group_weight is None:
+            return np.ones(len(sizes))
+        if isinstance(self.group_weight, str):
+            return np.sqrt(sizes)
+        if len(self.group_weight) < len(sizes) or (self.labels is None and len(self.group_weight) > len(sizes)):
+            raise ValueError(f"group_weight holds {len(self.group_weight)} numbers, there are {len(sizes)} groups")
+        return np.asarray(self.group_weight[: len(sizes)])
 
     def _analysis(self, out: Array, x: Array) -> None:
-        kernels.gather(to_4d(out, lead=1), to_4d(x), *self._geometry(x.ndim - 1))
+        out[...] = x
+        out.reshape(len(x), -1)[:, self._groups(x.shape) < 0] = 0
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
-        kernels.add_adjoint(to_4d(out), to_4d(p, lead=1), *self._geometry(out.ndim - 1))
+        flat, groups = p.reshape(len(p), -1), self._groups(p.shape)
+        out.reshape(len(p), -1)[...] += np.where(groups < 0, p.dtype.type(0), flat)
 
-    def _group_radius(self, p: Array, factor: float = 1.0) -> Any:
-        return self._radius(p, factor, size=p.shape[0] * p.shape[1])
+    def _lengths(self, values: Array, groups: Array, dual: bool) -> Array:
+        """The length, or the dual length, of each group of (channels, pixels), in float64."""
+        inside = groups >= 0
+        index, n = groups[inside], int(groups.max(initial=-1)) + 1
+        values = np.abs(values[:, inside], dtype=np.float64)
+        if self.norm == "l2":
+            return np.sqrt(np.bincount(index, np.square(values).sum(axis=0), n))
+        if dual:
+            return np.asarray(np.bincount(index, values.sum(axis=0), n))
+        largest = np.zeros(n)
+        np.maximum.at(largest, index, values.max(axis=0))
+        return largest
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
-        project = kernels.project_l2 if self.norm == "l2" else kernels.project_l1
-        project(to_4d(p, lead=1), self._group_radius(p, factor))
-
-    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        if self.norm != "l2" or not self._plain_windows:
-            return super()._dual_step(out, p, x, sigma)
-        geometry = self._geometry(x.ndim - 1)
-        kernels.dual_step(to_4d(out), to_4d(p, lead=1), to_4d(x), *geometry, p.dtype.type(sigma), self._group_radius(p))
-
-    def _is_plain(self, shape: tuple[int, ...]) -> bool:
-        """Whether the kernels for gray images under l2 windows at stride 1 fit."""
-        gray = len(shape) == 3 and shape[0] == 1
-        return self._plain_windows and self.norm == "l2" and gray and bool(np.all(np.atleast_1d(self.stride) == 1))
-
-    def _sweep(
-        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
-    ) -> bool:
-        if not self._is_plain(x.shape):
-            return False
-        _, height, width = self._geometry(2)[0]
-        scalars = (width, self._group_radius(p), *(x.dtype.type(v) for v in limits))
-        rows, columns = x.shape[1:]
-        # so many iterations together that the rows at work stay in a cache, and calls that stay short
-        depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
-        for k in range(0, len(steps), depth):
-            some = steps[k : k + depth]
-            ring = np.zeros((len(some), height, columns), x.dtype)
-            end = rows + (len(some) - 1) * (height - 1)
-            at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns * len(some)))
-            for begin in range(0, end, at_once):
-                stop = min(begin + at_once, end)
-                kernels.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
-        return True
-
-    def _certificate(
-        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
-    ) -> tuple[float, ...] | None:
-        if not self._is_plain(x.shape) or x.dtype != p.dtype:
-            return None
-        _, height, width = self._geometry(2)[0]
-        rows, columns = x.shape[1:]
-        sums, ring = np.empty((rows, 5)), np.zeros((height, columns))
-        at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns))
-        for begin in range(0, rows, at_once):
-            stop = min(begin + at_once, rows)
-            kernels.certificate(sums, x[0], p[:, 0], y[0], ring, width, self._w(), *limits, begin, stop)
-        return tuple(sums.sum(axis=0).tolist())
+        flat, groups = p.reshape(len(p), -1), self._groups(p.shape)
+        if not (groups >= 0).any():
+            return
+        sizes = np.bincount(groups[groups >= 0])
+        radii = float(self._radius(p, factor, int(sizes.max()) * len(p))) * self._radii(p.shape)
+        if self.norm == "linf":
+            onto_l1_balls(flat, groups, radii)
+            return
+        lengths = self._lengths(flat, groups, dual=True)
+        scale = np.divide(radii, lengths, out=np.ones_like(lengths), where=lengths > radii)
+        flat *= np.where(groups >= 0, scale[groups], 1.0).astype(p.dtype)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        if not self._plain_windows:
-            return self._gap_of(self._analysed(x), p)
-        geometry = self._geometry(x.ndim - 1)
-        gap, value = kernels.gap(to_4d(x), to_4d(p, lead=1), *geometry, self.norm == "l2", self._w())
-        return float(gap), float(value)
-
-    def _gap_of(self, z: Array, p: Array) -> tuple[float, float]:
-        """`_gap` from K x in float64."""
-        lengths = np.sqrt(np.square(z).sum(axis=(0, 1))) if self.norm == "l2" else np.abs(z).max(axis=(0, 1))
-        return total(self._w() * lengths - (z * p).sum(axis=(0, 1))), self._w() * total(lengths)
-
-    def _clear_inside(self, z: Array, p: Array, margin: float) -> None:
-        """Make 0 the copies of the groups whose dual is shorter than (1 - margin) w."""
-        z[:, :, self._group_norms(p) < (1.0 - margin) * self._w()] = 0
-
-    def _group_norms(self, p: Array) -> Array:
-        if self.norm == "l2":
-            return np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)))  # type: ignore[no-any-return]
-        return np.abs(p).sum(axis=(0, 1), dtype=np.float64)  # type: ignore[no-any-return]
+        groups = self._groups(x.shape)
+        values = x.reshape(len(x), -1).astype(np.float64)
+        lengths = self._w() * self._radii(x.shape) * self._lengths(values, groups, dual=False)
+        inside = groups >= 0
+        products = np.bincount(groups[inside], (values * p.reshape(len(p), -1))[:, inside].sum(axis=0), len(lengths))
+        return float(np.sum(lengths - products)), float(np.sum(lengths))
 
     def _dual_norm(self, p: Array) -> float:
-        return float(self._group_norms(p).max())
-
-    def _covers(self, shape: tuple[int, ...]) -> list[Array]:
-        """The number of windows over each sample, along each axis."""
-        return _covers(self.window, self.stride, shape)
+        lengths, a = self._lengths(p.reshape(len(p), -1), self._groups(p.shape), dual=True), self._radii(p.shape)
+        largest = np.divide(lengths, a, out=np.where(lengths > 0, math.inf, 0.0), where=a > 0)
+        return float(largest.max(initial=0.0))
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
-        return shape[0] * math.prod(k for _, k, _, _ in self._counts(shape))
-
-    def _dual_length(self, p: Array) -> float:
-        # a group in its ball is no longer than w, in either norm
-        return self._w() * math.sqrt(math.prod(p.shape[2:]))
-
-    def _over(self, shape: tuple[int, ...]) -> Array:
-        """K^T K of each pixel, of the shape of one channel."""
-        return np.asarray(functools.reduce(np.multiply.outer, self._covers(shape)))
+        if self.labels is None:
+            return shape[0] * math.prod(int(k) for k in np.broadcast_to(self.block, len(shape) - 1))
+        return shape[0] * int(np.bincount(np.maximum(self._groups(shape), -1) + 1)[1:].max(initial=1))
 
     def _reach(self, value: float, shape: tuple[int, ...]) -> float:
         weights = self._pixel_costs(shape)
-        return value / float(weights.min(where=weights > 0, initial=math.inf)) * self._stretch(shape)
+        stretch = 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
+        return value / float(weights.min(where=weights > 0, initial=math.inf)) * stretch
 
     def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
 
-    def _stretch(self, shape: tuple[int, ...]) -> float:
-        """The most that a group may be longer than what it costs."""
-        return 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
-
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
         """What each pixel of one channel costs at least, times its size."""
-        return np.full(shape[1:], self._w())
+        a = np.append(self._radii(shape), 0.0)[np.maximum(self._groups(shape), -1)]
+        return np.asarray(self._w() * a.reshape(shape[1:]))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return math.prod(float(over.max()) for over in self._covers(shape))
+        return 1.0
 
     def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("pixel", self._over(shape))
+        if self.null_space == "zero":
+            return Gram("uniform", 1.0)
+        return Gram("pixel", (self.labels >= 0)[None].astype(np.float64))
+
+    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
+        return alone
+
+    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+        dual = np.zeros(y.shape, y.dtype)
+        self._analysis(dual, y)
+        self._project(dual)
+        np.subtract(y, dual, out=x)
+        if self.norm == "l2":
+            # what is projected onto itself is exactly zero, and only that
+            x[self._inside(y, y, 0.0)] = 0
+        if p is not None:
+            p[...] = dual
+
+    def _clear_unused(self, p: Array) -> None:
+        p.reshape(len(p), -1)[:, self._groups(p.shape) < 0] = 0
+
+    def _inside(self, image: Array, p: Array, margin: float) -> Array:
+        """Where groups have a dual within (1 - margin) of the ball."""
+        groups = self._groups(image.shape)
+        radii = (1 - margin) * self._w() * self._radii(image.shape)
+        # a group without a weight costs nothing, whatever it holds
+        within = (self._lengths(p.reshape(len(p), -1), groups, dual=True) <= radii) & (radii > 0)
+        zero = (groups >= 0) & np.append(within, False)[groups]
+        return np.broadcast_to(zero.reshape(image.shape[1:]), image.shape)
 
     def _shows(self, shape: tuple[int, ...]) -> str:
         return "support"
 
     def _snap(self, x: Array, p: Array, margin: float) -> None:
-        if self.norm == "l2":
-            geometry = self._geometry(x.ndim - 1)
-            kernels.zero_inside(to_4d(x), to_4d(p, lead=1), *geometry, (1.0 - margin) * self._w())
-            return
-        inside = self._group_norms(p) < (1.0 - margin) * self._w()
-        copies = np.zeros(self._dual_shape((1, *x.shape[1:])))
-        copies[:] = inside
-        touched = np.zeros((1, *x.shape[1:]))
-        self._add_adjoint(touched, copies)
-        x[:, touched[0] > 0] = 0
+        x[self._inside(x, p, margin)] = 0
 
 
-# -- the grid of windows, found once for each shape: a small solve asks for it some seventy times -------------------------
-
-
-@functools.lru_cache(maxsize=256)
-def _triples(window: Any, stride: Any, axes: int) -> tuple[Triple, Triple]:
-    triples: list[Triple] = []
-    for value, name in ((window, "window"), (stride, "stride")):
-        sizes = np.atleast_1d(value)
-        if len(sizes) not in (1, axes):
-            raise ValueError(f"{name} {value!r} has {len(sizes)} axes, the image {axes}")
-        planes, rows, columns = [1] * (3 - axes) + [int(s) for s in np.broadcast_to(sizes, axes)]
-        triples.append((planes, rows, columns))
-    return triples[0], triples[1]
-
-
-@functools.lru_cache(maxsize=256)
-def _counts(window: Any, stride: Any, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    axes = len(shape) - 1
-    sides, steps = _triples(window, stride, axes)
-    spatial = (1,) * (3 - axes) + shape[1:]
-    if any(k > n for k, n in zip(sides, spatial, strict=True)):
-        raise ValueError(f"window {sides[3 - axes :]} is larger than the image {shape[1:]}")
-    return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, sides, steps, strict=True)]
-
-
-@functools.lru_cache(maxsize=256)
-def _covers(window: Any, stride: Any, shape: tuple[int, ...]) -> list[Array]:
-    covers = []
-    for n, k, s, m in _counts(window, stride, shape)[4 - len(shape) :]:
-        first = s * np.arange(m)
-        begun, ended = (np.bincount(edge, minlength=n + 1) for edge in (first, np.minimum(first + k, n)))
-        cover = np.cumsum(begun - ended)[:n].astype(np.float64)
-        cover.flags.writeable = False
-        covers.append(cover)
-    return covers
+def onto_l1_balls(flat: Array, groups: Array, radii: Array) -> None:
+    """Project the numbers of each group onto the l1 ball of its radius, in place (Held, Wolfe & Crowder 1974)."""
+    inside = np.flatnonzero(groups >= 0)
+    sizes = np.abs(flat[:, inside], dtype=np.float64)
+    index = np.broadcast_to(groups[inside], sizes.shape).reshape(-1)
+    values = sizes.reshape(-1)
+    order = np.lexsort((-values, index))
+    values, index = values[order], index[order]
+    n = len(radii)
+    count = np.bincount(index, minlength=n)
+    first = np.concatenate([[0], np.cumsum(count)[:-1]])
+    rank = np.arange(len(values)) - first[index] + 1
+    running = np.cumsum(values)
+    before = np.where(first[index] > 0, running[first[index] - 1], 0.0)
+    # the largest k with v_k > (v_1 + ... + v_k - r) / k, of each group
+    level = (running - before - radii[index]) / rank
+    active = np.bincount(index, values > level, n).astype(int)
+    last = np.minimum(first + np.maximum(active, 1) - 1, len(values) - 1)
+    total = np.bincount(index, values, n)
+    cut = np.where((total > radii) & (count > 0), level[last], 0.0)
+    shrunk = np.maximum(sizes - cut[groups[inside]], 0.0)
+    # inside in fact, and not by rounding
+    left = np.bincount(groups[inside], shrunk.sum(axis=0), n)
+    shrunk *= np.divide(radii, left, out=np.ones(n), where=left > radii)[groups[inside]]
+    flat[:, inside] = (np.sign(flat[:, inside]) * shrunk).astype(flat.dtype)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import Array, as_float, total
-from ..gram import Gram
+from ..arrays.checks import check_pixel_weight, check_weight
+from ..arrays.numbers import Array, as_float, total
+from ..dual.null_space import free_pixels
 from ..kernels import pointwise
-from .base import Penalty, check_pixel_weight, check_weight, free_pixels
+from ..linear.diagonal import Gram
+from .base import Penalty
 
 if TYPE_CHECKING:
-    from .denoising import ProxResult
+    from ..dual.prox import ProxResult
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
-from .._arrays import Array, total
-from ..gram import Gram
-from .base import Identity, Penalty, check_number, held
+from ..arrays.checks import check_number, held
+from ..arrays.numbers import Array, total
+from ..linear.diagonal import Gram
+from .base import Identity, Penalty
 from .l1 import L1
 
 

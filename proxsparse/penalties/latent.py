@@ -8,17 +8,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from .._arrays import Array
-from ..gram import Gram
-from ..rounding import norm
+from ..arrays.numbers import Array
+from ..arrays.rounding import norm
+from ..linear.diagonal import Gram
 from .base import Identity, Penalty
-from .group_lasso import OverlappingGroupLasso
 from .lifted import Lifted
-from .listed import ListedGroups
+from .lists import ListedGroups
+from .windows import OverlappingGroupLasso
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class LatentGroups(Lifted, Identity, OverlappingGroupLasso):
+class LatentGroups(Lifted, Identity, OverlappingGroupLasso, made_of="latent groups"):
     """``P(x) = w min sum_g a_g |v_g|`` over the v_g on the groups that add up to x: supports are unions of groups.
 
     X holds the v_g, S adds them up. In the dual ``P(x) = max <p, x>`` over the p whose length on every group is at most w a_g:

@@ -14,10 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._arrays import Array, from_canonical, total
+from ..arrays.checks import check_weight
+from ..arrays.layout import from_canonical
+from ..arrays.numbers import Array, total
+from ..dual.prox import ProxResult, check_accuracy, relative
 from ..result import ConvergenceWarning, warn
-from .base import Penalty, check_weight
-from .denoising import ProxResult, check_accuracy, relative
+from .base import Penalty
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

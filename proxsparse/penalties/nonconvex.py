@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._arrays import Array, as_float, require_finite, total
-from .base import check_number, check_weight
+from ..arrays.checks import check_number, check_weight
+from ..arrays.numbers import Array, as_float, require_finite, total
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
-from ..gram import Gram, neumann_laplacian
+from ..arrays.checks import check_spacing, per_spacing
+from ..arrays.numbers import Array
+from ..arrays.rounding import UNIT
+from ..dual.null_space import affine_images
 from ..kernels import second_order as kernels
-from ..rounding import UNIT
-from .base import Penalty, affine_images, check_spacing, per_spacing
+from ..linear.diagonal import Gram, neumann_laplacian
+from .base import Penalty
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

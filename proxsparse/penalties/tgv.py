@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, total
+from ..arrays.checks import check_number, per_spacing
+from ..arrays.numbers import Array, total
+from ..arrays.rounding import UNIT
 from ..kernels import fields as kernels
-from ..rounding import UNIT
-from .base import Penalty, check_number, per_spacing
+from .base import Penalty
 from .lifted import Lifted
 from .second_order import SecondOrderTV, _two, largest_laplacian
 from .total_variation import TotalVariation

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, to_4d, total
-from .._workers import Workers
-from ..gram import Gram, neumann_laplacian
+from ..arrays.checks import check_number, check_pixel_weight, check_spacing, per_spacing
+from ..arrays.layout import to_4d
+from ..arrays.numbers import Array, total
+from ..dual.null_space import constant_images
 from ..kernels import pointwise, regions, taut_string
+from ..kernels import rows as strips
 from ..kernels import total_variation as kernels
-from . import strips
-from .base import Penalty, check_number, check_pixel_weight, check_spacing, constant_images, per_spacing
+from ..linear.diagonal import Gram, neumann_laplacian
+from ..runtime.workers import Workers
+from .base import Penalty
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-import itertools
 import math
 from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
-from ..gram import Gram
+from ..arrays.numbers import Array
 from ..kernels import pointwise, wavelets
+from ..linear.diagonal import Gram
+from ..linear.wavelets import OrthogonalWavelet, tight_frame_filters
 from .base import Penalty
 
 
@@ -124,13 +124,12 @@ class WaveletL1(_TransformL1):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.level, bool) or not isinstance(self.level, (int, np.integer)) or self.level < 1:
-            raise ValueError(f"level must be an integer >= 1, got {self.level!r}")
-        pywt = _pywt()
-        if self.wavelet not in pywt.wavelist(kind="discrete"):
-            raise ValueError(f"wavelet must be a discrete wavelet of PyWavelets, got {self.wavelet!r}")
-        if not _orthogonal(np.array(pywt.Wavelet(self.wavelet).dec_lo)):
-            raise ValueError(f"wavelet {self.wavelet!r} is not orthogonal")
+        # says what is wrong with the wavelet
+        _ = self._transform
+
+    @functools.cached_property
+    def _transform(self) -> OrthogonalWavelet:
+        return OrthogonalWavelet(self.wavelet, self.level)
 
     @property
     def _lead(self) -> int:  # type: ignore[override]
@@ -179,7 +178,7 @@ class WaveletL1(_TransformL1):
         """The averages and the details of one level along an axis; of a tight frame the inverse is the adjoint."""
         low, high = np.empty_like(band), np.empty_like(band)
         lines = _lines(band.shape, axis)
-        taps = _taps(self.wavelet, band.dtype.char, level)
+        taps = tight_frame_filters(self.wavelet, band.dtype.char, level)
         wavelets.split(band.reshape(lines), low.reshape(lines), high.reshape(lines), *taps)
         return low, high
 
@@ -187,38 +186,18 @@ class WaveletL1(_TransformL1):
         """The adjoint of `_split`."""
         out = np.empty_like(low)
         lines = _lines(low.shape, axis)
-        taps = _taps(self.wavelet, low.dtype.char, level)
+        taps = tight_frame_filters(self.wavelet, low.dtype.char, level)
         wavelets.merge(low.reshape(lines), high.reshape(lines), out.reshape(lines), *taps)
         return out
 
     def _padded(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
-        block = 1 << self.level
-        return tuple(-(-n // block) * block for n in spatial)
+        return self._transform.padded(spatial)
 
     def _forward(self, image: Array) -> Array:
-        out, dwtn = np.array(image), _pywt().dwtn
-        for halves in self._levels(out.shape):
-            whole = out[tuple(slice(0, 2 * h) for h in halves)]
-            for name, part in dwtn(whole, self.wavelet, mode="periodization").items():
-                whole[_corner(name, halves)] = part
-        return out
+        return self._transform.forward(image)
 
     def _inverse(self, coefficients: Array) -> Array:
-        out, idwtn = np.array(coefficients), _pywt().idwtn
-        for halves in reversed(self._levels(out.shape)):
-            whole = out[tuple(slice(0, 2 * h) for h in halves)]
-            names = map("".join, itertools.product("ad", repeat=out.ndim))
-            whole[...] = idwtn({name: whole[_corner(name, halves)] for name in names}, self.wavelet, mode="periodization")
-        return out
-
-    def _levels(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Half the lengths of what each level splits, the finest first."""
-        return [tuple(n >> k for n in shape) for k in range(1, self.level + 1)]
-
-
-def _corner(name: str, halves: tuple[int, ...]) -> tuple[slice, ...]:
-    """Where a part of one level stands: the averages (a) of an axis before its details (d)."""
-    return tuple(slice(h, 2 * h) if c == "d" else slice(0, h) for c, h in zip(name, halves, strict=True))
+        return self._transform.inverse(coefficients)
 
 
 def _inside(spatial: tuple[int, ...]) -> tuple[Any, ...]:
@@ -229,28 +208,6 @@ def _inside(spatial: tuple[int, ...]) -> tuple[Any, ...]:
 def _lines(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     """The shape with that axis in the middle, for the kernels."""
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-
-
-@functools.cache
-def _taps(wavelet: str, char: str, level: int) -> tuple[Array, Array, int, int]:
-    """Both filters of a tight frame, how far off the first tap is, and how far apart taps are, as PyWavelets has it."""
-    filters = _pywt().Wavelet(wavelet)
-    low, high = ((np.array(taps[::-1]) / math.sqrt(2)).astype(char) for taps in (filters.dec_lo, filters.dec_hi))
-    return low, high, (1 - len(low) // 2) << level, 1 << level
-
-
-def _orthogonal(filters: Array) -> bool:
-    """Whether the filter and its even shifts are orthonormal; some wavelets are so by name alone (dmey)."""
-    shifts = [float(np.sum(filters[k:] * filters[: len(filters) - k])) for k in range(0, len(filters), 2)]
-    return bool(np.abs(np.array(shifts) - (np.arange(len(shifts)) == 0)).max() < 1e-8)
-
-
-def _pywt() -> Any:
-    try:
-        import pywt
-    except ImportError as error:
-        raise ImportError('wavelets need PyWavelets: pip install "proxsparse[wavelet]"') from error
-    return pywt
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

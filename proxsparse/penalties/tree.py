@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
-from ..gram import Gram
-from .base import Penalty, check_pixel_weight
-from .groups import GroupLasso
+from ..arrays.checks import check_pixel_weight
+from ..arrays.numbers import Array
+from ..linear.diagonal import Gram
+from .base import Penalty
+from .group_lasso import GroupLasso
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

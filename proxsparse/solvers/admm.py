@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._arrays import Array, total
-from ..gram import Gram, conjugate_gradients
-from ..penalties.denoising import Steps
-from ..penalties.stack import Stack
-from ..problem import Problem
+from ..arrays.numbers import Array, total
+from ..dual.denoising import Steps
+from ..dual.stack import Stack
+from ..linear.diagonal import Gram, conjugate_gradients
+from ..problems.problem import Problem
 
 Solve = Callable[[Array, Array], Array]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, total
+from ..arrays.numbers import Array, total
+from ..dual.denoising import Denoising, Steps
 from ..kernels import pointwise
-from ..penalties.denoising import Denoising, Steps
-from ..problem import LARGE, Problem
+from ..problems.problem import LARGE, Problem
 
 
 def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None) -> Steps:

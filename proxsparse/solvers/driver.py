@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..options import Options
-from ..penalties.denoising import Steps
-from ..problem import LARGE, Certificate, Problem
+from ..dual.denoising import Steps
+from ..problems.problem import LARGE, Certificate, Problem
+from .options import Options
 
 
 def _quiet() -> np.errstate:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._arrays import Array
-from ..penalties.denoising import Steps
-from ..problem import Problem
+from ..arrays.numbers import Array
+from ..dual.denoising import Steps
+from ..problems.problem import Problem
 
 
 def steps(problem: Problem, x: Array, p: Array) -> Steps:

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from .._arrays import Array, total
-from ..penalties.denoising import Denoising, Steps, dual_fast_gradient
-from ..problem import Problem
+from ..arrays.numbers import Array, total
+from ..dual.denoising import Denoising, Steps, dual_fast_gradient
+from ..problems.problem import Problem
 
 
 def steps(

@@ -1,0 +1,1 @@
+"""Numbers, layouts, bounds and rounding of arrays."""

@@ -1,0 +1,84 @@
+"""Checks of the numbers, weights, sizes and distances that a user gives."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from .numbers import Array, as_float, as_scalar, require_finite
+
+
+def check_number(value: Any, name: str) -> float:
+    """Return a finite number >= 0 as a float, else raise naming the value."""
+    value = as_scalar(value)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
+    return number
+
+
+def check_weight(weight: Any) -> float:
+    """Return a valid weight as a float, else raise naming the value."""
+    return check_number(weight, "weight")
+
+
+def check_sizes(value: Any, name: str) -> tuple[int, ...]:
+    """Return one to three integers >= 1 as a tuple, else raise naming the value."""
+    value = as_scalar(value)
+    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+    if not 1 <= len(values) <= 3 or any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in values):
+        raise TypeError(f"{name} must be one to three integers, got {value!r}")
+    if min(values) < 1:
+        raise ValueError(f"{name} must be >= 1, got {value!r}")
+    return tuple(int(v) for v in values)
+
+
+def check_spacing(value: Any) -> float | tuple[float, ...] | None:
+    """Return a length > 0 or one an axis, or None where all are 1, else raise naming the value."""
+    if value is None:
+        return None
+    value = as_scalar(value)
+    values = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+    if not 1 <= len(values) <= 3 or any(isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Real) for v in values):
+        raise TypeError(f"spacing must be one to three numbers, got {value!r}")
+    if not all(math.isfinite(v) and v > 0 for v in values):
+        raise ValueError(f"spacing must be finite and > 0, got {value!r}")
+    lengths = tuple(float(v) for v in values)
+    # of 1 it is none, and takes the kernels
+    return None if set(lengths) == {1.0} else lengths if len(lengths) > 1 else lengths[0]
+
+
+def per_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array | None:
+    """What differences along each axis are multiplied by; None where that is 1."""
+    if spacing is None:
+        return None
+    if np.size(spacing) not in (1, axes):
+        raise ValueError(f"spacing {spacing!r} has {np.size(spacing)} axes, the image {axes}")
+    return 1.0 / np.broadcast_to(np.asarray(spacing), axes)
+
+
+def held(weight: float, dtype: np.dtype[Any]) -> Any:
+    """The weight as a number of the dtype: one that it cannot hold means the same as any other beyond reach."""
+    return dtype.type(min(weight, float(np.finfo(dtype).max) / 4))
+
+
+def check_pixel_weight(value: Any, name: str = "pixel_weight") -> Array:
+    """Return numbers >= 0 as a read-only copy in float64, else raise naming the value."""
+    weights = np.array(as_float(value, name), np.float64)
+    require_finite(weights, name)
+    if (weights < 0).any():
+        raise ValueError(f"{name} must be >= 0, got {weights.min()}")
+    weights.flags.writeable = False
+    return weights
+
+
+def check_group_weight(value: Any) -> Array | str | None:
+    """Return None, "sqrt" or numbers >= 0 as a read-only copy, else raise naming the value."""
+    if isinstance(value, str) and value != "sqrt":
+        raise ValueError(f"group_weight must be None, 'sqrt' or numbers, got {value!r}")
+    return value if value is None or isinstance(value, str) else check_pixel_weight(value, "group_weight")

@@ -1,0 +1,59 @@
+"""How an image lies: the axis of its channels, and the way into canonical form (channels, *spatial) and out of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .numbers import Array
+
+
+def normalise_channel_axis(channel_axis: int | None, ndim: int) -> int | None:
+    """Return the channel axis as a non-negative number, and check that one to three spatial axes remain."""
+    if channel_axis is not None:
+        if isinstance(channel_axis, bool) or not isinstance(channel_axis, (int, np.integer)):
+            raise TypeError(f"channel_axis must be an integer or None, got {channel_axis!r}")
+        if not -ndim <= channel_axis < ndim:
+            raise ValueError(f"channel_axis {channel_axis} is out of range for an image of {ndim} axes")
+        channel_axis = int(channel_axis) % ndim
+    spatial = ndim - (channel_axis is not None)
+    if not 1 <= spatial <= 3:
+        raise ValueError(f"an image has 1 to 3 axes beside the channel axis, got {spatial}")
+    return channel_axis
+
+
+def to_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array:
+    """Return the view or copy with the channel axis first (after `lead` axes of its own), C-contiguous.
+
+    Gray images get a channel axis of length one: penalties and kernels see (channels, *spatial) only.
+    """
+    if channel_axis is None:
+        return array.reshape(array.shape[:lead] + (1,) + array.shape[lead:])
+    return np.ascontiguousarray(np.moveaxis(array, lead + channel_axis, lead))
+
+
+def from_canonical(array: Array, channel_axis: int | None, lead: int = 0) -> Array:
+    """Undo `to_canonical`; C-contiguous."""
+    if channel_axis is None:
+        return array.reshape(array.shape[:lead] + array.shape[lead + 1 :])
+    return np.ascontiguousarray(np.moveaxis(array, lead, lead + channel_axis))
+
+
+def canonical_shape(shape: tuple[int, ...], channel_axis: int | None) -> tuple[int, ...]:
+    """Return the shape `to_canonical` gives."""
+    if channel_axis is None:
+        return (1, *shape)
+    return (shape[channel_axis], *shape[:channel_axis], *shape[channel_axis + 1 :])
+
+
+def user_shape(shape: tuple[int, ...], channel_axis: int | None, lead: int = 0) -> tuple[int, ...]:
+    """The shape `from_canonical` gives."""
+    if channel_axis is None:
+        return shape[:lead] + shape[lead + 1 :]
+    spatial = shape[lead + 1 :]
+    return (*shape[:lead], *spatial[:channel_axis], shape[lead], *spatial[channel_axis:])
+
+
+def to_4d(array: Array, lead: int = 0) -> Array:
+    """View (lead..., channels, *spatial) as (lead..., channels, planes, rows, columns)."""
+    spatial = array.shape[lead + 1 :]
+    return array.reshape(array.shape[: lead + 1] + (1,) * (3 - len(spatial)) + spatial)

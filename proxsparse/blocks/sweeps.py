@@ -1,0 +1,563 @@
+"""One image larger than memory: overlapping blocks in turn, each solved with the duals around it held still, one certificate.
+
+The dual of the denoising problem is smooth but for one ball a group. A block takes the groups that lie wholly inside its
+region, the block and a halo around it, and maximises the dual over them while all others stay: that is again a denoising
+problem, of the region's pixels less what the groups that stand still make of them. So the dual value never falls, and the
+optimum is left as it is. Blocks of one colour share no pixel and may be worked at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from .._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
+from ..arrays.bounds import canonical_bounds
+from ..arrays.numbers import Array, has_slices, power_of_two, total
+from ..arrays.rounding import UNIT, norm
+from ..dual.denoising import Denoising, of_loss
+from ..dual.prox import relative
+from ..dual.stack import of_part
+from ..penalties import Penalty
+from ..problems.problem import MARGINS
+from ..result import MESSAGES, ConvergenceWarning, warn
+from ..runtime.progress import Progress
+from ..runtime.workers import Workers
+from ..solvers.chambolle_pock import accelerated
+from ..solvers.options import integer, parse
+from .partition import Cut, Part, Region, crop, last_axes, shape_of
+from .store import Image, allocate, file_of, is_of, kept_array, share_memory
+
+#: a visit to a block makes its gap this many times smaller, or as small as its share of the tolerance, in so many iterations
+_FALL, _MOST_ITERATIONS = 100.0, 3000
+
+
+class BlocksResult(OptimizeResult):
+    """The answer of `proxsparse.solve_blocks`; the fields are those of `SolveResult`.
+
+    Attributes
+    ----------
+    x : array
+        The image: `out` where it was given, else an array in memory, or a memory-mapped one in `dual_store`.
+    fun, gap, rel_gap, x_error_bound : float
+        As in `SolveResult`, of the whole image.
+    certified, success : bool
+        As in `SolveResult`.
+    status : int
+        0 gap met, 1 as many sweeps as allowed, 4 no block gets any better.
+    message : str
+        The status in words.
+    nit : int
+        Sweeps over all blocks.
+    method : str
+        "dual-schwarz".
+    weight : float or tuple
+        The weight of each part of the penalty.
+    dual : tuple of ndarray
+        The dual of each part but L1, whose dual follows from the image; of blocks that of the same windows. Memory-mapped in
+        `dual_store`.
+    history : dict of ndarray
+        iteration, objective, gap and seconds after each sweep.
+    time : float
+        Seconds.
+    """
+
+    x: Any
+    fun: float
+    gap: float
+    rel_gap: float
+    x_error_bound: float
+    certified: bool
+    success: bool
+    status: int
+    message: str
+    nit: int
+    method: str
+    weight: Any
+    dual: tuple[Array, ...]
+    history: dict[str, Array]
+    time: float
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
+
+
+def solve_blocks(
+    source: Any,
+    penalty: AnyPenalty = "tv",
+    weight: Any = None,
+    *,
+    out: Any = None,
+    block: int = 1024,
+    halo: int = 32,
+    tol: float = 1e-4,
+    max_sweeps: int = 50,
+    bounds: Any = None,
+    channel_axis: int | None = None,
+    dual_store: str | os.PathLike[str] | None = None,
+    client: Any = None,
+    workers: int = 1,
+    disp: bool = False,
+) -> BlocksResult:
+    """Minimise ``1/2 ||x - y||^2 + sum_i w_i P_i(x)`` within bounds, a block of the image at a time, with one certificate.
+
+    Parameters
+    ----------
+    source : array
+        y: an image or a volume, optionally with a channel axis; numpy, memory-mapped, zarr, Dask or anything else with a
+        shape, a dtype and slices. Read block by block, never modified.
+    penalty : str or Penalty
+        Total variation of any kind, L1, windows or blocks of pixels without weights of their own, and sums of these.
+    weight : float or tuple of float
+        As in `solve`; it has to be given, here or in the penalty.
+    out : array, optional
+        Where the image is written, of the source's shape and of float32 or float64 as the source gives.
+    block : int
+        Pixels along each axis of a block.
+    halo : int
+        Pixels by which blocks overlap into their neighbours on each side, fewer than half a block. The larger the weight the
+        more a wide halo saves sweeps.
+    tol : float
+        The relative duality gap of the whole image to reach.
+    max_sweeps : int
+        Most sweeps over all blocks.
+    bounds : pair of float, optional
+        (lo, hi), each None or a number.
+    channel_axis : int, optional
+        The axis of the channels.
+    dual_store : path, optional
+        A folder for the dual and the image (which `out` then gets at the end): memory-mapped files instead of memory. A call
+        that finds files there goes on from them; whatever they hold, the certificate is computed anew.
+    client : dask.distributed.Client, optional
+        The blocks of a colour are worked on its cluster; a block whose worker dies is worked again.
+    workers : int
+        Threads that share the blocks of a colour; beside a client they look after the certificate only. The answer does not
+        depend on it.
+    disp : bool
+        Show progress on standard error.
+
+    Returns
+    -------
+    BlocksResult
+        x, fun, gap, rel_gap, success, status, message, nit (sweeps), dual, history and more.
+
+    Raises
+    ------
+    ValueError, TypeError
+        What was given cannot be worked with; the message names the value.
+    OSError
+        The disk has no room for the files of `dual_store`, or for `out`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The tolerance was not met; the best iterate is returned all the same.
+
+    Notes
+    -----
+    Block coordinate ascent on the dual, multiplicative Schwarz with overlap (Chang, Tai, Wang & Yang, SIAM J. Numer. Anal.
+    2015), in four colours, eight in volumes. The dual on the whole image is feasible after every block, and the gap is the sum
+    over pixels and groups of the whole image as in `solve`, added up block by block: what comes back is certified however the
+    image was cut. Zeros are exact, as in `solve`; the flat regions of total variation are flat up to the gap only, as making
+    them exact takes the whole image.
+
+    Examples
+    --------
+    >>> import numpy as np, proxsparse
+    >>> noisy = proxsparse.phantoms.add_noise(proxsparse.phantoms.regions((300, 200)), 0.1)
+    >>> result = proxsparse.solve_blocks(noisy, "tv", 0.1, block=128, halo=16)
+    >>> whole = proxsparse.solve(noisy, "tv", 0.1)
+    >>> result.success, abs(result.fun - whole.fun) <= max(result.gap, whole.gap)
+    (True, True)
+    """
+    begin = time.perf_counter()
+    tol = check_call("auto", tol)
+    most, threads = (parse("exact", {name: n}) for name, n in (("maxiter", max_sweeps), ("workers", workers)))
+    chosen, rule = resolve_penalty(penalty, weight)
+    if rule is not None:
+        raise ValueError(f"{penalty!r} needs a weight: no rule chooses one block by block")
+    source = source if has_slices(source) else np.asarray(source)
+    image = Image(source, channel_axis)
+    parts = [Part(part, image.shape) for part in _blockwise(chosen, image.shape)]
+    cut = Cut(parts, image.shape, integer("block", block), integer("halo", halo))
+    folder = None if dual_store is None else Path(dual_store)
+    _check_out(out, image, folder)
+    with Workers(threads.workers) as pool, contextlib.closing(Progress(tol, disp)) as display:
+        work = _Blocks(image, parts, cut, _bounds(bounds, image.dtype), out, folder, client, pool)
+        history, status = work.run(tol, most.maxiter, display, begin)
+        nit, fun, gap, _ = history[-1]
+        fun, gap = work.snap(fun, gap, tol) if status == 0 else (fun, gap)
+    rel_gap = work.relative(gap, fun)
+    warn_of_integers(np.zeros(0, source.dtype), chosen, "l2")
+    if status != 0:
+        warn(f"{MESSAGES[status]} Relative gap {rel_gap:.2e}, tol {tol:.2e}, after {nit} sweeps.", ConvergenceWarning)
+    columns = (np.array(column) for column in zip(*history, strict=True))
+    return BlocksResult(
+        x=work.answer(out),
+        fun=fun,
+        gap=gap,
+        rel_gap=rel_gap,
+        x_error_bound=math.sqrt(2 * gap),
+        certified=math.isfinite(gap),
+        success=status == 0,
+        status=status,
+        message=MESSAGES[status],
+        nit=nit,
+        method="dual-schwarz",
+        weight=weights_of(chosen),
+        dual=work.duals(),
+        history=dict(zip(("iteration", "objective", "gap", "seconds"), columns, strict=True)),
+        time=time.perf_counter() - begin,
+    )
+
+
+def _check_out(out: Any, image: Image, folder: Path | None) -> None:
+    """Raise before anything is made, or written over."""
+    for name, array in (("source", image.array), ("out", out)):
+        if folder is not None and is_of(array, folder):
+            raise ValueError(f"{name} is a file of dual_store, {file_of(array)}: it would be written over")
+    if out is None:
+        return
+    shape = tuple(image.array.shape)
+    if not has_slices(out) or tuple(out.shape) != shape or out.dtype != image.dtype:
+        given = f"{out.shape} and {out.dtype}" if has_slices(out) else repr(type(out))
+        raise ValueError(f"out must be an array of shape {shape} and {image.dtype}, got {given}")
+    if share_memory(out, image.array):
+        raise ValueError("out and source must not be the same memory: the source is read in every sweep")
+    file = file_of(out)
+    if file is not None:
+        allocate(Path(file))
+
+
+def _blockwise(penalty: Any, shape: tuple[int, ...]) -> list[Penalty]:
+    """The parts in the form that can be cut."""
+    parts = [part._blockwise(shape) if isinstance(part, Penalty) else None for part in penalty.parts]
+    for part, given in zip(parts, penalty.parts, strict=True):
+        if part is None:
+            raise TypeError(
+                f"{given!r} is not worked block by block; total variation, L1, windows, blocks without weights of their own, "
+                "and sums of these are"
+            )
+    return [part for part in parts if part is not None]
+
+
+def _bounds(bounds: Any, dtype: Any) -> tuple[float | None, float | None]:
+    if bounds is not None and any(np.ndim(bound) for bound in bounds):
+        raise ValueError("bounds must be numbers, the same for all blocks")
+    lo, hi = canonical_bounds(bounds, (), dtype, None)
+    return None if lo is None else float(lo), None if hi is None else float(hi)
+
+
+class _Blocks:
+    """The image, the dual and what is done with them block by block."""
+
+    def __init__(
+        self,
+        image: Image,
+        parts: Sequence[Part],
+        cut: Cut,
+        bounds: tuple[Any, Any],
+        out: Any,
+        folder: Path | None,
+        client: Any,
+        pool: Workers,
+    ) -> None:
+        self.image, self.cut, self.bounds, self.client, self.pool = image, cut, bounds, client, pool
+        self.parts, self.dtype, self.channels = parts, image.dtype, image.shape[0]
+        self.with_dual = [part for part in parts if part.has_dual]
+        shapes = [part.dual_shape for part in self.with_dual]
+        names = [f"dual-{i}.npy" for i in range(len(shapes))]
+        #: whether an earlier call left duals, and its image
+        self.resumed = folder is not None and any((folder / name).exists() for name in names)
+        self.has_image = folder is not None and (folder / "x.npy").exists()
+        self.dual = [kept_array(folder, name, shape, self.dtype) for name, shape in zip(names, shapes, strict=True)]
+        self.x = Image(kept_array(folder, "x.npy", image.array.shape, self.dtype) if folder or out is None else out, image.axis)
+        # files in chunks are not for two threads at once
+        self.lock = threading.Lock()
+        self.floor, self.moved = 0.0, False
+        self.pixels = sum(math.prod(shape_of(region)) for regions in cut.colours for region in regions)
+
+    def run(self, tol: float, most: int, display: Progress, begin: float) -> tuple[list[tuple[int, float, float, float]], int]:
+        """Sweep until the gap meets `tol`: the checks (sweeps, objective, gap, seconds since `begin`), and the status."""
+        self.prepare()
+        history = [(0, *self.measure(), time.perf_counter() - begin)]
+        while True:
+            nit, fun, gap, _ = history[-1]
+            rel_gap = self.relative(gap, fun)
+            display.show(nit, rel_gap)
+            if rel_gap <= tol:
+                return history, 0
+            if nit >= most:
+                return history, 1
+            if nit > 0 and not self.moved:
+                return history, 4
+            self.sweep(0.5 * tol * fun)
+            history.append((nit + 1, *self.measure(), time.perf_counter() - begin))
+
+    # -- the certificate -------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Look at every block, mend what an earlier call left, and give each an image to begin with."""
+        looked = self.each(self._look)
+        largest, squares = (np.array(column) for column in zip(*looked, strict=True))
+        if power_of_two(largest) != 1:
+            raise ValueError(f"source holds numbers of the size {largest.max():.1e}: bring them nearer to 1")
+        # what storing the image in its dtype may make of a data term that is 0
+        self.floor = 0.5 * (0.5 * float(np.finfo(self.dtype).eps)) ** 2 * float(squares.sum())
+        self.each(self._begin)
+
+    def _look(self, block: Region) -> tuple[Any, float]:
+        """The largest number and the sum of squares of a block that is finite, and its dual mended."""
+        y = self._read(self.image, block)
+        finite = np.isfinite(y)
+        if not finite.all():
+            place = np.argwhere(~finite)[0][1:]
+            first = tuple(int(i) + part.start for i, part in zip(place, block, strict=True))
+            raise ValueError(f"source has NaN or infinite values, the first in its block at index {first}")
+        if self.resumed:
+            for part, dual in zip(self.with_dual, self.dual, strict=True):
+                self._mend(part, dual, part.beginning(block))
+        return np.abs(y).max(), total(np.square(y, dtype=np.float64))
+
+    def _mend(self, part: Part, dual: Array, region: Region) -> None:
+        """Make feasible what a call that was killed may have left half written."""
+        p, on = part.dual_on(dual, region), part.on(region)
+        np.nan_to_num(p, copy=False, posinf=0, neginf=0)
+        if on.null_space == "zero":
+            # windows that are clipped hold numbers of no pixel
+            copies = np.empty_like(p)
+            on._analysis(copies, np.ones((self.channels, *shape_of(region)), p.dtype))
+            p *= copies
+        on._clear_unused(p)
+        on._project(p)
+        part.put(dual, region, p)
+
+    def _begin(self, block: Region) -> None:
+        """The image that the dual induces; of an earlier call the one it left, within bounds, where its dual says anything."""
+        y = self._read(self.image, block)
+        if not self.resumed:
+            induced = self._denoising(y, block).start()
+        else:
+            ktp, left = self._ktp(block), self._read(self.x, block)
+            induced = self._denoising(y, block).answer_to(ktp).astype(self.dtype)
+            if self.has_image and ktp.any() and np.isfinite(left).all():
+                induced = self._clipped(left)
+        self._write(block, induced)
+
+    def _clipped(self, x: Array) -> Array:
+        lo, hi = self.bounds
+        return x if lo is None and hi is None else np.clip(x, lo, hi)
+
+    def measure(self, margin: float | None = None) -> tuple[float, float]:
+        """F(x) and the duality gap, both added up over blocks; of the image as it is, or snapped with that margin."""
+        self._flush()
+        sums = np.array(self.each(functools.partial(self._measure, margin)))
+        fun, gap = (float(column) for column in sums.sum(axis=0))
+        return fun, gap
+
+    def _measure(self, margin: float | None, block: Region) -> tuple[float, float]:
+        y = self._read(self.image, block)
+        groups = [part.beginning(block) for part in self.parts]
+        # read, and snapped, once for all
+        wide = tuple(
+            slice(own.start, max(along.stop for along in ends)) for own, *ends in zip(block, block, *groups, strict=True)
+        )
+        x = self._snapped(margin, wide)
+
+        def _on(region: Region) -> Array:
+            return np.ascontiguousarray(x[last_axes(crop(region, wide))])
+
+        denoising, ktp, own = self._denoising(y, block), self._ktp(block), _on(block)
+        loss, data = denoising.data_gap(own, ktp)
+        gap = loss = max(loss, 0.0)
+        fun, far, roundings, duals = data, 0.0, 2.0, iter(self.dual)
+        for part, region in zip(self.parts, groups, strict=True):
+            if not part.has_dual:
+                fun += part.on(region)._worth(own)
+                continue
+            penalty, x_there, dual = part.on(region), _on(region), part.dual_on(next(duals), region)
+            excess, value = penalty._gap(x_there, dual)
+            gap, fun = gap + max(excess, 0.0) + of_part(penalty, x_there, dual, excess, value), fun + value
+            far += 2 * math.sqrt(penalty._norm_squared(x_there.shape)) * max(penalty._w(), norm(dual))
+            roundings += penalty._roundings(x_there.shape)
+        if gap > 0 or ktp.any():
+            gap += UNIT * own.size * loss + of_loss(loss, data, norm(y), far, denoising._cut, roundings)
+        return fun, float(gap)
+
+    def relative(self, gap: float, fun: float) -> float:
+        """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
+        return 0.0 if fun <= self.floor else relative(gap, fun)
+
+    def snap(self, fun: float, gap: float, tol: float) -> tuple[float, float]:
+        """Make 0 what the dual says is, where the gap still meets `tol`; the objective and the gap of the image then."""
+        if not any(part.penalty.null_space == "zero" for part in self.with_dual):
+            return fun, gap
+        for margin in MARGINS["zero"]:
+            found = self.measure(margin)
+            if self.relative(*found[::-1]) <= tol:
+                self.each(functools.partial(self._snap, margin))
+                return found
+        return fun, gap
+
+    def _snap(self, margin: float, block: Region) -> None:
+        # again and again makes no difference: it is the dual that says where
+        self._write(block, self._snapped(margin, block))
+
+    def _snapped(self, margin: float | None, region: Region) -> Array:
+        """The image on the region, 0 where the dual of a group is shorter than (1 - margin) w."""
+        x = self._read(self.x, region)
+        if margin is None:
+            return x
+        for part, dual in zip(self.with_dual, self.dual, strict=True):
+            if part.penalty.null_space == "zero":
+                near = part.touched(region)
+                zeros = np.ones((self.channels, *shape_of(near)), self.dtype)
+                part.on(near)._snap(zeros, part.dual_on(dual, near), margin)
+                x = np.where(zeros[last_axes(crop(region, near))] == 0, x.dtype.type(0), x)
+        return self._clipped(x)
+
+    def each(self, function: Callable[[Region], Any]) -> list[Any]:
+        """The function of every block, the blocks shared among the threads."""
+        found: list[Any] = [None] * len(self.cut.blocks)
+
+        def _one(i: int) -> None:
+            found[i] = function(self.cut.blocks[i])
+
+        self.pool.run([functools.partial(_one, i) for i in range(len(found))])
+        return found
+
+    def _denoising(self, y: Array, region: Region) -> Denoising:
+        """The parts without a dual, the bounds and the data."""
+        lo, hi = self.bounds
+        return Denoising(y, [part.on(region) for part in self.parts if not part.has_dual], lo=lo, hi=hi)
+
+    def _ktp(self, region: Region, without: Region | None = None) -> Array:
+        """K^T p on the region, in float64; only of the groups that do not lie wholly inside `without`."""
+        ktp = np.zeros((self.channels, *shape_of(region)))
+        for part, dual in zip(self.with_dual, self.dual, strict=True):
+            part.add_adjoint(ktp, dual, region, without)
+        return ktp
+
+    # -- sweeps ----------------------------------------------------------------------------------------------------
+
+    def sweep(self, allowed: float) -> None:
+        """Visit every block; the gaps that are left as they are add up to no more than what is allowed."""
+        self.moved = False
+        for regions in self.cut.colours:
+            targets = [allowed * math.prod(shape_of(region)) / self.pixels for region in regions]
+            if self.client is not None:
+                self._on_cluster(regions, targets)
+                continue
+            visits = zip(regions, targets, strict=True)
+            self.pool.run([functools.partial(self._visit, region, target) for region, target in visits])
+
+    def _visit(self, region: Region, target: float) -> None:
+        self._take(region, improve(*self._task(region, target)))
+
+    def _task(self, region: Region, target: float) -> tuple[Any, ...]:
+        """What `improve` is called with."""
+        y = self._read(self.image, region) - self._ktp(region, without=region)
+        duals = [part.dual_on(dual, region) for part, dual in zip(self.with_dual, self.dual, strict=True)]
+        return y, self._read(self.x, region), duals, [part.on(region) for part in self.parts], self.bounds, target
+
+    def _take(self, region: Region, found: tuple[Array, list[Array]] | None) -> None:
+        if found is None:
+            return
+        x, duals = found
+        for part, dual, p in zip(self.with_dual, self.dual, duals, strict=True):
+            part.put(dual, region, p)
+        self._write(region, x)
+        self.moved = True
+
+    def _on_cluster(self, regions: list[Region], targets: list[float]) -> None:
+        """Visits on the cluster, two at a time for each of its threads; dask works again what is lost with a worker."""
+        from dask import config
+        from distributed import as_completed
+
+        waiting = deque(zip(regions, targets, strict=True))
+        running = as_completed(loop=self.client.loop)
+        many = 2 * max(1, sum(self.client.nthreads().values()))
+        # a task holds its pixels, so that it can be worked again anywhere
+        with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            at_work: dict[str, Region] = {}
+            while waiting or at_work:
+                while waiting and len(at_work) < many:
+                    region, target = waiting.popleft()
+                    future = self.client.submit(improve, *self._task(region, target), pure=False)
+                    at_work[future.key] = region
+                    running.add(future)
+                future = next(running)
+                self._take(at_work.pop(future.key), future.result())
+
+    # -- arrays ----------------------------------------------------------------------------------------------------
+
+    def _read(self, image: Image, region: Region) -> Array:
+        with self.lock:
+            return image.read(region)
+
+    def _write(self, region: Region, x: Array) -> None:
+        with self.lock:
+            self.x.write(region, x)
+
+    def _flush(self) -> None:
+        for array in (self.x.array, *self.dual):
+            if isinstance(array, np.memmap):
+                array.flush()
+
+    def answer(self, out: Any) -> Any:
+        """The image, in `out` where that was given."""
+        if out is not None and out is not self.x.array:
+            for block in self.cut.blocks:
+                Image(out, self.image.axis).write(block, self.x.read(block))
+        return self.x.array if out is None else out
+
+    def duals(self) -> tuple[Array, ...]:
+        """The dual of each part that has one, in the user's layout."""
+        axis = self.image.axis
+        return tuple(dual[:, 0] if axis is None else np.moveaxis(dual, 1, 1 + axis) for dual in self.dual)
+
+
+def improve(
+    y: Array, x: Array, duals: Sequence[Array], parts: Sequence[Penalty], bounds: tuple[Any, Any], target: float
+) -> tuple[Array, list[Array]] | None:
+    """A better dual of a region and the image that goes with it; None where its gap is within the target.
+
+    y, in float64, is the region less what the groups that stand still make of it. The dual value rises, in fact.
+    """
+    lo, hi = bounds
+    problem, accurate = (Denoising(data, parts, lo=lo, hi=hi) for data in (y.astype(x.dtype), y))
+    rest = problem.rest
+
+    def _value(p: Array) -> float:
+        return accurate.dual_value(rest.adjoint(p)) - rest.conjugate(p)
+
+    first = rest.join(duals, x.dtype)
+    gap = problem.measure(x, first).gap
+    if gap <= target:
+        return None
+    before, goal, nit = _value(first), max(target, gap / _FALL), 0
+    steps = accelerated(problem, x, first)
+    next(steps)
+    while nit < _MOST_ITERATIONS:
+        x, p = steps.send(max(10, nit // 4))
+        nit += max(10, nit // 4)
+        if problem.measure(x, p).gap > goal:
+            continue
+        if _value(p) > before:
+            return x, rest.split(p)
+        # near the optimum the dual may first fall
+        goal /= _FALL
+    p = p if _value(p) > before else first
+    return (x, rest.split(p)) if problem.measure(x, p).gap < gap else None

@@ -1,0 +1,122 @@
+"""The demonstration: five penalties on a photograph and on a phantom with contiguous regions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import metrics, phantoms
+from .._solve import solve
+from ..arrays.numbers import Array
+from ..penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
+from ..result import SolveResult
+
+NOISE = 0.1
+#: the penalties of each image, with weights that smooth the photograph well and clear the phantom's background
+CAMERA = {
+    "L1": L1(0.02),
+    "TV": TotalVariation(0.07),
+    "TV anisotropic": TotalVariation(0.055, isotropic=False),
+    "overlap 3x3": OverlappingGroupLasso(0.02),
+    "L1 + TV": L1(0.01) + TotalVariation(0.07),
+}
+PHANTOM = {
+    "L1": L1(0.12),
+    "TV": TotalVariation(0.12),
+    "TV anisotropic": TotalVariation(0.1, isotropic=False),
+    "overlap 3x3": OverlappingGroupLasso(0.055),
+    "L1 + TV": L1(0.03) + TotalVariation(0.12),
+}
+
+
+class Scene(NamedTuple):
+    """One image of the demonstration and all its answers."""
+
+    name: str
+    truth: Array
+    noisy: Array
+    results: dict[str, SolveResult]
+
+
+def run() -> list[Scene]:
+    """Solve everything."""
+    from skimage import data
+
+    camera = data.camera() / 255.0
+    return [_scene("camera", camera, CAMERA), _scene("phantom", phantoms.regions(), PHANTOM)]
+
+
+def _scene(name: str, truth: Array, penalties: dict[str, Penalty]) -> Scene:
+    noisy = phantoms.add_noise(truth, NOISE)
+    for penalty in penalties.values():
+        solve(noisy[:32, :32], penalty)  # compiles, so that the seconds are the solver's own
+    return Scene(name, truth, noisy, {label: solve(noisy, penalty) for label, penalty in penalties.items()})
+
+
+def table(scenes: list[Scene]) -> str:
+    """One Markdown table of all answers."""
+    header = ["image", "penalty", "weight", "PSNR dB", "SSIM", "zeros %", "rel. gap", "iterations", "seconds"]
+    rows = []
+    for scene in scenes:
+        rows.append([scene.name, "(noisy)", "", *_quality(scene.truth, scene.noisy), "", "", ""])
+        for label, result in scene.results.items():
+            weight = " + ".join(f"{w:g}" for w in np.atleast_1d(result.weight))
+            run = [f"{result.rel_gap:.1e}", str(result.nit), f"{result.time:.2f}"]
+            rows.append([scene.name, label, weight, *_quality(scene.truth, result.x), *run])
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["-" * w for w in widths], *rows]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
+
+
+def _quality(truth: Array, image: Array) -> list[str]:
+    return [
+        f"{metrics.psnr(truth, image, 1.0):.2f}",
+        f"{metrics.ssim(truth, image, 1.0):.3f}",
+        f"{100 * metrics.zero_share(image):.1f}",
+    ]
+
+
+def picture(scenes: list[Scene], path: Path) -> None:
+    """Truth, noisy and results side by side, and under each image the map of its exact zeros."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = 2 + len(scenes[0].results)
+    figure, axes = plt.subplots(2 * len(scenes), columns, figsize=(2.3 * columns, 4.9 * len(scenes)), layout="constrained")
+    for number, scene in enumerate(scenes):
+        images = {"truth": scene.truth, f"noisy ({NOISE:g})": scene.noisy}
+        images |= {label: result.x for label, result in scene.results.items()}
+        low, high = scene.truth.min(), scene.truth.max()
+        for above, below, (label, image) in zip(axes[2 * number], axes[2 * number + 1], images.items(), strict=True):
+            above.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+            psnr = "" if image is scene.truth else f"\n{metrics.psnr(scene.truth, image, 1.0):.2f} dB"
+            above.set_title(label + psnr, fontsize=11)
+            below.imshow(image == 0, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+            below.set_title(f"{100 * metrics.zero_share(image):.1f} % zero", fontsize=11)
+        axes[2 * number, 0].set_ylabel(scene.name, fontsize=12)
+        axes[2 * number + 1, 0].set_ylabel("exact zeros (black)", fontsize=12)
+    for ax in axes.flat:
+        ax.set_xticks([])
+        ax.set_yticks([])
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def has_matplotlib() -> bool:
+    """Whether a picture can be drawn."""
+    import importlib.util
+
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def main(path: Path, draw: bool, say: Any) -> None:
+    """Solve, say the table, draw the picture."""
+    scenes = run()
+    say(table(scenes))
+    if draw:
+        picture(scenes, path)
+        say(f"\nwrote {path}")

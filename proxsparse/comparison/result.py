@@ -1,0 +1,235 @@
+"""What `compare` returns: records, means, paired differences, tables."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrays.numbers import Array
+from ..result import SolveResult
+from ..solvers.options import unknown
+from . import report
+from .columns import METRICS, NEITHER, SHORT, cell, label, number, weights_of
+
+#: resamples and seed of the bootstrap
+_RESAMPLES, _SEED = 2000, 0
+
+
+@dataclasses.dataclass(repr=False, eq=False)
+class Comparison:
+    """What `compare` returns.
+
+    Attributes
+    ----------
+    table : list of dict
+        One record for each image and row: image, name, kind ("input", "classical", "oracle", "baseline" or "output"),
+        weight, rule, rel_gap, certified, nit, seconds, and every metric.
+    images : list of dict
+        For each image: "truth", "noisy", and the answer of every row.
+    results : list of dict
+        For each image: the `SolveResult` of every classical row.
+    provenance : dict
+        Versions, seeds, noise, data_range, support_tol, parameters; the weights, rules and gaps of every row.
+    ways : dict
+        Name of every metric -> 1 where more is better, -1 where less is, 0 where that depends on the truth.
+    """
+
+    table: list[dict[str, Any]]
+    images: list[dict[str, Array]]
+    results: list[dict[str, SolveResult]]
+    provenance: dict[str, Any]
+    ways: dict[str, int]
+
+    @property
+    def names(self) -> list[str]:
+        """The rows, in order."""
+        return list(dict.fromkeys(record["name"] for record in self.table))
+
+    def kind(self, name: str) -> str:
+        """Of which kind a row is."""
+        return next(str(record["kind"]) for record in self.table if record["name"] == name)
+
+    def values(self, name: str, column: str) -> Array:
+        """A column of one row, over the images."""
+        return np.array([record[column] for record in self.table if record["name"] == name], dtype=np.float64)
+
+    def _rules(self, name: str) -> str:
+        """How the weights of a row were found, over the images."""
+        return ", ".join(dict.fromkeys(record["rule"] for record in self.table if record["name"] == name))
+
+    @functools.cached_property
+    def summary(self) -> list[dict[str, Any]]:
+        """One record a row: mean and standard deviation over the images of every metric and of the seconds; the largest gap."""
+        records = []
+        for name in self.names:
+            record: dict[str, Any] = {"name": name, "kind": self.kind(name), "rule": self._rules(name)}
+            record["rel_gap"] = float(np.max(self.values(name, "rel_gap")))
+            for column in ("seconds", *self.ways):
+                values = self.values(name, column)
+                # a perfect image has an infinite PSNR, and no spread
+                with np.errstate(invalid="ignore"):
+                    record[column] = float(np.mean(values))
+                    record[f"{column}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            records.append(record)
+        return records
+
+    def best(self, metric: str = "psnr", kind: str | None = None) -> str:
+        """The name of the row with the best mean; of all kinds but "oracle" unless a kind is asked for.
+
+        Raises
+        ------
+        ValueError
+            A metric that is not there, or that has no better and worse; no row of that kind.
+        """
+        if metric not in self.ways:
+            raise unknown("metric", metric, self.ways)
+        if self.ways[metric] == NEITHER:
+            raise ValueError(f"{metric!r} has no better and worse: what it should be depends on the truth")
+        chosen = [name for name in self.names if (self.kind(name) != "oracle" if kind is None else self.kind(name) == kind)]
+        means = {name: self.ways[metric] * float(np.mean(self.values(name, metric))) for name in chosen}
+        means = {name: mean for name, mean in means.items() if not math.isnan(mean)}
+        if not means:
+            raise ValueError(f"no row of kind {kind!r} has {metric!r}")
+        return max(means, key=lambda name: means[name])
+
+    def paired(self, metric: str = "psnr", against: str | None = None) -> list[dict[str, Any]]:
+        """Of every other row, how much larger its metric is than that of the row `against`, image by image.
+
+        Parameters
+        ----------
+        metric : str
+            The metric.
+        against : str, optional
+            A row; by default the classical row with the best mean over these same images, which is a little hard on the others.
+
+        Returns
+        -------
+        list of dict
+            name, against, mean of the differences, low and high of the 95 % percentile bootstrap interval of that mean
+            (Efron 1979; 2000 seeded resamples of the images), and the share of images where it is better. With one image the
+            interval is NaN.
+        """
+        if metric not in self.ways:
+            raise unknown("metric", metric, self.ways)
+        if against is None and self.ways[metric] == NEITHER:
+            raise ValueError(f"{metric!r} has no better and worse: say which row with against=")
+        against = self.best(metric, "classical") if against is None else against
+        if against not in self.names:
+            raise unknown("row", against, self.names)
+        base = self.values(against, metric)
+        n = len(base)
+        drawn = np.random.default_rng(_SEED).integers(0, n, (_RESAMPLES, n))
+        records = []
+        for name in self.names:
+            if name == against:
+                continue
+            values = self.values(name, metric)
+            # two perfect images differ by nothing
+            with np.errstate(invalid="ignore"):
+                difference = np.where(values == base, 0.0, values - base)
+                # percentiles by sorting: infinity goes through
+                means = np.sort(difference[drawn].mean(axis=1))
+            low, high = (means[round(q * (_RESAMPLES - 1))] if n > 1 else math.nan for q in (0.025, 0.975))
+            better = float(np.mean(self.ways[metric] * difference > 0)) if self.ways[metric] else math.nan
+            figures = {"mean": float(difference.mean()), "low": float(low), "high": float(high), "better": better}
+            records.append({"name": name, "against": against} | figures)
+        return records
+
+    # -- tables ------------------------------------------------------------------------------------------------------
+
+    def to_markdown(self, columns: Sequence[str] | None = None) -> str:
+        """The rows as a Markdown table, means over the images, and for several images the outputs' paired differences.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Metrics; a short choice by default.
+        """
+        chosen = (
+            [c for c in SHORT if c in self.ways] + [c for c in self.ways if c not in METRICS] if columns is None else columns
+        )
+        for column in chosen:
+            if column not in self.ways:
+                raise unknown("metric", column, self.ways)
+        lines = [["", "kind", "weight", "by", "rel. gap", *map(label, chosen), "seconds"]]
+        for record in self.summary:
+            mine = [r for r in self.table if r["name"] == record["name"]]
+            cells = [record["name"], record["kind"], weights_of(mine), record["rule"], number(record["rel_gap"], ".1e")]
+            spread = len(mine) > 1
+            for column in chosen:
+                text = cell(column, record[column])
+                cells.append(f"{text} ± {cell(column, record[f'{column}_std'])}" if spread and text else text)
+            lines.append([*cells, number(record["seconds"], ".3g")])
+        return "\n\n".join(filter(None, [_markdown(lines), self.differences()]))
+
+    def differences(self) -> str:
+        """The outputs beside the best classical answer, in words; empty where there is nothing to set side by side."""
+        outputs = [name for name in self.names if self.kind(name) == "output"]
+        if not outputs or "psnr" not in self.ways or not any(self.kind(name) == "classical" for name in self.names):
+            return ""
+        lines = []
+        for record in self.paired("psnr"):
+            if record["name"] in outputs:
+                span = "" if math.isnan(record["low"]) else f" (95 % interval {record['low']:+.2f} to {record['high']:+.2f})"
+                share = "" if len(self.images) == 1 else f", better on {100 * record['better']:.0f} % of the images"
+                lines.append(f"{record['name']} - {record['against']}: {record['mean']:+.2f} dB PSNR{span}{share}")
+        return "\n".join(lines)
+
+    def csv(self) -> str:
+        """`table` as comma-separated values, all columns; the weights of a sum joined by spaces."""
+        file = io.StringIO(newline="")
+        writer = csv.DictWriter(file, list(self.table[0]))
+        writer.writeheader()
+        for record in self.table:
+            weight = "" if record["weight"] is None else " ".join(map(repr, np.atleast_1d(record["weight"]).tolist()))
+            writer.writerow(record | {"weight": weight})
+        return file.getvalue()
+
+    def page(self, images: int = 3) -> str:
+        """One self-contained HTML page: tables, pictures, error maps, supports, provenance; of that many images."""
+        return report.page(self, images)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `csv()` to a file, which is replaced where it exists."""
+        Path(path).write_text(self.csv(), encoding="utf-8", newline="")
+
+    def to_html(self, path: str | Path, images: int = 3) -> None:
+        """Write `page()` to a file, which is replaced where it exists; needs no network to look at."""
+        Path(path).write_text(self.page(images), encoding="utf-8")
+
+    def plot(self, image: int = 0, names: Sequence[str] | None = None) -> Any:
+        """Draw images, error maps on one scale, support maps and a zoomed inset; returns the matplotlib figure.
+
+        Parameters
+        ----------
+        image : int
+            Which image.
+        names : sequence of str, optional
+            Rows; all but the oracle's by default.
+        """
+        return report.figure(self, image, names)
+
+    def __repr__(self) -> str:
+        noise = self.provenance["noise"]
+        head = f"Comparison of {len(self.names)} rows on {len(self.images)} image(s); noise {noise}; "
+        return head + f"data_range {self.provenance['data_range']:g}\n\n" + self.to_markdown()
+
+    def _repr_html_(self) -> str:
+        return report.fragment(self, 1)
+
+
+def _markdown(lines: list[list[str]]) -> str:
+    """A table whose columns line up."""
+    # a bar would end a cell
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    ruled = [lines[0], ["-" * w for w in widths], *lines[1:]]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in ruled)

@@ -1,0 +1,281 @@
+"""The denoising problem every proximal operator is, its certificate and its fast dual gradient.
+
+minimise over x:  1/2 sum_j m_j (x_j - y_j)^2 + sum_i w_i h_i(K_i x)   subject to  lo <= x <= hi
+
+with m > 0; where every part is w|x| pixel by pixel m may be 0 too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..arrays.numbers import (
+    Array,
+    total,
+)
+from ..arrays.rounding import UNIT, norm
+from ..kernels import pointwise
+from ..runtime.workers import SERIAL, Workers
+from .stack import Stack
+
+if TYPE_CHECKING:
+    from ..penalties.base import Penalty
+
+#: what a solver yields: the primal, the dual it vouches for, and that of the data term where it works on one; and is sent: how
+#: many iterations to go on
+Steps = Generator[tuple[Array, ...], int, None]
+
+
+class Measure(NamedTuple):
+    """F(x) and its duality gap, the data term, the value of each part of the penalty, and what of the gap is for rounding."""
+
+    gap: float
+    fun: float
+    data: float
+    values: list[float]
+    rounding: float
+
+
+class Denoising:
+    """The problem above on arrays (channels, *spatial).
+
+    Parts that are w|x| pixel by pixel need no dual of their own: each primal step solves them with the data and the
+    bounds, in closed form. `rest` holds the other parts; a dual is a flat vector over `rest`.
+    """
+
+    def __init__(self, y: Array, parts: Sequence[Penalty], m: Array | None = None, lo: Any = None, hi: Any = None) -> None:
+        self.y, self.m, self.parts = y, m, tuple(parts)
+        self.lo = -math.inf if lo is None else lo
+        self.hi = math.inf if hi is None else hi
+        self.bounded = lo is not None or hi is not None
+        thresholds = [q._threshold(y.shape) for q in parts]
+        self._is_pointwise = [t is not None for t in thresholds]
+        self.pointwise = tuple(q for q, own in zip(parts, self._is_pointwise, strict=True) if own)
+        self.rest = Stack(self.of_rest(self.parts), y.shape)
+        self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
+        self._soft = bool(np.any(self.soft))
+        self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
+        self.workers: Workers = SERIAL
+        #: every number that the primal step needs is the same for all pixels
+        self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
+
+    def in_order(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
+        """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
+        others, own = iter(rest), iter(pointwise)
+        return [next(own if is_own else others) for is_own in self._is_pointwise]
+
+    def of_rest(self, one_a_part: Sequence[Any]) -> list[Any]:
+        """Of what is given in the order of `parts`, that which belongs to `rest`."""
+        return [each for each, is_own in zip(one_a_part, self._is_pointwise, strict=True) if not is_own]
+
+    def primal_step(self, v: Array, tau: float) -> Array:
+        """Argmin over x of 1/2 ||x - v||^2 + tau (data + w|x|) within bounds, of v's dtype."""
+        scalar = v.dtype.type
+        m = scalar(1) if self.m is None else self.m
+        inverse = 1 / (1 + scalar(tau) * m)
+        x = (v + scalar(tau) * m * self.y) * inverse
+        return self._threshold_and_clip(x, tau * self.soft * inverse)
+
+    def _threshold_and_clip(self, x: Array, cut: Any) -> Array:
+        if self._soft:
+            x = np.maximum(x - cut, 0) + np.minimum(x + cut, 0)
+        if self.bounded:
+            x = np.clip(x, self.lo, self.hi)
+        return x.astype(self.y.dtype, copy=False)
+
+    def start(self) -> Array:
+        """The primal that the dual 0 induces, of y's dtype; a fresh array."""
+        # in float64 where there is something to do: a threshold may be beyond float32
+        y = self.y.astype(np.float64) if self._soft or self.bounded else self.y
+        return self._induced(y).astype(self.y.dtype)
+
+    def exact(self, dual: bool = True) -> tuple[Array, Array] | None:
+        """The minimiser and its dual (0 where that is not asked for), where an algorithm ends with them; None elsewhere."""
+        if not self.has_exact:
+            return None
+        p = np.zeros(self.rest.size if dual else 0, self.y.dtype)
+        if not self.rest.parts:
+            return self.start(), p
+        x = np.empty_like(self.y)
+        self.rest.parts[0]._exact(x, self.rest.split(p)[0] if dual else None, self.y)
+        return self._threshold_and_clip(x, self.soft), p
+
+    @property
+    def has_exact(self) -> bool:
+        """Whether there is such an algorithm."""
+        rest = self.rest
+        alone = not (self._soft or self.bounded)
+        return not rest.parts or (self.uniform and len(rest.parts) == 1 and rest.parts[0]._has_exact(rest.shape, alone))
+
+    def coarser(self) -> Denoising | None:
+        """The same problem at half the size, where its dual is a good start; None elsewhere."""
+        if not self.uniform or len(self.rest.parts) != 1:
+            return None
+        coarse = self.rest.parts[0]._coarser(self.y)
+        if coarse is None:
+            return None
+        half = Denoising(coarse[1], self.in_order([coarse[0]], self.pointwise), lo=self.lo, hi=self.hi)
+        half.workers = self.workers
+        return half
+
+    def finer(self, p: Array) -> Array:
+        """A dual of this problem from that of the coarser one."""
+        part = self.rest.parts[0]
+        coarse = part._dual_shape((*self.y.shape[:-2], *(-(-n // 2) for n in self.y.shape[-2:])))
+        return self.rest.project(part._finer(p.reshape(coarse), self.y.shape).reshape(-1))
+
+    def induced(self, p: Array) -> Array:
+        """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
+        return self.answer_to(self.rest.adjoint(p))
+
+    def answer_to(self, ktp: Array) -> Array:
+        """`induced`, from K^T p in float64."""
+        return self._induced(self._unconstrained(ktp))
+
+    def dual_value(self, ktp: Array) -> float:
+        """The least of data + <K^T p, x> + w|x| within bounds, in float64; less c(p) it is the dual objective at p."""
+        x = self.answer_to(ktp)
+        m = 1.0 if self.m is None else self.m
+        return total(0.5 * m * np.square(x - self.y) + ktp * x + self.soft * np.abs(x))
+
+    def _unconstrained(self, ktp: Array) -> Array:
+        # from float64 on: the certificate sees no rounding of float32
+        return np.asarray(self.y - self._per_weight(ktp))
+
+    def _induced(self, u: Array) -> Array:
+        if self._soft:
+            cut = self._per_weight(self.soft)
+            u = np.maximum(u - cut, 0) + np.minimum(u + cut, 0)
+        return np.clip(u, self.lo, self.hi) if self.bounded else u
+
+    def _per_weight(self, value: Any) -> Any:
+        """The value over the data's weight; 0 / 0 is 0. A number is one of float64: the certificate sees no other rounding."""
+        if self.m is None:
+            return value
+        value = np.asarray(value)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(np.equal(value, 0), self.m.dtype.type(0), value / self.m)
+
+    @property
+    def limits(self) -> tuple[float, float, float]:
+        """Threshold and bounds, where they are the same for all pixels."""
+        return float(self.soft), float(self.lo), float(self.hi)
+
+    def measure(self, x: Array, p: Array) -> Measure:
+        """F(x), its terms and the duality gap of x and p; every sum of the gap is of terms >= 0, in float64."""
+        fused = None
+        if self.uniform and len(self.rest.parts) == 1:
+            fused = self.rest.parts[0]._certificate(x, self.rest.split(p)[0], self.y, self.limits, self.workers)
+        if fused is not None:
+            # w h(Kx) - <p, Kx>, w h(Kx), the loss of x against the induced primal, the data term, |x|_1
+            own, value, loss, data, size = fused
+            parts = [(own, value)]
+            pointwise = [float(q._threshold(x.shape)) * size for q in self.pointwise]
+        else:
+            parts = self.rest.gaps(x, p)
+            loss, data = self.data_gap(x, self.rest.adjoint(p))
+            zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
+            pointwise = [q._gap(x, zero)[1] for q in self.pointwise]
+        values = [value for _, value in parts]
+        loss = max(loss, 0.0)
+        gap = loss + sum(max(g, 0.0) for g, _ in parts)
+        off = 0.0
+        if gap > 0 or self._soft or p.any():
+            off = float(self.rounding(x, p, parts, loss, data, self.size))
+        return Measure(float(gap + off), data + sum(values) + sum(pointwise), data, self.in_order(values, pointwise), off)
+
+    def rounding(self, x: Array, p: Array, parts: Sequence[tuple[Any, Any]], loss: Any, data: Any, size: Any) -> Any:
+        """How far the gap may be too small: the parts' share, and the loss, half a square of differences that are each off.
+
+        phi_j(t) = m_j/2 (t - u_j)^2 + soft |t| is strongly convex: with u off by d its minimum is off by at most m_j d^2, and
+        what t loses by at most m_j |t - best| d. `size` is that of y; numbers, or arrays of them over images like x.
+        """
+        ktp = self.rest.dual_length(p) / math.sqrt(self.mu)
+        if isinstance(size, float) and ktp > 16 * size:
+            # a weight beyond what matters
+            ktp = self.rest.dual_length(p, measured=True) / math.sqrt(self.mu)
+        # what is beyond u is not cut off
+        cut = np.minimum(self._cut, size + ktp) if self._cut else 0.0
+        own = of_loss(loss, data, size, ktp, cut, self.rest.roundings)
+        return self.rest.rounding(x, p, parts) + UNIT * x.size * loss + own
+
+    @cached_property
+    def _cut(self) -> float:
+        """The length of the thresholds as they shift y, in the metric of the data's weights."""
+        return norm(np.broadcast_to(self.soft, self.y.shape)) / math.sqrt(self.mu) if self._soft else 0.0
+
+    @cached_property
+    def size(self) -> float:
+        """The length of y, in the metric of the data's weights."""
+        return norm(self.y) if self.m is None else math.sqrt(total(self.m * np.square(self.y, dtype=np.float64)))
+
+    def data_gap(self, x: Array, ktp: Array) -> tuple[float, float]:
+        """What x loses against the primal that K^T p induces in data + <K^T p, x> + w|x|, and the data term."""
+        if self.uniform:
+            flat = (a.reshape(-1) for a in (x, ktp, self.y))
+            loss, data = pointwise.data_gap(*flat, *self.limits)
+            return float(loss), float(data)
+        u = self._unconstrained(ktp)
+        best = self._induced(u)
+        x = x.astype(np.float64, copy=False)
+        m = 1.0 if self.m is None else self.m
+        terms = 0.5 * m * (x - best) * (x + best - 2 * u) + self.soft * (np.abs(x) - np.abs(best))
+        return total(terms), 0.5 * total(m * np.square(x - self.y))
+
+    def duals(self, x: Array, p: Array) -> list[Array]:
+        """The dual of every part, in the order of `parts`: those in p, and those that go with x and p."""
+        return self.in_order(self.rest.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
+
+    def _pointwise_duals(self, x: Array, p: Array) -> list[Array]:
+        u = self._unconstrained(self.rest.adjoint(p)) * (1.0 if self.m is None else self.m)
+        subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
+        fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
+        return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]
+
+
+def of_loss(loss: Any, data: Any, size: Any, ktp: Any, cut: Any, roundings: float) -> Any:
+    """How far the loss may be too small, from the lengths of y, of what K^T p is at most, and of the thresholds; see there."""
+    sqrt: Any
+    least: Any
+    # NumPy's take ten times as long for numbers
+    sqrt, least = (math.sqrt, min) if isinstance(loss, float) else (np.sqrt, np.minimum)
+    # what is taken off y is no more off than it is large
+    off = UNIT * roundings * ktp + least(UNIT * 4 * (size + cut + ktp), ktp + cut)
+    far = sqrt(2 * loss)
+    return far * (off + UNIT * 16 * (size + cut + ktp + sqrt(2 * data) + far)) + off * off
+
+
+def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, restart: bool = True) -> Steps:
+    """Fast gradient projection on the dual (Beck & Teboulle 2009, algorithm FGP), restarted by the gradient test.
+
+    The dual is smooth with constant ||K||^2 / mu; the restart is O'Donoghue & Candes 2015, equation 13.
+    """
+    rest = problem.rest
+    scalar = p.dtype.type
+    step = problem.mu / rest.norm_squared if rest.size else 1.0
+    t = 1.0
+    # of p and of q, which is p extrapolated
+    ktp = rest.add_adjoint(np.zeros(problem.y.shape, p.dtype), p)
+    q, ktq = p.copy(), ktp.copy()
+    iterations = yield (problem.induced(p).astype(p.dtype) if x is None else x), p
+    while True:
+        for _ in range(iterations):
+            x = problem._unconstrained(ktq)
+            x = problem._threshold_and_clip(x, problem._per_weight(problem.soft))
+            previous, before = p, ktp
+            p, ktp = q.copy(), np.empty_like(ktp)
+            rest.dual_step(ktp, p, x, step)
+            change = p - previous
+            if restart and total((q - p) * change) > 0:
+                t, q, ktq = 1.0, p.copy(), ktp.copy()
+                continue
+            following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+            further = scalar((t - 1) / following)
+            q, ktq = p + further * change, ktp + further * (ktp - before)
+            t = following
+        iterations = yield problem.induced(p).astype(p.dtype), p

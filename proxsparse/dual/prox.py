@@ -1,0 +1,129 @@
+"""The proximal operator of any penalty with its certificate, and the weight from which on its answer is trivial."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..arrays.bounds import canonical_bounds
+from ..arrays.checks import check_weight
+from ..arrays.layout import from_canonical, normalise_channel_axis, to_canonical
+from ..arrays.numbers import Array, as_float, as_scalar, require_finite
+from ..result import ConvergenceWarning, warn
+from .denoising import Denoising, dual_fast_gradient
+from .stack import Stack
+
+if TYPE_CHECKING:
+    from ..penalties.base import Penalty
+
+
+class ProxResult(NamedTuple):
+    """A proximal point with its certificate: 1/2 ||x - prox||^2 <= gap."""
+
+    x: Array
+    dual: tuple[Array, ...]
+    fun: float
+    gap: float
+    rel_gap: float
+    nit: int
+
+
+def relative(gap: float, fun: float) -> float:
+    """Gap / fun, 0 where both are 0, infinite where the gap is."""
+    if gap == 0:
+        return 0.0
+    return gap / fun if fun > 0 and math.isfinite(gap) else math.inf
+
+
+def prox(
+    penalty: Penalty,
+    v: Any,
+    step: float,
+    bounds: Any,
+    channel_axis: int | None,
+    tol: float | None,
+    maxiter: int,
+    full_output: bool,
+) -> Array | ProxResult:
+    """See `Penalty.prox`."""
+    v = as_float(v, "v")
+    require_finite(v, "v")
+    if v.size == 0:
+        raise ValueError(f"v is empty: shape {v.shape}")
+    axis = normalise_channel_axis(channel_axis, v.ndim)
+    lo, hi = canonical_bounds(bounds, v.shape, v.dtype, axis)
+    tol = accuracy_of(v.dtype) if tol is None else tol
+    tol = check_accuracy(tol, maxiter)
+    if any(not q._projects for q in penalty.parts):
+        raise ValueError(f"the prox of {penalty!r} is not to be had part by part: use solve")
+    step = check_weight(step)
+    parts = [q.with_weight(step * q._w()) for q in penalty.parts]
+    problem = Denoising(to_canonical(v, axis), parts, lo=lo, hi=hi)
+    exact = problem.exact(dual=full_output)
+    x, p, nit = _iterated(problem, tol, maxiter) if exact is None else (*exact, 0)
+    result = from_canonical(x, axis)
+    # never a view of the input or of the solver's state
+    result = result.copy() if result.base is not None else result
+    if not full_output:
+        return result
+    gap, fun, *_ = problem.measure(x, p)
+    found = zip(parts, problem.duals(x, p), strict=True)
+    dual = tuple(from_canonical(d, q._dual_axis(axis, d.ndim), q._lead).copy() for q, d in found)
+    return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
+
+
+def accuracy_of(dtype: Any) -> float:
+    """The tolerance of a proximal operator where none is given."""
+    return 1e-5 if dtype == np.float32 else 1e-8
+
+
+def check_accuracy(tol: Any, maxiter: Any) -> float:
+    """Return the tolerance of a proximal operator, or raise naming it and the iterations."""
+    tol = as_scalar(tol)
+    if not (isinstance(tol, (int, float, np.number)) and tol >= 0 and maxiter >= 0):
+        raise ValueError(f"tol and maxiter must be numbers >= 0, got {tol!r} and {maxiter!r}")
+    return float(tol)
+
+
+def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Array, int]:
+    """The primal, the dual and the iterations of the fast dual gradient to a relative gap of `tol`."""
+    steps = dual_fast_gradient(problem, np.zeros(problem.rest.size, problem.y.dtype))
+    x, p = next(steps)
+    nit = 0
+    while True:
+        gap, fun, *_ = problem.measure(x, p)
+        if relative(gap, fun) <= tol:
+            return x, p, nit
+        if nit >= maxiter:
+            warn(
+                f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}",
+                ConvergenceWarning,
+            )
+            return x, p, nit
+        n = min(maxiter - nit, max(10, nit // 10))
+        x, p = steps.send(n)
+        nit += n
+
+
+def max_weight(penalty: Penalty, y: Array) -> float:
+    """See `Penalty.max_weight`; y is (channels, *spatial) in float64."""
+    weightless = all(q.weight is None for q in penalty.parts) or len(penalty.parts) == 1
+    parts = [q.with_weight(1.0) for q in penalty.parts] if weightless else penalty.parts
+    # a penalty that is smooth where it costs nothing makes nothing trivial
+    parts = [near for near in (q._near_null() for q in parts) if near is not None]
+    if not parts:
+        return math.inf
+    stack = Stack(parts, y.shape)
+    basis = stack.null_basis()
+    d = stack.without_null(y)
+    # each part alone, and all together: whichever needs the least
+    bounds = []
+    for stacked in [stack, *(Stack([q], y.shape) for q in parts if not basis and q.null_space == "zero")]:
+        p = stacked.least_norm_dual(d)
+        if p is not None:
+            bounds.append(stacked.gauge(p))
+    if not bounds:
+        raise ValueError(f"no bound on the largest weight is known for {penalty!r}")
+    return min(bounds)

@@ -1,0 +1,1 @@
+"""Linear algebra that operators and penalties share."""

@@ -1,0 +1,321 @@
+"""Group lasso over overlapping windows."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..arrays.checks import check_group_weight, check_sizes
+from ..arrays.layout import to_4d
+from ..arrays.numbers import Array, total
+from ..dual.null_space import free_pixels
+from ..kernels import windows as kernels
+from ..linear.diagonal import Gram
+from ..runtime.workers import Workers
+from .base import Penalty
+
+Triple = tuple[int, int, int]
+
+#: most iterations that go down an image together, and bytes of the rows at work
+_DEPTH, _CACHE = 8, 4 << 20
+#: most numbers of the dual times iterations in one call of a kernel, some 20 ms
+_NUMBERS_PER_CALL = 1 << 25
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class OverlappingGroupLasso(Penalty):
+    """P(x) = w sum over windows of the length of x on the window: whole regions become zero.
+
+    Parameters
+    ----------
+    weight : float, optional
+        w >= 0.
+    window : int or tuple of int
+        Pixels along each spatial axis; one number or as many as the image has spatial axes.
+    stride : int or tuple of int
+        Distance of windows along each axis, at most the window.
+    norm : {"l2", "linf"}
+        Length of a group: Euclidean, or the largest absolute value.
+    groups : list, matrix or "pairs", optional
+        Instead of windows: lists of flat pixel indices (C order, without channels), a matrix (sparse, or dense and boolean)
+        with a row a group and a column a pixel, or "pairs", each pixel with each of its neighbours, across corners too. Copied.
+    group_weight : {None, "sqrt"} or array_like, optional
+        a_g >= 0, which multiplies the length of group g: 1, the root of the number of pixels, or one number a group.
+    kind : {"overlap", "latent"}
+        "overlap": zeros are unions of groups. "latent": what is *not* zero is one, ``P(x) = w min sum_g a_g |v_g|`` over images
+        v_g on group g that add up to x.
+
+    Notes
+    -----
+    Windows stand on the stride's grid, as many as cover every pixel; the last ones are clipped at the border. A window
+    holds all channels of its pixels. ``K x`` copies the pixels of each window: shape ``(pixels of a window, *windows)``,
+    0 where a clipped window leaves the image. The dual ball holds each group to ``||p_g||_2 <= w`` ("l2") or
+    ``||p_g||_1 <= w`` ("linf"); ``K^T K`` is the number of windows over each pixel. Jacob, Obozinski & Vert, ICML 2009;
+    Jenatton, Audibert & Bach, JMLR 2011.
+    """
+
+    window: Any = (3, 3)
+    stride: Any = 1
+    norm: str = "l2"
+    groups: Any = None
+    group_weight: Any = None
+    kind: str = "overlap"
+
+    _lead = 1
+    # K^T K is all but a multiple of the identity: nothing has far to travel
+    _shrinks = True
+    _copies = True
+    _first_step = 2.0
+    #: the class for each kind of groups that are no plain windows: those subclasses name themselves
+    _kinds: ClassVar[dict[str, type[OverlappingGroupLasso]]] = {}
+    #: whether K copies whole windows as they are, which the kernels know
+    _plain_windows: ClassVar[bool] = True
+
+    def __new__(
+        cls,
+        weight: Any = None,
+        window: Any = (3, 3),
+        stride: Any = 1,
+        norm: Any = "l2",
+        groups: Any = None,
+        group_weight: Any = None,
+        kind: Any = "overlap",
+    ) -> OverlappingGroupLasso:
+        """Make the class for what is given, as `pathlib.Path` does."""
+        if cls is not OverlappingGroupLasso:
+            return object.__new__(cls)
+        if kind not in ("overlap", "latent"):
+            raise ValueError(f"kind must be 'overlap' or 'latent', got {kind!r}")
+        made_of = "plain windows"
+        if kind == "latent":
+            made_of = "latent groups"
+        elif groups is not None:
+            made_of = "lists"
+        elif group_weight is not None:
+            made_of = "weighted windows"
+        return object.__new__(OverlappingGroupLasso._kinds.get(made_of, OverlappingGroupLasso))
+
+    def __init_subclass__(cls, made_of: str = "", **kw: Any) -> None:
+        """Name the kind of groups that the subclass is for."""
+        super().__init_subclass__(**kw)
+        if made_of:
+            OverlappingGroupLasso._kinds[made_of] = cls
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "group_weight", check_group_weight(self.group_weight))
+        window, stride = check_sizes(self.window, "window"), check_sizes(self.stride, "stride")
+        if len(stride) not in (1, len(window)) and len(window) != 1:
+            raise ValueError(f"window {self.window!r} and stride {self.stride!r} differ in their number of axes")
+        wide = np.broadcast_arrays(window, stride)
+        if (wide[1] > wide[0]).any():
+            raise ValueError(f"a stride beyond the window would leave pixels out: window {window}, stride {stride}")
+        if self.norm not in ("l2", "linf"):
+            raise ValueError(f"norm must be 'l2' or 'linf', got {self.norm!r}")
+        object.__setattr__(self, "window", window if len(window) > 1 else window[0])
+        object.__setattr__(self, "stride", stride if len(stride) > 1 else stride[0])
+
+    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
+        return self if self._plain_windows else None
+
+    def _grid(self, axes: int) -> list[tuple[int, int]]:
+        return list(zip(*self._geometry(axes), strict=True))[3 - axes :]
+
+    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+        # the grid begins at a window's first sample
+        return self
+
+    def _polyhedral(self, shape: tuple[int, ...]) -> bool:
+        return self.norm == "linf"
+
+    def _geometry(self, axes: int) -> tuple[Triple, Triple]:
+        """Window and stride along planes, rows, columns for an image of that many spatial axes."""
+        return _triples(self.window, self.stride, axes)
+
+    def _counts(self, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+        """Samples, window, stride and number of windows along planes, rows and columns."""
+        return _counts(self.window, self.stride, shape)
+
+    def _fits_dual(self, p: Array) -> bool:
+        window = np.atleast_1d(self.window)
+        axes = p.ndim - 2
+        return len(window) in (1, axes) and p.shape[0] == int(np.prod(np.broadcast_to(window, axes)))
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        counts = self._counts(shape)
+        size = int(np.prod([k for _, k, _, _ in counts]))
+        return (size, shape[0], *(m for _, _, _, m in counts[4 - len(shape) :]))
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        kernels.gather(to_4d(out, lead=1), to_4d(x), *self._geometry(x.ndim - 1))
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        kernels.add_adjoint(to_4d(out), to_4d(p, lead=1), *self._geometry(out.ndim - 1))
+
+    def _group_radius(self, p: Array, factor: float = 1.0) -> Any:
+        return self._radius(p, factor, size=p.shape[0] * p.shape[1])
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        project = kernels.project_l2 if self.norm == "l2" else kernels.project_l1
+        project(to_4d(p, lead=1), self._group_radius(p, factor))
+
+    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
+        if self.norm != "l2" or not self._plain_windows:
+            return super()._dual_step(out, p, x, sigma)
+        geometry = self._geometry(x.ndim - 1)
+        kernels.dual_step(to_4d(out), to_4d(p, lead=1), to_4d(x), *geometry, p.dtype.type(sigma), self._group_radius(p))
+
+    def _is_plain(self, shape: tuple[int, ...]) -> bool:
+        """Whether the kernels for gray images under l2 windows at stride 1 fit."""
+        gray = len(shape) == 3 and shape[0] == 1
+        return self._plain_windows and self.norm == "l2" and gray and bool(np.all(np.atleast_1d(self.stride) == 1))
+
+    def _sweep(
+        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
+    ) -> bool:
+        if not self._is_plain(x.shape):
+            return False
+        _, height, width = self._geometry(2)[0]
+        scalars = (width, self._group_radius(p), *(x.dtype.type(v) for v in limits))
+        rows, columns = x.shape[1:]
+        # so many iterations together that the rows at work stay in a cache, and calls that stay short
+        depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
+        for k in range(0, len(steps), depth):
+            some = steps[k : k + depth]
+            ring = np.zeros((len(some), height, columns), x.dtype)
+            end = rows + (len(some) - 1) * (height - 1)
+            at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns * len(some)))
+            for begin in range(0, end, at_once):
+                stop = min(begin + at_once, end)
+                kernels.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
+        return True
+
+    def _certificate(
+        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
+    ) -> tuple[float, ...] | None:
+        if not self._is_plain(x.shape) or x.dtype != p.dtype:
+            return None
+        _, height, width = self._geometry(2)[0]
+        rows, columns = x.shape[1:]
+        sums, ring = np.empty((rows, 5)), np.zeros((height, columns))
+        at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns))
+        for begin in range(0, rows, at_once):
+            stop = min(begin + at_once, rows)
+            kernels.certificate(sums, x[0], p[:, 0], y[0], ring, width, self._w(), *limits, begin, stop)
+        return tuple(sums.sum(axis=0).tolist())
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        if not self._plain_windows:
+            return self._gap_of(self._analysed(x), p)
+        geometry = self._geometry(x.ndim - 1)
+        gap, value = kernels.gap(to_4d(x), to_4d(p, lead=1), *geometry, self.norm == "l2", self._w())
+        return float(gap), float(value)
+
+    def _gap_of(self, z: Array, p: Array) -> tuple[float, float]:
+        """`_gap` from K x in float64."""
+        lengths = np.sqrt(np.square(z).sum(axis=(0, 1))) if self.norm == "l2" else np.abs(z).max(axis=(0, 1))
+        return total(self._w() * lengths - (z * p).sum(axis=(0, 1))), self._w() * total(lengths)
+
+    def _clear_inside(self, z: Array, p: Array, margin: float) -> None:
+        """Make 0 the copies of the groups whose dual is shorter than (1 - margin) w."""
+        z[:, :, self._group_norms(p) < (1.0 - margin) * self._w()] = 0
+
+    def _group_norms(self, p: Array) -> Array:
+        if self.norm == "l2":
+            return np.sqrt(np.square(p, dtype=np.float64).sum(axis=(0, 1)))  # type: ignore[no-any-return]
+        return np.abs(p).sum(axis=(0, 1), dtype=np.float64)  # type: ignore[no-any-return]
+
+    def _dual_norm(self, p: Array) -> float:
+        return float(self._group_norms(p).max())
+
+    def _covers(self, shape: tuple[int, ...]) -> list[Array]:
+        """The number of windows over each sample, along each axis."""
+        return _covers(self.window, self.stride, shape)
+
+    def _group_size(self, shape: tuple[int, ...]) -> int:
+        return shape[0] * math.prod(k for _, k, _, _ in self._counts(shape))
+
+    def _dual_length(self, p: Array) -> float:
+        # a group in its ball is no longer than w, in either norm
+        return self._w() * math.sqrt(math.prod(p.shape[2:]))
+
+    def _over(self, shape: tuple[int, ...]) -> Array:
+        """K^T K of each pixel, of the shape of one channel."""
+        return np.asarray(functools.reduce(np.multiply.outer, self._covers(shape)))
+
+    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+        weights = self._pixel_costs(shape)
+        return value / float(weights.min(where=weights > 0, initial=math.inf)) * self._stretch(shape)
+
+    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return free_pixels(self._pixel_costs(shape), shape)
+
+    def _stretch(self, shape: tuple[int, ...]) -> float:
+        """The most that a group may be longer than what it costs."""
+        return 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
+
+    def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
+        """What each pixel of one channel costs at least, times its size."""
+        return np.full(shape[1:], self._w())
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return math.prod(float(over.max()) for over in self._covers(shape))
+
+    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+        return Gram("pixel", self._over(shape))
+
+    def _shows(self, shape: tuple[int, ...]) -> str:
+        return "support"
+
+    def _snap(self, x: Array, p: Array, margin: float) -> None:
+        if self.norm == "l2":
+            geometry = self._geometry(x.ndim - 1)
+            kernels.zero_inside(to_4d(x), to_4d(p, lead=1), *geometry, (1.0 - margin) * self._w())
+            return
+        inside = self._group_norms(p) < (1.0 - margin) * self._w()
+        copies = np.zeros(self._dual_shape((1, *x.shape[1:])))
+        copies[:] = inside
+        touched = np.zeros((1, *x.shape[1:]))
+        self._add_adjoint(touched, copies)
+        x[:, touched[0] > 0] = 0
+
+
+# -- the grid of windows, found once for each shape: a small solve asks for it some seventy times -------------------------
+
+
+@functools.lru_cache(maxsize=256)
+def _triples(window: Any, stride: Any, axes: int) -> tuple[Triple, Triple]:
+    triples: list[Triple] = []
+    for value, name in ((window, "window"), (stride, "stride")):
+        sizes = np.atleast_1d(value)
+        if len(sizes) not in (1, axes):
+            raise ValueError(f"{name} {value!r} has {len(sizes)} axes, the image {axes}")
+        planes, rows, columns = [1] * (3 - axes) + [int(s) for s in np.broadcast_to(sizes, axes)]
+        triples.append((planes, rows, columns))
+    return triples[0], triples[1]
+
+
+@functools.lru_cache(maxsize=256)
+def _counts(window: Any, stride: Any, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+    axes = len(shape) - 1
+    sides, steps = _triples(window, stride, axes)
+    spatial = (1,) * (3 - axes) + shape[1:]
+    if any(k > n for k, n in zip(sides, spatial, strict=True)):
+        raise ValueError(f"window {sides[3 - axes :]} is larger than the image {shape[1:]}")
+    return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, sides, steps, strict=True)]
+
+
+@functools.lru_cache(maxsize=256)
+def _covers(window: Any, stride: Any, shape: tuple[int, ...]) -> list[Array]:
+    covers = []
+    for n, k, s, m in _counts(window, stride, shape)[4 - len(shape) :]:
+        first = s * np.arange(m)
+        begun, ended = (np.bincount(edge, minlength=n + 1) for edge in (first, np.minimum(first + k, n)))
+        cover = np.cumsum(begun - ended)[:n].astype(np.float64)
+        cover.flags.writeable = False
+        covers.append(cover)
+    return covers

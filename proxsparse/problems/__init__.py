@@ -1,0 +1,1 @@
+"""From what the user gave to the problem that solvers see, its certificate, and back."""

@@ -1,0 +1,184 @@
+"""The larger problem behind a penalty that is a minimisation of its own, certified in the image's terms."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..arrays.numbers import Array
+from ..arrays.rounding import UNIT
+from ..data_terms import DataTerm
+from ..linear.diagonal import Gram
+from ..penalties.base import Penalty
+from ..penalties.lifted import Lifted, large_part
+from ..runtime.workers import Workers
+from .problem import Certificate, Channelwise, Costs, Problem, Returned
+
+
+def problem_of(y: Array, parts: Sequence[Penalty], shape: tuple[int, ...], **about: Any) -> Problem:
+    """The problem, or where a part is a minimisation of its own the larger one behind it."""
+    kind = LiftedProblem if any(isinstance(q, Lifted) and q._w() > 0 for q in parts) else Problem
+    return kind(y, parts, shape, **about)
+
+
+class LiftedProblem(Problem):
+    """The problem of the larger X behind a part that is a minimisation of its own; answers are certified in the image's.
+
+    The other parts, the data term and the bounds see S X. Where S takes some channels, the others are pixels not measured.
+    """
+
+    def __init__(
+        self,
+        y: Array,
+        parts: Sequence[Penalty],
+        shape: tuple[int, ...],
+        *,
+        operator: Channelwise | None = None,
+        m: Array | None = None,
+        lo: Any = None,
+        hi: Any = None,
+        data: DataTerm | None = None,
+        returned: Returned | None = None,
+    ) -> None:
+        self.base = Problem(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, apart=False, returned=returned)
+        lifted = [(i, q) for i, q in enumerate(parts) if isinstance(q, Lifted)]
+        if len(lifted) > 1:
+            raise ValueError(
+                f"a sum takes one penalty that is a minimisation of its own, got {', '.join(repr(q) for _, q in lifted)}"
+            )
+        (self._index, self._part), large = lifted[0], lifted[0][1]._lifted_shape(shape)
+        behind = [large_part(q, self._part, shape) for q in parts]
+        about: dict[str, Any] = {"m": m, "data": data, "operator": operator}
+        if lo is not None or hi is not None:
+            about["lo"] = None if lo is None else self._part._lifted_bounds(lo, shape, -math.inf).astype(y.dtype)
+            about["hi"] = None if hi is None else self._part._lifted_bounds(hi, shape, math.inf).astype(y.dtype)
+        if operator is None and self._part._selects:
+            about["m"] = self._part._raise(np.ones_like(y) if m is None else np.broadcast_to(m, y.shape))
+            about["data"] = None if data is None else data.laid_out(lambda array, name: self._part._raise(array))
+            y = self._part._raise(y)
+        else:
+            about["operator"] = Lowered(operator, self._part, shape)
+        super().__init__(y, behind, large, apart=False, **about)
+
+    @property
+    def image_problem(self) -> Problem:
+        """The problem as the user gave it."""
+        return self.base
+
+    def use(self, workers: Workers, tol: float) -> None:
+        """As of any problem."""
+        super().use(workers, tol)
+        self.base.use(workers, tol)
+
+    def image_of(self, x: Array) -> Array:
+        """S X."""
+        return self._part._lower(x, self.base.shape)
+
+    def floor(self, x: Array) -> float:
+        """As of any problem; what adds up to the image was rounded number by number."""
+        data, parts = self.base.floors(self._part._lower(np.abs(x), self.base.shape))
+        return data + sum(parts)
+
+    def start(self) -> Array:
+        """An X of the image to start from."""
+        return self._part._start(self.base.start())
+
+    def begin(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
+        """Where to start from an image and one dual a part."""
+        lifted = self._part._free(np.array(self.base.clip(x)))
+        if duals is None:
+            return lifted, np.zeros(self.stack.size, self.dtype)
+        return lifted, self.flat_dual(self._raised(duals))
+
+    def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
+        """That of S X, by the dual of the image's problem that goes with p."""
+        x = self.clip(x)
+        cost, image = self.stack.parts[self._index], self.image_of(x)
+        value = cost._worth(x)
+        # the image is that of X but for rounding
+        rounding = UNIT * 2 * (8 + cost._group_size(x.shape)) * value + cost._rounding(x)
+        off = image - self._part._lower(x.astype(np.float64), self.base.shape)
+        value += self._part._worth_of(off) if off.any() else 0.0
+        flat = self.base.flat_dual(self._image_duals(p))
+        # a copy of the image beside X is none of its dual
+        own = None if q is None or q.shape != self.base.y.shape else q
+        found = self.base.certificate(image, flat, own, costs={self._index: value})
+        return dataclasses.replace(found, x=x, p=p, q=own, gap=found.gap + rounding, rounding=found.rounding + rounding)
+
+    def _image_duals(self, p: Array) -> list[Array]:
+        duals = self.stack.split(p)
+        own = self._part._lower_dual(duals[self._index], self.base.shape)
+        return [own if i == self._index else dual for i, dual in enumerate(duals)]
+
+    def told(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
+        """The parts of the penalty and their duals."""
+        flat = self.base.flat_dual(self._image_duals(found.p))
+        return self.base.parts, self.base.stack.split(flat)
+
+    @cached_property
+    def trivial(self) -> Array | None:
+        """An X of the best image that costs nothing."""
+        image = self.base.trivial
+        return None if image is None else self._part._free(image)
+
+    @cached_property
+    def trivial_certificate(self) -> Certificate | None:
+        """By the least-norm dual of the image's problem."""
+        duals = self.base.trivial_duals()
+        if self.trivial is None or duals is None:
+            return None
+        return self.certificate(self.trivial, self.flat_dual(self._raised(duals)))
+
+    def _raised(self, duals: Sequence[Array]) -> list[Array]:
+        return [self._part._raise_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
+
+
+class Lowered(Channelwise):
+    """A S: the image's operator after S."""
+
+    def __init__(self, operator: Channelwise | None, part: Lifted, shape: tuple[int, ...]) -> None:
+        self.after, self.part, self.shape = operator, part, shape
+        self.norm_is_bound = operator is None or operator.norm_is_bound
+
+    def forward(self, x: Array) -> Array:
+        """A S X."""
+        image = self.part._lower(x, self.shape)
+        return image if self.after is None else self.after.forward(image)
+
+    def adjoint(self, q: Array) -> Array:
+        """S^T A^T q."""
+        return self.part._raise(q if self.after is None else self.after.adjoint(q))
+
+    @cached_property
+    def norm_squared(self) -> float:
+        """The product of the bounds."""
+        return (1.0 if self.after is None else self.after.norm_squared) * float(np.max(self.part._multiplicity(self.shape)))
+
+    @cached_property
+    def norm_bound(self) -> float:
+        """The product of the bounds, however loose."""
+        return (1.0 if self.after is None else self.after.norm_bound) * float(np.max(self.part._multiplicity(self.shape)))
+
+    @cached_property
+    def mismatch(self) -> float:
+        """That of A: S and S^T are adjoint."""
+        return 0.0 if self.after is None else self.after.mismatch
+
+    @cached_property
+    def product_rounding(self) -> float:
+        """That of A S X: the copies that S adds up, and A."""
+        copies = float(np.max(self.part._multiplicity(self.shape)))
+        own = copies * math.sqrt(copies)
+        if self.after is None:
+            return own
+        return own * math.sqrt(self.after.norm_bound) + math.sqrt(copies) * self.after.product_rounding
+
+    @cached_property
+    def gram(self) -> Gram | None:
+        """Nothing is known."""
+        return None

@@ -1,0 +1,971 @@
+"""The one problem every call solves, its objective and its certificate.
+
+minimise over x:  F(x) = D(A x; y) + sum_i w_i P_i(x)   subject to  lo <= x <= hi
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from ..arrays.layout import from_canonical, to_canonical, user_shape
+from ..arrays.numbers import Array, total
+from ..arrays.rounding import SUM, UNIT, norm
+from ..data_terms import DataTerm, LeastSquares
+from ..dual.denoising import Denoising
+from ..dual.prox import relative
+from ..dual.stack import Stack
+from ..linear.diagonal import Gram, conjugate_gradients
+from ..operators import Operator
+from ..penalties.base import Penalty
+from ..penalties.lifted import Lifted
+from ..runtime.workers import Workers
+
+
+@dataclasses.dataclass
+class Certificate:
+    """A primal, a dual that vouches for it, and what that says."""
+
+    x: Array
+    p: Array
+    #: the dual of the data term, where a solver works on one
+    q: Array | None
+    fun: float
+    gap: float
+    data: float
+    values: list[float]
+    certified: bool = True
+    #: where not certified: the stationarity residual and the complementarity, both relative
+    residual: float = 0.0
+    #: how much of the gap is there for what rounding may hide
+    rounding: float = 0.0
+    #: whether F(x) is no more than what storing x in its dtype may make of 0
+    negligible: bool = False
+
+    @property
+    def rel_gap(self) -> float:
+        """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
+        return 0.0 if self.negligible else relative(self.gap, self.fun)
+
+    def copy(self, into: Certificate | None = None) -> Certificate:
+        """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""
+        if into is None:
+            x, p = self.x.copy(), self.p.copy()
+        else:
+            x, p = into.x, into.p
+            x[...], p[...] = self.x, self.p
+        kept = copy.copy(self)
+        kept.x, kept.p = x, p
+        kept.q = None if self.q is None else self.q.copy()
+        return kept
+
+
+class Channelwise:
+    """An operator on (channels, *spatial), each channel by itself."""
+
+    def __init__(self, operator: Operator, shape: tuple[int, ...]) -> None:
+        self.operator, self.shape = operator, shape
+        #: of what the operator takes
+        self.own_shape = shape[1:]
+        self.norm_is_bound = operator.norm_is_bound
+
+    def forward(self, x: Array) -> Array:
+        """A x."""
+        return self.operator.forward(x[0])[None] if len(x) == 1 else np.stack([self.operator.forward(c) for c in x])
+
+    def adjoint(self, q: Array) -> Array:
+        """A^T q."""
+        each = (self.operator.adjoint(c, self.own_shape) for c in q)
+        return next(each)[None] if len(q) == 1 else np.stack(list(each))
+
+    @cached_property
+    def norm_squared(self) -> float:
+        """Bound on or estimate of ||A||^2."""
+        return self.operator.norm_squared(self.own_shape)
+
+    @cached_property
+    def norm_bound(self) -> float:
+        """Bound on ||A||^2, however loose."""
+        return self.operator.norm_bound(self.own_shape)
+
+    @cached_property
+    def mismatch(self) -> float:
+        """How far A and A^T are from being adjoint, relative to ||A||."""
+        return self.operator.mismatch(self.own_shape)
+
+    @cached_property
+    def product_rounding(self) -> float:
+        """Bound on the rounding of a product in float64, in units of 2^-53 and the length of what is multiplied."""
+        return self.operator.product_rounding(self.own_shape)
+
+    @cached_property
+    def gram(self) -> Gram | None:
+        """A^T A where a transform inverts it."""
+        return self.operator.gram(self.own_shape)
+
+
+class Whole(Channelwise):
+    """An operator that takes the channels all at once, in the user's layout."""
+
+    def __init__(self, operator: Operator, shape: tuple[int, ...], channel_axis: int) -> None:
+        super().__init__(operator, shape)
+        self.axis = channel_axis
+        self.own_shape = user_shape(shape, channel_axis)
+
+    def forward(self, x: Array) -> Array:
+        """A x."""
+        return self.operator.forward(from_canonical(x, self.axis))
+
+    def adjoint(self, q: Array) -> Array:
+        """A^T q."""
+        return to_canonical(self.operator.adjoint(q, self.own_shape), self.axis)
+
+    @cached_property
+    def gram(self) -> Gram | None:
+        """Nothing is known."""
+        return None
+
+
+#: pixels beyond which a solve starts from half the size or ends with flat regions where that pays; a batch, whose answers are
+#: those of single solves, works images together only up to here
+LARGE = 1 << 16
+#: how much shorter than its ball a dual must be for its group to be snapped; regions that one margin joins wrongly, all do
+MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
+#: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations; thirty times that where
+#: q has a domain to be in
+_WITHIN_REACH, _ALTERNATIONS = 30.0, 20
+#: least over largest data weight below which pixels are as good as not measured
+_LITTLE = 1e-4
+#: what pixels of next to no weight may be of the data term where they are left out of the work
+_FAINT = 1e-6
+#: iterations that correct a dual; pixels up to which A is looked at as a matrix
+_MOST_ITERATIONS, _SMALL = 500, 256
+
+
+#: what parts cost that are minimisations of their own, by their index
+Costs = dict[int, float]
+
+
+def _greatest(*values: float | None) -> float | None:
+    """The greatest of those that are numbers; None where none is."""
+    return max((v for v in values if v is not None and not math.isnan(v)), default=None)
+
+
+def _squared_distance(image: Array, value: Any) -> float:
+    """Sum of (image - value)^2 in float64, a piece at a time so that no image of float64 is made."""
+    flat, piece = image.reshape(-1), 1 << 18
+    return sum(total(np.square(np.subtract(flat[i : i + piece], value, dtype=np.float64))) for i in range(0, flat.size, piece))
+
+
+@dataclasses.dataclass(frozen=True)
+class Returned:
+    """The image that is returned where there is a background: x + b, rounded and within bounds; certified in float64.
+
+    `problem` is the one of x - b in float64.
+    """
+
+    problem: Problem
+    background: Any
+    lo: Any
+    hi: Any
+
+    def stored(self, x: Array) -> Array:
+        """x + b, in x's dtype."""
+        stored = x + np.asarray(self.background, x.dtype)
+        return np.asarray(stored if self.lo is None and self.hi is None else np.clip(stored, self.lo, self.hi))
+
+    def beside(self, x: Array) -> Array:
+        """What is returned less the background, in float64."""
+        return np.asarray(self.stored(x).astype(np.float64) - self.background)
+
+
+def _working_weights(term: DataTerm, y: Array, m: Array, whole: bool) -> tuple[Array, DataTerm | None]:
+    """The weights to work with, in the dtype of y and no larger than m, and the data term of what they lack of it, if anything.
+
+    Unless the whole is asked for, they are 0 where that is nothing beside the largest: below eps of it, and what the image
+    itself is about its mean as little under them.
+    """
+    own = m.astype(y.dtype, copy=False)
+    if (own > m).any():
+        own = np.where(own > m, np.nextafter(own, y.dtype.type(0)), own)
+    weak = np.broadcast_to((own > 0) & (own < np.finfo(y.dtype).eps * own.max()), y.shape)
+    if not whole and weak.any():
+        strong, faint = (term.bind(y, np.where(kept, own, y.dtype.type(0))) for kept in (~weak, weak))
+        level = np.full(y.shape, total(strong.m * y) / total(np.asarray(strong.m)))
+        if faint.value(level) <= _FAINT * strong.value(level):
+            own = strong.m
+    return own, None if np.array_equal(own, m) else term.bind(y, np.subtract(m, own, dtype=np.float64))
+
+
+class Problem:
+    """The problem on arrays (channels, *spatial) of one dtype.
+
+    `stack` holds the parts whose dual the solvers work on: with A = I and least squares that measure every pixel, or parts that
+    are all w|x| pixel by pixel, `denoising` is set, and such parts are left to the primal step (see `Denoising`); otherwise, or
+    not `apart`, `stack` holds all parts.
+    """
+
+    def __init__(
+        self,
+        y: Array,
+        parts: Sequence[Penalty],
+        shape: tuple[int, ...],
+        *,
+        operator: Channelwise | None = None,
+        m: Array | None = None,
+        lo: Any = None,
+        hi: Any = None,
+        data: DataTerm | None = None,
+        apart: bool = True,
+        returned: Returned | None = None,
+    ) -> None:
+        #: the data term of what the weights worked with lack of those given: it is measured
+        self.faint: DataTerm | None = None
+        term = LeastSquares() if data is None else data
+        pixelwise = operator is None and term.quadratic and all(q._threshold(shape) is not None for q in parts)
+        if m is not None:
+            m, self.faint = _working_weights(term, y, m, whole=pixelwise)
+        self.y, self.m, self.lo, self.hi = y, m, lo, hi
+        self.shape, self.dtype = shape, y.dtype
+        self.parts = tuple(parts)
+        self.operator = operator
+        self.returned = returned
+        self.tol = 0.0
+        #: whether images are certified as they are, and not brought into the domain of the data term
+        self.given = False
+        #: iterations of conjugate gradients that the last certificate took
+        self.effort = 0
+        #: the dual of the data term that goes with the image to start from, where it is known
+        self.known_dual: Array | None = None
+        self.data = term.bind(y, m)
+        self.denoising: Denoising | None = None
+        if apart and operator is None and (self._strong or pixelwise):
+            if self.data.mu == 0 and m is not None:
+                # what was not measured may hold anything
+                y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
+            self.denoising = Denoising(y, self.parts, m, lo, hi)
+        self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.rest
+        self.stack = self.full if self.denoising is None else self.denoising.rest
+
+    @property
+    def _strong(self) -> bool:
+        """Whether the data term without an operator is strongly convex enough to go by."""
+        return self.data.mu > 0 and self.data.mu >= _LITTLE * self.data.lipschitz
+
+    def use(self, workers: Workers, tol: float) -> None:
+        """Let these threads share the work, and take more care of certificates that come near this relative gap."""
+        self.tol = tol
+        if self.denoising is not None:
+            self.denoising.workers = workers
+
+    # -- the parts -------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Array) -> Array:
+        """A x."""
+        return x if self.operator is None else self.operator.forward(x)
+
+    def adjoint(self, q: Array) -> Array:
+        """A^T q."""
+        return q if self.operator is None else self.operator.adjoint(q)
+
+    @property
+    def mu(self) -> float:
+        """Modulus of strong convexity of the data term in x, as far as it is known."""
+        return self.data.mu if self.operator is None else 0.0
+
+    @property
+    def norm_squared(self) -> float:
+        """Bound on (or estimate of) ||A||^2."""
+        return 1.0 if self.operator is None else self.operator.norm_squared
+
+    @property
+    def product_rounding(self) -> float:
+        """Bound on the rounding of A x and A^T q in float64, in units of 2^-53 and the length of x and q."""
+        return 0.0 if self.operator is None else self.operator.product_rounding
+
+    @property
+    def lipschitz(self) -> float:
+        """Lipschitz constant of the gradient of D(A x), as far as ||A|| is known; 1 where A is 0."""
+        return (self.norm_squared * self.data.lipschitz) or 1.0
+
+    @property
+    def curvature(self) -> float:
+        """`lipschitz`, or where there is none ||A||^2 times the size of a dual of the data term over that of the image."""
+        if math.isfinite(self.lipschitz):
+            return self.lipschitz
+        spread = float(np.std(self.y, dtype=np.float64))
+        return (self.norm_squared or 1.0) * (float(np.max(self.data.m)) / spread if spread > 0 else 1.0)
+
+    def first_dual(self, x: Array) -> Array:
+        """A dual of the data term to start from, inside its domain: the one known, or its gradient at A x."""
+        if self.known_dual is not None:
+            # it may have been of other weights
+            return self.data.project(np.where(np.greater(self.data.m, 0), self.known_dual, 0))
+        q = np.asarray(self.data.first_gradient(self.forward(x)))
+        return np.asarray(q / q.dtype.type(max(1.0, self.data.gauge(q))))
+
+    @property
+    def gram_of_operator(self) -> Gram | None:
+        """A^T A where a transform inverts it."""
+        return Gram("uniform", 1.0) if self.operator is None else self.operator.gram
+
+    @property
+    def gram(self) -> Gram | None:
+        """A^T M A where a division or a transform inverts it."""
+        if self.operator is None:
+            return Gram("uniform", 1.0) if self.m is None else Gram("pixel", self.m)
+        return self.operator.gram if self.m is None else None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is any bound."""
+        return self.lo is not None or self.hi is not None
+
+    def clip(self, x: Array) -> Array:
+        """The image within the bounds."""
+        return np.clip(x, self.lo, self.hi) if self.bounded else x
+
+    def start(self) -> Array:
+        """A primal to start from: with A = I the answer to the w|x| parts and the bounds, else near A^T y."""
+        if self.denoising is not None:
+            return self.denoising.start()
+        if self.operator is None:
+            # what was not measured, or hardly, may hold anything: the best image that costs nothing stands there
+            m = np.broadcast_to(np.asarray(self.data.m, np.float64), self.shape)
+            blank = total(m * self.y) / total(m) if self.trivial is None else self.trivial
+            return self.clip(np.where(m >= 1e-2 * m.max(), self.data.nearest, blank).astype(self.dtype))
+        # one gradient step from 0 on the least squares
+        x = self.adjoint(self.data.m * self.y) / ((self.norm_squared * float(np.max(self.data.m))) or 1.0)
+        return self.clip(x.astype(self.dtype))
+
+    # -- the certificate -------------------------------------------------------------------------------------------
+
+    def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
+        """How far x is from the optimum, by the dual p of `stack` (feasible part by part), and q of the data term if given.
+
+        `costs` is for parts that are minimisations of their own (see `problems/lifted.py`).
+        """
+        if self.returned is not None:
+            found = self._certificate_of_returned(x, p, q, costs)
+        elif self.denoising is not None:
+            gap, fun, data, values, off = self.denoising.measure(x, p)
+            found = Certificate(x, p, None, fun, gap, data, values, rounding=off)
+        else:
+            x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
+            parts = self._gaps(x.astype(np.float64), p, costs)
+            if self.operator is None and (self._range is not None or self._strong):
+                found = self._certificate_in_range(x, p, parts)
+            else:
+                found = self._general_certificate(x, p, q, parts)
+        if self.faint is not None and self.returned is None:
+            extra = self.faint.value(self.forward(found.x.astype(np.float64)))
+            found.fun, found.data, found.gap = found.fun + extra, found.data + extra, found.gap + extra * (1 + 1e-12)
+        found.negligible = self._is_negligible(found)
+        if found.negligible and not found.certified:
+            # no image costs less than 0: this one needs no dual
+            found.certified, found.gap, found.residual = True, found.fun + self.floor(found.x), 0.0
+        return found
+
+    def _in_domain(self, x: Array) -> Array:
+        """x, or where D is infinite the nearest image on the way to one inside the domain of D."""
+        if self.given or self.data.everywhere or not np.isfinite(x).all():
+            return x
+        terms = [self.data] if self.faint is None else [self.data, self.faint]
+        if self.operator is None:
+            for term in terms:
+                x = term.nearest_inside(x)
+            return self.clip(x)
+        z = self.forward(x.astype(np.float64))
+        if all(math.isfinite(term.value(z)) for term in terms) or self._interior is None:
+            return x
+        share = max(term.outside(z, self._interior[1]) for term in terms)
+        return x if share == 0 else self.clip((x + x.dtype.type(share) * (self._interior[0] - x)).astype(x.dtype))
+
+    @cached_property
+    def _interior(self) -> tuple[Array, Array] | None:
+        """An image within bounds that is well inside the domain of D, and its A x; None where none is at hand."""
+        level = max(float(np.mean(self.y, dtype=np.float64)), float(np.finfo(np.float32).tiny))
+        ones = np.ones(self.shape, self.dtype)
+        gain = float(np.mean(self.forward(ones), dtype=np.float64))
+        flat = ones * self.dtype.type(level / gain if gain > 0 else level)
+        for x in (flat, self.adjoint(np.ones_like(self.y)), self.start()):
+            x = self.clip(x.astype(self.dtype))
+            z = self.forward(x)
+            if self.data.outside(z, z) == 0 and math.isfinite(self.data.value(z.astype(np.float64))):
+                return x, z
+        return None
+
+    def _is_negligible(self, found: Certificate) -> bool:
+        """Whether F(x) is no more than what storing x in its dtype, and evaluating it there, may make of 0.
+
+        Term by term: what a large weight makes of the rounding of x excuses no data term.
+        """
+        if not 0 <= found.fun < math.inf:
+            return False
+        eps = float(np.finfo(self.dtype).eps)
+        size = 1.0 if self.data.degree == 2 else 2.0 / eps
+        # without an operator x is near y then: most images need no closer look
+        if self.operator is None and found.data > eps * eps * size * (self._energy + found.data):
+            return False
+        if self.operator is None:
+            # and no closer look at an image that costs more than its rounding could, by norms alone
+            plain = self.data.degree == 2 and self.m is None
+            length = eps * (math.sqrt(self._energy) + math.sqrt(2 * found.data) if plain else norm(found.x))
+            if self.returned is not None:
+                length = eps * norm(self.returned.stored(found.x))
+            data = max(self.data.lipschitz, 1.0) * length * length if self.data.degree == 2 else math.inf
+            spreads = zip(self.parts, self._spreads, found.values, strict=True)
+            if any(value > spread * length ** (2 if q.degree == 2 else 1) + data for q, spread, value in spreads):
+                return False
+        data, parts = self.floors(found.x)
+        beyond = sum(max(value - floor, 0.0) for value, floor in zip(found.values, parts, strict=True))
+        return found.data <= data and beyond <= data
+
+    @cached_property
+    def _spreads(self) -> list[float]:
+        """For each part the most that an image of length one costs."""
+        return [q._spread(1.0, self.shape) for q in self.parts]
+
+    @cached_property
+    def _energy(self) -> float:
+        """What y itself is as a data term, of degree two or one."""
+        if self.denoising is not None and self.returned is None:
+            return self.denoising.size * self.denoising.size
+        size = np.abs(self.y if self.returned is None else self.returned.stored(self.y), dtype=np.float64)
+        return total(self.data.m * (size * size if self.data.degree == 2 else size))
+
+    def floor(self, x: Array) -> float:
+        """All that storing x in its dtype may add to F."""
+        data, parts = self.image_problem.floors(self.image_of(x))
+        return data + sum(parts)
+
+    def floors(self, x: Array) -> tuple[float, list[float]]:
+        """What storing x in its dtype may add to a data term and to parts that are 0, and evaluating A x to the data term."""
+        size = np.abs(x if self.returned is None else self.returned.stored(x), dtype=np.float64)
+        size *= 0.5 * float(np.finfo(self.dtype).eps)
+        parts = [q._worst(size) for q in self.parts]
+        if self.operator is None:
+            return self.data.off_by(size), parts
+        off = math.sqrt(self.norm_squared) * norm(size) + UNIT * self.product_rounding * norm(x)
+        return self.data.off_by_length(off), parts
+
+    def _certificate_of_returned(self, x: Array, p: Array, q: Array | None, costs: Costs | None) -> Certificate:
+        """That of the image with its background, as it is returned: in float64, with what taking the background off rounds."""
+        assert self.returned is not None
+        # the certificate is of this very image
+        x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
+        problem, u = self.returned.problem, self.returned.beside(x)
+        problem.tol, problem.given = self.tol, True
+        if costs is not None:
+            # of what rounding made of the image too
+            costs = {i: cost + cast(Lifted, self.parts[i])._worth_of(u - x) for i, cost in costs.items()}
+        found = problem.certificate(u, p.astype(np.float64), None if q is None else q.astype(np.float64), costs=costs)
+        self.effort = problem.effort
+        off = UNIT * (norm(u) + norm(problem.y))
+        own = problem.data.rounding(problem.forward(u), math.sqrt(self.norm_squared) * off)
+        own += sum(q._worst(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(self.parts, found.values, strict=True))
+        return dataclasses.replace(found, x=x, p=p, q=q, gap=found.gap + own, rounding=found.rounding + own)
+
+    def _gaps(self, x: Array, p: Array, costs: Costs | None) -> list[tuple[float, float]]:
+        """`Stack.gaps`, with these costs."""
+        if costs is None:
+            return self.stack.gaps(x, p)
+        found = []
+        for i, (part, dual) in enumerate(zip(self.stack.parts, self.stack.split(p), strict=True)):
+            if i in costs:
+                found.append((costs[i] - part._product(dual, x), costs[i]))
+            else:
+                found.append(part._gap(x, dual))
+        return found
+
+    # -- between the user's image and the solvers' -----------------------------------------------------------------
+
+    @property
+    def image_problem(self) -> Problem:
+        """The problem as the user gave it; this one, unless a larger one is behind it."""
+        return self
+
+    def begin(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
+        """Where to start from an image and one dual a part."""
+        p = np.zeros(self.stack.size, self.dtype) if duals is None else self.flat_dual(duals)
+        return np.array(self.clip(x)), p
+
+    def image_of(self, x: Array) -> Array:
+        """The image that the solvers' x is."""
+        return x
+
+    def told(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
+        """The parts of the penalty and their duals."""
+        return self.parts, self.duals(found.x, found.p)
+
+    def duals(self, x: Array, p: Array) -> list[Array]:
+        """The dual of every part, in the order of `parts`."""
+        return self.stack.split(p) if self.denoising is None else self.denoising.duals(x, p)
+
+    def flat_dual(self, duals: Sequence[Array]) -> Array:
+        """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
+        chosen = duals if self.denoising is None else self.denoising.of_rest(duals)
+        p = self.stack.join(chosen, self.dtype)
+        for q, dual in zip(self.stack.parts, self.stack.split(p), strict=True):
+            q._clear_unused(dual)
+        return self.stack.project(p)
+
+    def _certificate_in_range(self, x: Array, p: Array, parts: list[tuple[float, float]]) -> Certificate:
+        """Without an operator, where lo and hi hold a minimiser: the dual is the least of D(x) + <K^T p, x> between them.
+
+        gap = [D(x) + <K^T p, x> - that] + sum_i [w_i h_i(K_i x) + c_i(p_i) - <p_i, K_i x>], every term >= 0.
+        """
+        x64 = x.astype(np.float64)
+        ktp = self.stack.adjoint(p)
+        limits = (-math.inf if self.lo is None else self.lo, math.inf if self.hi is None else self.hi)
+        best = np.clip(self.data.lowest(ktp), *(limits if self._range is None else self._range))
+        terms = self.data.values(x64)
+        data = total(terms)
+        loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
+        values = [value for _, value in parts]
+        gap = max(loss, 0.0) + sum(max(gap, 0.0) for gap, _ in parts)
+        off = 0.0
+        if math.isfinite(gap):
+            off = self._rounding_in_range(x64, best, ktp, p) + float(self.stack.rounding(x64, p, parts))
+        return Certificate(x, p, None, data + sum(values), float(gap + off), data, values, rounding=off)
+
+    def _rounding_in_range(self, x: Array, best: Array, ktp: Array, p: Array) -> float:
+        """How far D(x) - D(best) + <K^T p, x - best> may be too small, and D(best) + <K^T p, best> above its minimum."""
+        own = total(np.abs(ktp * (x - best))) + self.data.value(x) + self.data.value(best)
+        # the minimiser of a pixel as it is rounded, and as K^T p is: what it loses is of the square of that, or of K^T p alone
+        far = norm(x - best) + UNIT * 16 * (norm(x) + norm(best) + norm(self.y))
+        off = UNIT * (self.stack.roundings * self.stack.dual_length(p) + 16 * norm(ktp))
+        return UNIT * SUM * own + 2 * far * off + self.data.rounding(x) + self.data.rounding(best)
+
+    def _general_certificate(self, x: Array, p: Array, q: Array | None, parts: list[tuple[float, float]]) -> Certificate:
+        """The data term dualised too: r = A^T q + K^T p, with bounds or with a repaired dual."""
+        x64 = x.astype(np.float64)
+        z = self.forward(x64)
+        data = self.data.value(z)
+        fun = data + sum(value for _, value in parts)
+        ktp = self.stack.adjoint(p)
+        allowed = max(self.tol, 1e-12) * fun
+        # elsewhere the dual is drawn to feasibility, where that is cheap
+        settled = not self.full.inverts_fast
+        within_reach = allowed * (_WITHIN_REACH if self.data.quadratic else 30 * _WITHIN_REACH)
+        self.effort, far = 0, self._reach(fun)
+        lower: float | None = None
+        duals = self._data_duals(z, ktp, q)
+        for dual in duals:
+            r = self.adjoint(dual) + ktp
+            lower = _greatest(lower, self._dual_with_bounds(p, dual, r))
+            if math.isinf(far):
+                continue
+            if lower is None or fun - lower > allowed:
+                lower = _greatest(lower, self._repaired_dual(x64, p, dual, r, far, allowed))
+            if lower is not None and not settled and allowed < fun - lower < within_reach:
+                drawn = self._drawn_together(x, p, dual, r - ktp)
+                r = self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0])
+                lower = _greatest(lower, self._repaired_dual(x64, *drawn, r, far, allowed))
+        values = [value for _, value in parts]
+        if lower is not None:
+            gap, off = math.inf, 0.0
+            if math.isfinite(fun):
+                moved = UNIT * self.product_rounding * norm(x64)
+                off = float(self.stack.rounding(x64, p, parts)) + self.data.rounding(z, moved) + UNIT * SUM * abs(fun)
+                gap = max(fun - lower, 0.0) + off
+                # the dual's value is less its own rounding already
+                off += self._rounding_of_dual(p, duals[0], far) if math.isfinite(far) else 0.0
+            return Certificate(x, p, q, fun, gap, data, values, rounding=off)
+        stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
+        size = math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))
+        if not any(q._w() > 0 for q in self.parts):
+            # A^T q is all there is, and is measured by q (Paige & Saunders, ACM TOMS 1982: the second rule of LSQR)
+            size = math.sqrt(self.norm_squared) * norm(duals[-1])
+        residual = max(
+            relative(stationarity, size),
+            relative(sum(gap for gap, _ in parts), fun),
+        )
+        return Certificate(x, p, q, fun, math.inf, data, values, certified=False, residual=residual)
+
+    def _data_duals(self, z: Array, ktp: Array, q: Array | None) -> list[Array]:
+        """Duals of the data term to try, inside its domain up to a multiple; the gradient at A x where that is smooth."""
+        if self.data.quadratic:
+            return [np.broadcast_to(self.data.gradient(z), z.shape)]
+        found = [] if q is None else [q.astype(np.float64)]
+        if self.operator is None:
+            found.append(np.where(np.greater(self.data.m, 0), -ktp, 0.0))
+        if self.data.smooth or not found:
+            found.append(np.broadcast_to(self.data.gradient(z), z.shape))
+        return found
+
+    @cached_property
+    def _range(self) -> tuple[Any, Any] | None:
+        """(lo, hi) of each channel that hold a minimiser: the bounds given on both sides, or those that clipping implies."""
+        if self.lo is not None and self.hi is not None and not (np.isinf(self.lo).any() or np.isinf(self.hi).any()):
+            return self.lo, self.hi
+        if self.operator is not None or not all(q._shrinks for q in self.parts) or np.ndim(self.lo) or np.ndim(self.hi):
+            return None
+        seen = np.ones(self.shape, bool) if self.m is None else np.broadcast_to(self.m > 0, self.shape)
+        axes = tuple(range(1, len(self.shape)))
+        # unmeasured channels are free, and 0 is an answer for them
+        nearest = self.data.nearest
+        lo = np.where(seen, nearest, math.inf).min(axis=axes, keepdims=True, initial=math.inf)
+        hi = np.where(seen, nearest, -math.inf).max(axis=axes, keepdims=True, initial=-math.inf)
+        lo, hi = np.where(np.isfinite(lo), lo, 0.0), np.where(np.isfinite(hi), hi, 0.0)
+        if not self.full.costs_nothing("constants"):
+            lo, hi = np.minimum(lo, 0.0), np.maximum(hi, 0.0)
+        # a bound on one side cuts the interval: each pixel's distance falls towards it
+        return self.clip(lo), self.clip(hi)
+
+    def _dual_with_bounds(self, p: Array, q: Array, r: Array) -> float | None:
+        """-D*(q) - c(p) + sum min(lo r, hi r) where a minimiser is known to be within lo and hi; None elsewhere."""
+        if self._range is None:
+            return None
+        lo, hi = self._range
+        least = np.minimum(lo * r, hi * r)
+        value = total(least) - self.data.conjugate(q) - self.stack.conjugate(p)
+        return value - UNIT * SUM * total(np.abs(least)) - self._rounding_of_dual(p, q, self._length_in_range)
+
+    def _rounding_of_dual(self, p: Array, q: Array, far: float) -> float:
+        """How far the value of a dual may be too large, minimisers no longer than `far`: by D*(q), c(p) and A^T q + K^T p.
+
+        A user's operator is taken as what its products return; where they are no adjoints of each other, as of single precision
+        inside, by as much as they were found to differ.
+        """
+        size = self.data.conjugate_size(q) + self.stack.conjugate(p)
+        length = norm(q)
+        off = self.stack.roundings * self.stack.dual_length(p) + self.product_rounding * length
+        mismatch = 0.0 if self.operator is None else self.operator.mismatch
+        return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(self.norm_squared) * length) * far
+
+    def _reach(self, fun: float) -> float:
+        """A bound on the length of every minimiser, of which F <= fun is known; infinite where none is."""
+        far = math.inf if self._range is None else self._length_in_range
+        if not math.isfinite(fun):
+            return far
+        inside, bound = self.data.reach(fun), 1.0 if self.operator is None else self.operator.norm_bound
+        for i, q in enumerate(self.parts):
+            own = q._reach(fun, self.shape) if q._w() > 0 else math.inf
+            beside = self._beside[i] if math.isfinite(own) else None
+            if beside is not None:
+                size, least = beside
+                # multiples c of images n_k: the least eigenvalue times |c|^2 is at most |A sum c_k n_k|^2 in the data's metric
+                left = inside + math.sqrt(bound * float(np.max(self.data.m))) * own
+                far = min(far, own + left * size / math.sqrt(least))
+        if math.isinf(far) and self._least_eigenvalue > 0:
+            far = inside / math.sqrt(self._least_eigenvalue)
+        return far
+
+    @cached_property
+    def _length_in_range(self) -> float:
+        """The length of the longest image within the range."""
+        largest = np.maximum(*(np.abs(bound, dtype=np.float64) for bound in cast(tuple[Any, Any], self._range)))
+        return norm(np.broadcast_to(largest, self.shape))
+
+    @cached_property
+    def _beside(self) -> list[tuple[float, float] | None]:
+        """For each part the length of the images it leaves free, per coefficient, and the least eigenvalue of their products.
+
+        None where they are not known, or cost nothing under A too.
+        """
+        images = [q._beside(self.shape) for q in self.parts]
+        return [None if own is None else self._beside_part(i, own) for i, own in enumerate(images)]
+
+    def _beside_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:
+        if not images:
+            return 0.0, 1.0
+        # of length one, as a slope is far larger than a constant
+        images = [n / norm(n) for n in images]
+        values, vectors = np.linalg.eigh(self._products([self.forward(n) for n in images]))
+        flat = np.array([n.reshape(-1) for n in images])
+        size, largest = math.sqrt(np.linalg.eigvalsh(flat @ flat.T)[-1]), max(float(values[-1]), 0.0)
+        seen = values > 1e-12 * largest
+        others = [q for k, q in enumerate(self.parts) if k != i and q._w() > 0]
+        if self.bounded and not seen.all():
+            # within bounds nothing may be taken out of a minimiser
+            return None
+        for vector in vectors.T[~seen]:
+            # what neither A nor any other part sees may be taken out of a minimiser; as far as rounding tells
+            n = sum(c * image for c, image in zip(vector, images, strict=True))
+            if norm(self.forward(n)) > 1e-14 * math.sqrt(self.norm_squared) * norm(n) or any(q._worth(n) > 0 for q in others):
+                return None
+        return (size, float(values[seen].min())) if seen.any() else (0.0, 1.0)
+
+    @cached_property
+    def _least_eigenvalue(self) -> float:
+        """A lower bound on the least eigenvalue of A^T M A; 0 where none is known."""
+        gram = self.gram
+        if gram is not None:
+            values = np.asarray(gram.eigenvalues) * (float(np.min(self.data.m)) if gram.domain != "pixel" else 1.0)
+        elif math.prod(self.shape) <= _SMALL:
+            images = [self.forward(one) for one in np.eye(math.prod(self.shape)).reshape(-1, *self.shape)]
+            values = np.linalg.eigvalsh(self._products(images))
+        else:
+            return 0.0
+        least, largest = float(np.min(values)), float(np.max(values))
+        return 0.99 * least if least > 1e-12 * largest else 0.0
+
+    def _products(self, images: Sequence[Array]) -> Array:
+        """The matrix <a, M b> of images of A."""
+        flat = np.array([np.asarray(image, np.float64).reshape(-1) for image in images]).reshape(len(images), self.y.size)
+        m = np.broadcast_to(np.asarray(self.data.m, np.float64), self.y.shape).reshape(-1)
+        return np.asarray(np.einsum("ik,k,jk->ij", flat, m, flat))
+
+    def _admissible(self, x: Array, r: Array) -> Array:
+        """The part of r that the bounds touched by x can balance: r >= 0 at lo, r <= 0 at hi, 0 elsewhere."""
+        kept = np.zeros_like(r)
+        if self.lo is not None:
+            np.copyto(kept, r, where=(x <= self.lo) & (r > 0))
+        if self.hi is not None:
+            np.copyto(kept, r, where=(x >= self.hi) & (r < 0))
+        return kept
+
+    @cached_property
+    def _null(self) -> tuple[list[Array], list[Array], Array]:
+        """The images n_k that cost nothing, A n_k, and the matrix <A n_k, M A n_l>."""
+        basis = self.full.null_basis()
+        images = [self.forward(n) for n in basis]
+        return basis, images, self._products(images)
+
+    def _repaired_dual(self, x: Array, p: Array, q: Array, r: Array, far: float, allowed: float) -> float | None:
+        """The dual value of (q, p) made feasible: r is moved onto what the bounds can balance, then (q, p) scaled.
+
+        q is shifted so that r is orthogonal to what costs nothing, p corrected by the least-norm dp with K^T dp = -r, or both
+        together by iterations; both are scaled into the ball, -D* is maximised along that ray. What is left of r costs as much
+        as minimisers are large, at most `far`.
+        """
+        kept = self._admissible(x, r)
+        q = self._orthogonalised(q, kept)
+        for_p = self.adjoint(q) - kept
+        enough = 1e-2 * allowed / far if far > 0 else math.inf
+        corrected = self._corrected(for_p + self.stack.adjoint(p), enough)
+        if corrected is not None:
+            dq, dp = corrected
+            p = p - dp
+            if dq is not None:
+                q = q - self.forward(dq)
+                for_p = self.adjoint(q) - kept
+        if math.isinf(self.stack.gauge(p)):
+            # balls that are points have no room for a correction
+            p = p * self._movable
+        left = for_p + self.stack.adjoint(p)
+        if norm(left) > enough:
+            q, p = self._corrected_by_iterations(q, p, left, enough)
+            left = self.adjoint(q) - kept + self.stack.adjoint(p)
+        gauge = max(self.stack.gauge(p), self.data.gauge(q))
+        # inside the balls in fact, and not by rounding
+        limit = (1 - 1e-15) / gauge if gauge > 0 else math.inf
+        # where r is kept, x stands at the bound that balances it
+        t, value = self.data.best_multiple(q, self.stack.conjugate(p), total(kept * x), limit)
+        value -= t * norm(left) * far + UNIT * SUM * t * total(np.abs(kept * x))
+        return value - self._rounding_of_dual(t * p, t * q, far)
+
+    def _corrected_by_iterations(self, q: Array, p: Array, left: Array, enough: float) -> tuple[Array, Array]:
+        """(q, p) with less left of A^T q + K^T p: less M A v and b K v where balls are no points, v by conjugate gradients.
+
+        That knows every null space of the parts and of A, alone and together.
+        """
+        m, b = self.data.m, self._balance
+
+        def _moved(v: Array) -> tuple[Array, Array]:
+            dp = self.stack.analysis(v)
+            dp *= b * self._movable
+            return np.asarray(m * self.forward(v)), dp
+
+        def _system(v: Array) -> Array:
+            dq, dp = _moved(v)
+            return self.stack.add_adjoint(np.array(self.adjoint(dq), np.float64), dp)
+
+        near = self.near_system(None, b, 0.0)
+        v, nit = conjugate_gradients(_system, left, np.zeros_like(left), near, 1e-24, enough * enough, _MOST_ITERATIONS)
+        self.effort += nit
+        dq, dp = _moved(v)
+        return q - dq, p - dp
+
+    @cached_property
+    def _movable(self) -> Array:
+        """1 for the numbers of a dual that may be other than 0, 0 where a ball is a point."""
+        return np.asarray(self.stack.project(np.ones(self.stack.size)) != 0, np.float64)
+
+    @property
+    def _balance(self) -> float:
+        """b in A^T A + b K^T K; small, as what q gives up costs only its square."""
+        return 8e-3 * self.norm_squared * float(np.max(self.data.m)) / (self.stack.norm_squared or 1.0)
+
+    def near_system(self, data: float | None, penalty: float, identity: float) -> Gram:
+        """What is near to data A^T A + penalty K^T K + identity I, or where `data` is None A^T M A + ..., and is inverted fast.
+
+        What is not diagonal in the penalty's domain is replaced by a multiple of the identity.
+        """
+        result = Gram("uniform", (self._gain if data is None else data * self._plain_gain) + identity)
+        for q in self.full.parts:
+            gram = q._near_gram(self.shape) if q._gram(self.shape) is None else q._gram(self.shape)
+            if gram is None:
+                gram = Gram("uniform", 0.5 * q._norm_squared(self.shape))
+            both = result + gram * penalty
+            result = both if both is not None else result + Gram("uniform", penalty * float(np.mean(gram.eigenvalues)))  # type: ignore[assignment]
+        return result
+
+    @cached_property
+    def _gain(self) -> float:
+        """||M^1/2 A v||^2 / ||v||^2 for a random v."""
+        return self._gain_with(self.data.m)
+
+    @cached_property
+    def _plain_gain(self) -> float:
+        """||A v||^2 / ||v||^2 for a random v."""
+        return self._gain_with(1.0)
+
+    def _gain_with(self, m: Any) -> float:
+        probe = np.random.default_rng(0).standard_normal(self.shape)
+        return total(m * np.square(self.forward(probe))) / total(np.square(probe)) or 1.0
+
+    @cached_property
+    def _joint(self) -> tuple[float, Gram] | None:
+        """b and A^T A + b K^T K, where that is inverted exactly; b is small, as what q gives up costs only its square."""
+        data, penalty = self.gram, self.stack.gram()
+        # a part of weight 0 has no dual
+        if self.operator is None or data is None or penalty is None or any(q._w() == 0 for q in self.parts):
+            return None
+        b = self._balance
+        joint = data * float(np.max(self.data.m)) + penalty * b
+        return None if joint is None else (b, joint)
+
+    def _corrected(self, residual: Array, enough: float = 0.0) -> tuple[Array | None, Array] | None:
+        """(dq, dp) with A^T A dq + K^T dp = residual, dq None where p alone is corrected; None where neither is known.
+
+        Where that takes iterations, what is left may be `enough` long.
+        """
+        if self._joint is None:
+            dp = self.stack.least_norm_dual(residual, enough)
+            self.effort += self.stack.effort
+            return None if dp is None else (None, dp)
+        b, joint = self._joint
+        dq = joint.solve(residual)
+        dp = self.stack.analysis(dq)
+        dp *= dp.dtype.type(b)
+        return dq, dp
+
+    def _drawn_together(self, x: Array, p: Array, q: Array, atq: Array) -> tuple[Array, Array]:
+        """A pair (p, q) nearer to both, p in the ball and A^T q + K^T p what the bounds balance: alternating projections.
+
+        What p is outside the ball after the repair scales the whole dual, and with it the bound: this makes it small.
+        """
+        p, atq = p.copy(), atq.astype(self.dtype)
+        moved = np.zeros(self.shape, self.dtype)
+        for _ in range(_ALTERNATIONS):
+            residual = self.stack.add_adjoint(atq.copy(), p)
+            residual -= self._admissible(x, residual)
+            corrected = self._corrected(residual)
+            if corrected is None:
+                break
+            dq, dp = corrected
+            p -= dp
+            if dq is not None:
+                moved += dq
+                # A^T A dq is what of the residual is not K^T dp
+                atq += self.stack.add_adjoint(-residual, dp)
+            self.stack.project(p)
+            if not self.data.quadratic:
+                # q has a domain of its own
+                q = self.data.project(q - self.forward(moved.astype(np.float64)))
+                moved[...] = 0
+                atq = self.adjoint(q).astype(self.dtype)
+        return p, q - self.forward(moved.astype(np.float64))
+
+    def _orthogonalised(self, q: Array, kept: Array) -> Array:
+        basis, images, matrix = self._null
+        if not basis:
+            return q
+        m = np.asarray(self.data.m, dtype=np.float64)
+        b = np.array([total(q * a) - total(kept * n) for a, n in zip(images, basis, strict=True)])
+        shift = np.linalg.lstsq(matrix, b, rcond=None)[0]
+        return np.asarray(q - m * sum(c * a for c, a in zip(shift, images, strict=True)))
+
+    # -- better answers for nothing --------------------------------------------------------------------------------
+
+    @cached_property
+    def trivial(self) -> Array | None:
+        """The best image that costs nothing under the penalty; None where the bounds forbid it."""
+        if self._closed_means:
+            shape = (-1, *(1,) * (len(self.shape) - 1))
+            return np.array(np.broadcast_to(np.array(self._means, self.dtype).reshape(shape), self.shape))
+        if not self.data.quadratic:
+            return None
+        basis, images, matrix = self._null
+        x = np.zeros(self.shape)
+        if basis:
+            b = np.array([total(np.asarray(self.data.m * self.y) * a) for a in images])
+            x += sum(c * n for c, n in zip(np.linalg.lstsq(matrix, b, rcond=None)[0], basis, strict=True))
+        x = x.astype(self.dtype)
+        if self.operator is None:
+            # what fits the image but for a few roundings is the image
+            seen = np.broadcast_to(np.greater(self.data.m, 0), self.shape)
+            largest = np.max(np.abs(self.y), where=seen, initial=0.0)
+            x = np.where(seen & (np.abs(x - self.y) <= 8 * np.finfo(self.dtype).eps * largest), self.y, x)
+        return x if np.array_equal(self.clip(x), x) else None
+
+    @property
+    def _closed_means(self) -> bool:
+        """Whether the best image that costs nothing is the mean of each channel, or 0."""
+        plain = self.operator is None and self.m is None and not self.bounded and self.data.quadratic
+        return plain and not self.full.costs_nothing("affine")
+
+    @cached_property
+    def _means(self) -> list[float]:
+        """The value of each channel of `trivial` without an operator, weights or bounds: its mean, or 0."""
+        free = self.full.costs_nothing("constants")
+        # as the image holds it
+        return [float(self.dtype.type(total(image) / image.size)) if free else 0.0 for image in self.y]
+
+    @cached_property
+    def trivial_fun(self) -> float:
+        """F at the trivial image."""
+        if self._closed_means:
+            return 0.5 * sum(_squared_distance(image, mean) for image, mean in zip(self.y, self._means, strict=True))
+        return math.inf if self.trivial is None else self.data.value(self.forward(self.trivial))
+
+    @cached_property
+    def trivial_certificate(self) -> Certificate | None:
+        """The trivial image with the least-norm dual: closed where the weight is at or above `max_weight`."""
+        duals = self.trivial_duals()
+        return None if self.trivial is None or duals is None else self.certificate(self.trivial, self.flat_dual(duals))
+
+    def trivial_duals(self) -> list[Array] | None:
+        """The dual of each part, of least norm, for the trivial image."""
+        if self.trivial is None:
+            return None
+        q = self.data.gradient(self.forward(self.trivial.astype(np.float64)))
+        d = -self.adjoint(np.broadcast_to(q, self.y.shape))
+        p = self.full.least_norm_dual(self.full.without_null(d))
+        return None if p is None else self.full.split(p)
+
+    def snapped(self, found: Certificate, tol: float) -> Certificate:
+        """The image made exact where the dual says so: zeros where the gap still meets `tol`, flat regions where it falls."""
+        within = max(tol, found.rel_gap)
+        kinds = {q.null_space for q in self.parts}
+        if "zero" in kinds:
+            found = self._snapped(found, "zero", lambda snapped: snapped.rel_gap <= within)
+        if "constants" in kinds:
+            found = self._snapped(found, "constants", lambda snapped: snapped.gap <= found.gap)
+        return found
+
+    def _snapped(self, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
+        """Snap by the parts with that null space, trusting ever fewer groups until the result is accepted."""
+        duals = self.duals(found.x, found.p)
+        parts = [(q, dual) for q, dual in zip(self.parts, duals, strict=True) if q.null_space == null_space]
+        keeps_zeros = any(q.null_space == "zero" for q in self.parts)
+        for margin in MARGINS[null_space]:
+            x = found.x.copy()
+            for q, dual in parts:
+                q._snap(x, dual, margin)
+            if keeps_zeros:
+                x[found.x == 0] = 0
+            if np.array_equal(x, found.x):
+                break
+            snapped = self.certificate(self.clip(x), found.p, found.q)
+            if snapped.certified and accept(snapped):
+                return snapped
+        return found

@@ -1,0 +1,188 @@
+"""Penalties that are not convex: stationary points instead of certified minimisers, and a measure of how nearly."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..arrays.numbers import Array, total
+from ..penalties.nonconvex import Nonconvex, Reweighted
+from ..problems.pose import Posed, pose
+from ..result import MESSAGES, SolveResult
+from .options import parse
+
+NOT_CONVEX = "Stationary to the tolerance; the penalty is not convex, and nothing is certified."
+REWEIGHTED = "The stated number of convex solves was made; each is certified, the whole is not convex."
+
+
+def solve_nonconvex(
+    image: Any,
+    penalty: Nonconvex,
+    *,
+    x0: Any,
+    method: str,
+    tol: float,
+    callback: Any,
+    options: dict[str, Any] | None,
+    **about: Any,
+) -> SolveResult:
+    """A stationary point of D(A x; y) + P(x): each pixel's global minimum without an operator, else monotone proximal gradient.
+
+    The extrapolated step is taken where it lowers the objective, else the plain one (Li & Lin, NeurIPS 2015).
+    """
+    begin = time.perf_counter()
+    if method != "auto":
+        raise ValueError(f"method={method!r} is for convex penalties; {type(penalty).__name__} takes method='auto'")
+    if about.get("bounds") is not None:
+        raise ValueError(f"{type(penalty).__name__} takes no bounds")
+    limits = parse("exact", options)
+    posed = pose(image, [], **about)
+    problem, scaled = posed.problem, penalty._for_scale(posed.scale)
+    if not math.isfinite(problem.lipschitz):
+        raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
+    by_pixel = problem.operator is None and problem.data.quadratic
+    if by_pixel:
+        with np.errstate(divide="ignore"):
+            step = 1.0 / np.broadcast_to(np.asarray(problem.data.m, np.float64), problem.shape)
+        x = np.where(np.isfinite(step), scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0)), 0).astype(problem.dtype)
+        ended = _Ended(x, 0.0, 0, 6, [])
+    else:
+        ended = _descend(posed, scaled, posed.start(x0.x if isinstance(x0, SolveResult) else x0)[0], tol, limits, callback)
+    return _result(posed, penalty, scaled, ended, "exact" if by_pixel else "proximal-gradient", begin)
+
+
+def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, method: str, begin: float) -> SolveResult:
+    """What ended, in the user's units and layout."""
+    x, problem = ended.x, posed.problem
+    data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x)
+    checks = np.array(ended.history or [(ended.nit, data + cost, time.perf_counter() - begin)])
+    return SolveResult(
+        x=posed.image(x),
+        fun=posed.unscaled(data + cost),
+        gap=math.inf,
+        rel_gap=math.inf,
+        x_error_bound=math.inf,
+        certified=False,
+        stationarity=ended.stationarity,
+        success=False,
+        status=ended.status,
+        message=NOT_CONVEX if ended.status == 6 else MESSAGES[ended.status],
+        terms={"data": posed.unscaled(data), type(penalty).__name__: posed.unscaled(cost)},
+        dual=(),
+        data_dual=None,
+        nit=ended.nit,
+        method=method,
+        weight=penalty.weight,
+        weight_rule="given",
+        noise_std=None,
+        weight_path=None,
+        debiased=None,
+        history={
+            "iteration": checks[:, 0].astype(int),
+            "objective": np.array([posed.unscaled(v) for v in checks[:, 1]]),
+            "gap": np.full(len(checks), math.inf),
+            "seconds": checks[:, 2],
+        },
+        time=time.perf_counter() - begin,
+    )
+
+
+@dataclasses.dataclass
+class _Ended:
+    x: Array
+    stationarity: float
+    nit: int
+    status: int
+    history: list[tuple[int, float, float]]
+
+
+def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any, callback: Any) -> _Ended:
+    problem, begin = posed.problem, time.perf_counter()
+    data = problem.data
+
+    def _cost(z: Array) -> float:
+        return data.value(problem.forward(z)) + penalty.value(z)
+
+    def _step_from(z: Array) -> Array:
+        gradient = problem.adjoint(np.asarray(data.gradient(problem.forward(z))))
+        return penalty.prox(z - z.dtype.type(step) * gradient, step)
+
+    step, t = 0.99 / problem.lipschitz, 1.0
+    zero = np.zeros_like(x)
+    # the gradient at 0 is what a residual is measured by
+    size = math.sqrt(total(np.square(problem.adjoint(np.asarray(data.gradient(problem.forward(zero))))))) or 1.0
+    fun, before, nit, history = _cost(x), x, 0, []
+    while True:
+        plain = _step_from(x)
+        stationarity = math.sqrt(total(np.square(plain - x))) / (step * size)
+        if limits.history and nit % (limits.check_every or 10) == 0:
+            history.append((nit, fun, time.perf_counter() - begin))
+        if callback is not None and nit % (limits.check_every or 10) == 0:
+            try:
+                callback(SolveResult(x=posed.image(x), fun=posed.unscaled(fun), gap=math.inf, rel_gap=math.inf, nit=nit))
+            except StopIteration:
+                return _Ended(x, stationarity, nit, 3, history)
+        if stationarity <= tol:
+            return _Ended(x, stationarity, nit, 6, history)
+        if nit >= limits.maxiter or time.perf_counter() - begin >= limits.maxtime:
+            return _Ended(x, stationarity, nit, 1 if nit >= limits.maxiter else 2, history)
+        nit += 1
+        following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        further = _step_from(x + x.dtype.type((t - 1) / following) * (x - before))
+        t = following
+        new, best = further, _cost(further)
+        if best > (plain_cost := _cost(plain)):
+            new, best, t = plain, plain_cost, 1.0
+        if best > fun * (1 + 1e-12):
+            # the norm was estimated too small
+            step *= 0.5
+            continue
+        before, x, fun = x, new, best
+
+
+def solve_reweighted(
+    attempt: Callable[..., SolveResult], image: Any, penalty: Reweighted, rule: str | None, x0: Any, **call: Any
+) -> SolveResult:
+    """`Reweighted`: convex solves, each from the last answer and with the weights that it gives; history is of the last one."""
+    begin = time.perf_counter()
+    axis, background = call.get("channel_axis"), call.get("background")
+    spacing, debias = call.pop("spacing", None), call.pop("debias", False)
+    options = call.pop("options", None) or {}
+    if spacing is not None:
+        penalty = dataclasses.replace(penalty, penalty=penalty.penalty._spaced(spacing))
+
+    def _image(found: SolveResult) -> Array:
+        return found.x if background is None else found.x - np.asarray(background, found.x.dtype)
+
+    convex = penalty.penalty
+    results: list[SolveResult] = []
+    for k in range(penalty.solves):
+        left = {**options}
+        if "maxtime" in options:
+            left["maxtime"] = max(options["maxtime"] - (time.perf_counter() - begin), 1e-9)
+        start, last = results[-1] if results else x0, k == penalty.solves - 1
+        result = attempt(image, convex, None if results else rule, x0=start, options=left, debias=debias and last, **call)
+        results.append(result)
+        if penalty.weight is None:
+            penalty = penalty.with_weight(result.weight)
+        if result.status in (2, 3, 5):
+            break
+        convex = penalty.reweighted(penalty.lengths(_image(result), axis))
+    first, result = results[0], results[-1]
+    about = {name: value for name, value in call.items() if name not in ("callback", "method")}
+    convex = penalty.reweighted(penalty.lengths(_image(result), axis))
+    own = attempt(image, convex, x0=result, method="chambolle-pock", options={"maxiter": 0}, **about)
+    cost = penalty.value(_image(result), channel_axis=axis)
+    name = type(penalty.penalty).__name__
+    result.update(terms={"data": result.terms["data"], name: cost}, fun=result.terms["data"] + cost)
+    result.update(gap=math.inf, rel_gap=math.inf, x_error_bound=math.inf, certified=False, success=False)
+    if result.status in (0, 4):
+        result.update(status=6, message=REWEIGHTED)
+    result.update(stationarity=own.rel_gap, nit=sum(r.nit for r in results), time=time.perf_counter() - begin)
+    result.update(weight_rule=first.weight_rule, noise_std=first.noise_std, weight_path=first.weight_path)
+    return result

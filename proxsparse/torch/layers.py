@@ -1,0 +1,241 @@
+"""The penalties in PyTorch, as losses and as differentiable layers, for tensors (batch, channels, *spatial); extra "torch"."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._solve import attempt
+from ..arrays.checks import check_number
+from ..dual.prox import accuracy_of
+from ..penalties import Penalty, SecondOrderTV, TotalVariation
+from ..result import ConvergenceWarning, Said, heard, say, warn
+from ..runtime.workers import Workers
+from ..solvers.options import parse
+from .derivative import derivative, tied_pixels
+from .losses import brief, check_images, check_penalty, value_of
+
+
+class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
+    """The value of a penalty, image by image, with a subgradient: a regularisation term for training.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), total variation of
+        second order, disjoint groups, overlapping windows, or a sum of these.
+    eps : float
+        Lengths are ``sqrt(length^2 + eps^2) - eps``: with eps > 0 differentiable everywhere, but for the maxima of "linf". 0 by
+        default: the penalty itself, whose gradient is taken as 0 where a length is 0.
+    reduction : {"sum", "mean", "none"}
+        Over the images of the batch: their sum, their mean, or one number each.
+
+    Raises
+    ------
+    TypeError
+        A penalty that has no form in PyTorch here.
+    ValueError
+        No weight; a reduction that is not known; a tensor that does not fit the penalty.
+
+    Notes
+    -----
+    Sums over pixels, never means: beside it stands ``0.5 * MSELoss(reduction="sum")``, and the weight is that of `solve`.
+    Computed by PyTorch's own operations, on the tensor's device and in its dtype, of half precision in float32; it can be
+    differentiated twice. Squares of numbers beyond 1e19 or below 1e-19 are beyond float32.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from proxsparse import L1, TotalVariation
+    >>> from proxsparse.torch import PenaltyLoss
+    >>> image = torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]], requires_grad=True)
+    >>> loss = PenaltyLoss(L1(0.1) + TotalVariation(0.5))(image)
+    >>> loss.backward()
+    >>> round(loss.item(), 4), image.grad.flatten().tolist()
+    (1.2, [-0.5, 0.6..., -0.5, 0.6...])
+    """
+
+    def __init__(self, penalty: Penalty, *, eps: float = 0.0, reduction: str = "sum") -> None:
+        super().__init__()
+        check_penalty(penalty)
+        if reduction not in ("sum", "mean", "none"):
+            raise ValueError(f"reduction must be 'sum', 'mean' or 'none', got {reduction!r}")
+        self.penalty, self.eps, self.reduction = penalty, check_number(eps, "eps"), reduction
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of its repr."""
+        return f"{brief(self.penalty)}, eps={self.eps}, reduction={self.reduction!r}"
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the values of the images (batch, channels, *spatial), one to three spatial axes, reduced."""
+        check_images(image, self.penalty)
+        # half the digits do not hold squares and sums
+        image = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
+        values = value_of(self.penalty, image, self.eps)
+        return values if self.reduction == "none" else values.sum() if self.reduction == "sum" else values.mean()
+
+
+class ProxLayer(torch.nn.Module):  # type: ignore[misc]
+    """The proximal operator of a penalty as a layer, ``argmin over x of 1/2 ||x - image||^2 + weight P(x)``, image by image.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), disjoint groups or
+        windows of Euclidean length, or a sum of these.
+    tol : float, optional
+        The relative duality gap to which each image is solved; 1e-8 in float64 and 1e-5 in float32 by default. The derivative
+        is no better than what it is taken of: see docs/train.md.
+    maxiter : int
+        Most iterations for an image.
+    workers : int
+        Threads that share the images of a batch forward; the answers do not depend on it.
+
+    Raises
+    ------
+    TypeError
+        A penalty whose derivative is not known here.
+    ValueError
+        No weight; a tensor that does not fit the penalty.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Images whose tolerance was not met, once a batch.
+
+    Notes
+    -----
+    Forward by `solve`, on the processor: zeros and the flat regions of total variation are exact. Backward by implicit
+    differentiation on the structure that the dual certifies. With g running over the groups whose dual is shorter than its
+    ball, the derivative in the image takes v to ``J v = argmin over u of 1/2 ||u - v||^2 + weight/2 <u, H u>`` subject to
+    ``(K u)_g = 0``, H the Hessian of P along the other groups; that in the weight is ``-J grad P(x)``. For L1 and anisotropic
+    total variation H is 0: J keeps the support and takes the mean over flat regions, exactly. Elsewhere a sparse factorisation
+    finds it in float64 (Vaiter, Deledalle, Fadili, Peyre & Dossal, Ann. Inst. Stat. Math. 2017; Bertrand et al., JMLR 2022).
+    Where the image is degenerate, a dual on its ball though (K x)_g = 0, it is one element of the generalised derivative. It
+    cannot be differentiated twice.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from proxsparse import L1
+    >>> from proxsparse.torch import ProxLayer
+    >>> image = torch.tensor([[[[3.0, 0.5], [-2.0, 0.1]]]], requires_grad=True)
+    >>> x = ProxLayer(L1(1.0))(image)
+    >>> x.sum().backward()
+    >>> x.flatten().tolist(), image.grad.flatten().tolist()
+    ([2.0, 0.0, -1.0, 0.0], [1.0, 0.0, 1.0, 0.0])
+    """
+
+    def __init__(self, penalty: Penalty, tol: float | None = None, *, maxiter: int = 5000, workers: int = 1) -> None:
+        super().__init__()
+        check_penalty(penalty)
+        for part in penalty.parts:
+            straight = getattr(part, "norm", "l2") == "l2" and not isinstance(part, SecondOrderTV)
+            if not straight or (isinstance(part, TotalVariation) and part.null_space != "constants"):
+                raise TypeError(
+                    f"the derivative of the proximal operator of {part!r} is not known here: second order, groups by their "
+                    "largest value and differences of weight 0 are not"
+                )
+        parse("exact", {"maxiter": maxiter, "workers": workers})
+        self.penalty, self.maxiter, self.workers = penalty, maxiter, workers
+        self.tol = None if tol is None else check_number(tol, "tol")
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of its repr."""
+        return f"{brief(self.penalty)}, tol={self.tol}, maxiter={self.maxiter}, workers={self.workers}"
+
+    def forward(self, image: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
+        """Return the proximal points of the images (batch, channels, *spatial).
+
+        `weight` >= 0 multiplies the penalty, one number or one for each image; a tensor, which may ask for its gradient.
+        """
+        check_images(image, self.penalty)
+        weights = torch.as_tensor(weight, dtype=None if isinstance(weight, torch.Tensor) else torch.float64)
+        weights = weights if weights.is_floating_point() else weights.to(torch.float64)
+        if weights.numel() == 1:
+            weights = weights.reshape(())
+        elif weights.shape != (len(image),):
+            raise ValueError(f"weight must be a number or one for each of {len(image)} images, got {tuple(weights.shape)}")
+        weights = weights.expand(len(image))
+        points, labels = self._solved(image, weights)
+        # ties a second derivative to the image without holding its numbers
+        link = image.flatten()[:0].clone()
+        x: torch.Tensor = _Prox.apply(image, weights, link, points, labels, self.penalty)
+        return x
+
+    def _solved(self, image: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The proximal points and, where a gradient may be asked for, which of their pixels are tied."""
+        given = image.detach().cpu()
+        # NumPy knows no bfloat16
+        given = given if given.dtype == torch.float64 else given.float()
+        tol = accuracy_of(given.numpy().dtype) if self.tol is None else self.tol
+        results: list[Any] = [None] * len(given)
+        times = weights.tolist()
+
+        def _solve(i: int) -> None:
+            penalty = times[i] * self.penalty
+            options = {"maxiter": self.maxiter, "history": False}
+            try:
+                with heard(said, i):
+                    results[i] = attempt(given[i].numpy(), penalty, channel_axis=0, tol=tol, options=options)
+            except ValueError as error:
+                raise ValueError(f"image {i} of the batch: {error}") from None
+
+        said: list[Said] = []
+        with Workers(self.workers) as pool:
+            pool.run([functools.partial(_solve, i) for i in range(len(given))])
+        say(said)
+        failed = [result.rel_gap for result in results if not result.success]
+        if failed:
+            worst = f"the largest relative gap is {max(failed):.1e}"
+            warn(f"{len(failed)} of {len(given)} images did not meet tol={tol:g}; {worst}", ConvergenceWarning)
+        x = np.stack([result.x for result in results]) if results else given.numpy()
+        labels = torch.zeros(0)
+        if torch.is_grad_enabled() and (image.requires_grad or weights.requires_grad):
+            labels = tied_pixels(self.penalty, tuple(image.shape[1:]), times, [result.dual for result in results])
+        return torch.from_numpy(x).to(image.device), labels
+
+
+class _Prox(torch.autograd.Function):  # type: ignore[misc]
+    """Proximal points that are known as a function of the images and of a weight for each."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        image: torch.Tensor,
+        weights: torch.Tensor,
+        link: torch.Tensor,
+        points: torch.Tensor,
+        labels: torch.Tensor,
+        penalty: Penalty,
+    ) -> torch.Tensor:
+        """Give them back, in the image's dtype."""
+        ctx.penalty = penalty
+        ctx.save_for_backward(weights, link, points, labels)
+        return points.to(image.dtype, copy=True)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """(J gradient, -<grad P(x), J gradient>)."""
+        weights, link, x, labels = ctx.saved_tensors
+        with torch.no_grad():
+            u, along = derivative(ctx.penalty, x, weights, labels, gradient)
+        u, along = _Once.apply(u.to(gradient.dtype), along, link, weights, gradient)
+        return u, -along, None, None, None, None
+
+
+class _Once(torch.autograd.Function):  # type: ignore[misc]
+    """A derivative whose own derivative is not known: what depends on it raises, and is not taken for constant."""
+
+    @staticmethod
+    def forward(ctx: Any, u: torch.Tensor, along: torch.Tensor, *given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give it back."""
+        return u.clone(), along.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Refuse."""
+        raise RuntimeError("a ProxLayer cannot be differentiated twice")

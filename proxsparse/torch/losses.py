@@ -1,0 +1,170 @@
+"""The values of penalties by PyTorch's operations, for images (batch, channels, *spatial)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..penalties import L1, L2, ElasticNet, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation
+
+
+def check_penalty(penalty: Any) -> None:
+    """Raise unless it is one whose forms are here."""
+    if not isinstance(penalty, Penalty):
+        raise TypeError(f"penalty must be a Penalty, got {penalty!r}")
+    for part in penalty.parts:
+        if type(part) not in VALUES:
+            known = ", ".join(kind.__name__ for kind in VALUES)
+            raise TypeError(f"{part!r} has no form in PyTorch; known are {known} (windows without weights) and sums of them")
+        part._w()
+
+
+def brief(penalty: Penalty) -> str:
+    """Its repr, without the arrays that it may hold."""
+    text = repr(penalty)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def check_images(image: torch.Tensor, penalty: Penalty) -> None:
+    """Raise unless they are images that the penalty fits."""
+    if not image.is_floating_point():
+        raise TypeError(f"the images must be floating, got {image.dtype}")
+    if not 3 <= image.ndim <= 5:
+        raise ValueError(f"the images must be (batch, channels, *spatial) with 1 to 3 spatial axes, got {tuple(image.shape)}")
+    if 0 in image.shape[1:]:
+        raise ValueError(f"the images are empty: shape {tuple(image.shape)}")
+    for part in penalty.parts:
+        # says what does not fit
+        part._dual_shape(tuple(image.shape[1:]))
+
+
+def value_of(penalty: Penalty, image: torch.Tensor, eps: float) -> torch.Tensor:
+    """P of each image."""
+    parts = (part._w() * VALUES[type(part)](part, image, eps) for part in penalty.parts)
+    return sum(parts, torch.zeros(len(image), dtype=image.dtype, device=image.device))
+
+
+def _each(values: torch.Tensor) -> torch.Tensor:
+    """The sum of each image."""
+    return values.flatten(1).sum(1)
+
+
+def _absolute(z: torch.Tensor, eps: float) -> torch.Tensor:
+    return z.abs() if eps == 0 else _root(z * z, eps)
+
+
+def _euclidean(z: torch.Tensor, axes: tuple[int, ...], eps: float) -> torch.Tensor:
+    """Lengths over these axes."""
+    return _root((z * z).sum(axes), eps)
+
+
+def _root(square: torch.Tensor, eps: float) -> torch.Tensor:
+    """Lengths from their squares, with gradient 0 where they are 0."""
+    # an eps whose square is beyond the dtype smooths nothing
+    if eps * eps >= torch.finfo(square.dtype).tiny:
+        shift = torch.full((), eps * eps, dtype=square.dtype, device=square.device)
+        return _root(square + shift, 0.0) - shift.sqrt()
+    there = square > 0
+    # the root of 0 is never taken: its gradient, and the gradient's, would be NaN
+    return torch.where(there, torch.where(there, square, 1.0).sqrt(), 0.0)
+
+
+def _like(array: Any, image: torch.Tensor) -> torch.Tensor:
+    # a copy: what a penalty holds is read-only
+    return torch.as_tensor(np.array(array), dtype=image.dtype, device=image.device)
+
+
+def _l1(part: L1, image: torch.Tensor, eps: float) -> torch.Tensor:
+    sizes = _absolute(image, eps)
+    return _each(sizes if part.pixel_weight is None else sizes * _like(part.pixel_weight, image))
+
+
+def _l2(part: L2, image: torch.Tensor, eps: float) -> torch.Tensor:
+    return _each(image * image) / 2
+
+
+def _elastic_net(part: ElasticNet, image: torch.Tensor, eps: float) -> torch.Tensor:
+    r = part.l1_ratio
+    return _each(r * _absolute(image, eps) + (1 - r) / (2 * part.unit) * image * image)
+
+
+def _differences(part: TotalVariation, image: torch.Tensor) -> torch.Tensor:
+    """K x, (batch, axes, channels, *spatial)."""
+    spatial = range(2, image.ndim)
+    # Neumann edge: the last difference is 0
+    z = torch.stack([torch.diff(image, dim=a, append=image.narrow(a, image.shape[a] - 1, 1)) for a in spatial], 1)
+    scales = part._scales(tuple(image.shape[2:]))
+    return z if scales is None else z * _like(scales, image).unsqueeze(1)
+
+
+def _total_variation(part: TotalVariation, image: torch.Tensor, eps: float) -> torch.Tensor:
+    z = _differences(part, image)
+    axes = (1, 2) if part.coupled else (1,)
+    lengths = _euclidean(z, axes, eps) if part.isotropic else _absolute(z, eps)
+    if part.huber > 0:
+        # from the squares, so that it bends where lengths are 0
+        squares = lengths * lengths if eps > 0 else (z * z).sum(axes) if part.isotropic else z * z
+        lengths = torch.where(lengths <= part.huber, squares / (2 * part.huber), lengths - part.huber / 2)
+    return _each(lengths)
+
+
+def _padded(z: torch.Tensor, ends: dict[int, tuple[int, int]]) -> torch.Tensor:
+    """Zeros before and after z along these axes."""
+    widths = [w for axis in range(z.ndim - 1, -1, -1) for w in ends.get(axis, (0, 0))]
+    return torch.nn.functional.pad(z, widths)
+
+
+def _second_order(part: SecondOrderTV, image: torch.Tensor, eps: float) -> torch.Tensor:
+    """K x is (batch, pairs of axes, channels, *spatial), 0 where a stencil leaves the image."""
+    axes = range(2, image.ndim)
+    rows = [
+        _padded(torch.diff(image, n=2, dim=a), {a: (1, 1)}) if image.shape[a] > 2 else torch.zeros_like(image) for a in axes
+    ]
+    for a, b in itertools.combinations(axes, 2):
+        mixed = torch.diff(torch.diff(image, dim=a), dim=b)
+        rows.append(_padded(math.sqrt(2) * mixed, {a: (0, 1), b: (0, 1)}))
+    scaled = [row * float(rate) for row, rate in zip(rows, part._rates(len(axes)), strict=True)]
+    return _each(_euclidean(torch.stack(scaled, 1), (1, 2), eps))
+
+
+def _groups(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
+    shape, device = tuple(image.shape[1:]), image.device
+    labels = np.array(part._groups(shape))
+    weights = _like(part._radii(shape), image)
+    inside = np.flatnonzero(labels >= 0)
+    values = image.flatten(2).index_select(2, torch.from_numpy(inside).to(device))
+    batch, index = len(image), torch.from_numpy(labels[inside]).to(device)
+    of_each = torch.zeros(batch, len(weights), dtype=image.dtype, device=device)
+    if part.norm == "l2":
+        return _each(weights * _root(of_each.index_add(1, index, (values * values).sum(1)), eps))
+    sizes = _absolute(values, eps).amax(1)
+    return _each(weights * of_each.scatter_reduce(1, index.expand(batch, -1), sizes, "amax"))
+
+
+def _windows(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
+    """Sums or maxima over windows, an axis at a time; those at the end are clipped: filled up with zeros."""
+    axes = range(2, image.ndim)
+    counts = part._counts(tuple(image.shape[1:]))[3 - len(axes) :]
+    euclidean = part.norm == "l2"
+    over = (image * image).sum(1, keepdim=True) if euclidean else _absolute(image, eps).amax(1, keepdim=True)
+    over = _padded(over, {a: (0, (m - 1) * s + k - n) for a, (n, k, s, m) in zip(axes, counts, strict=True)})
+    for a, (_, k, s, _) in zip(axes, counts, strict=True):
+        pieces = over.unfold(a, k, s)
+        over = pieces.sum(-1) if euclidean else pieces.amax(-1)
+    return _each(_root(over, eps) if euclidean else over)
+
+
+VALUES: dict[type[Penalty], Callable[[Any, torch.Tensor, float], torch.Tensor]] = {
+    L1: _l1,
+    L2: _l2,
+    ElasticNet: _elastic_net,
+    TotalVariation: _total_variation,
+    SecondOrderTV: _second_order,
+    GroupLasso: _groups,
+    OverlappingGroupLasso: _windows,
+}

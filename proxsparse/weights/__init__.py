@@ -1,0 +1,1 @@
+"""Weights chosen from the image."""
