@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from ._solve import attempt, resolve_penalty, solve
-from .arrays.checks import check_weight
+from ._solve import answer, attempt, resolve_penalty
+from .arrays.checks import check_weight, unknown
 from .arrays.numbers import as_float, require_finite
 from .penalties.base import Penalty, with_weights
+from .problems.spec import ProblemSpec
 from .result import SolveResult
-from .solvers.options import unknown
 from .weights.rules import Weights, first_guess
 from .weights.search import least
 
@@ -56,28 +56,30 @@ def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **k
     if not isinstance(chosen, Penalty):
         raise TypeError(f"path is for convex penalties, not for {chosen!r}")
     unit = with_weights(chosen, [1.0] * len(chosen.parts))
+    spec, search = ProblemSpec.of(image, kwargs)
     if isinstance(weights, numbers.Integral) and not isinstance(weights, bool):
-        weights = _down(image, unit, int(weights), kwargs)
+        weights = _down(spec, unit, int(weights))
     if np.ndim(weights) != 1:
         raise ValueError(f"weights must be a sequence of numbers, or how many there shall be; got {weights!r}")
     factors = [check_weight(w) for w in np.asarray(weights).tolist()]
     results: dict[int, SolveResult] = {}
-    start = kwargs.pop("x0", None)
+    start = search.pop("x0", None)
     for i in sorted(range(len(factors)), key=lambda i: -factors[i]):
-        start = results[i] = solve(image, factors[i] * unit, x0=start, **kwargs)
+        start = results[i] = answer(spec, factors[i] * unit, x0=start, **search)
     return [results[i] for i in range(len(factors))]
 
 
-def _down(image: Any, unit: Penalty, n: int, about: dict[str, Any]) -> list[float]:
+def _down(spec: ProblemSpec, unit: Penalty, n: int) -> list[float]:
     """So many factors of the penalty from the largest that matters."""
     if n < 1:
         raise ValueError(f"weights must be numbers, or how many there shall be, >= 1; got {n}")
+    given = spec.given()
     for name in ("operator", "observed", "pixel_weight"):
-        if about.get(name) is not None:
+        if name in given:
             raise ValueError(f"with {name}= the largest weight is not known: give the weights themselves")
-    if about.get("data", "l2") != "l2" or about.get("background") is not None or about.get("spacing") is not None:
+    if given & {"data", "background", "spacing"}:
         raise ValueError("with data=, background= or spacing= the largest weight is not known: give the weights themselves")
-    largest = unit.max_weight(image, channel_axis=about.get("channel_axis"))
+    largest = unit.max_weight(spec.image, channel_axis=spec.channel_axis)
     if math.isinf(largest):
         raise ValueError(f"no weight of {unit!r} is large enough for a trivial answer: give the weights themselves")
     if len(unit.parts) == 1:
@@ -137,23 +139,18 @@ def oracle_weight(
         raise unknown("metric", metric, _LOSSES)
     if metric == "ssim" and data_range is None:
         raise ValueError("metric='ssim' needs data_range=, the range the images could take")
-    axis = kwargs.get("channel_axis")
-    about = {name: kwargs[name] for name in _ABOUT if name in kwargs}
+    spec, search = ProblemSpec.of(noisy, kwargs)
     truth = as_float(truth, "truth")
     require_finite(truth, "truth")
 
     def loss(weights: Weights) -> float:
         """Of the answer with these weights."""
-        x = attempt(noisy, with_weights(chosen, weights), **kwargs).x
-        return float(metric(truth, x)) if callable(metric) else _LOSSES[metric](truth, x, data_range, axis)
+        x = attempt(spec, with_weights(chosen, weights), **search).x
+        return float(metric(truth, x)) if callable(metric) else _LOSSES[metric](truth, x, data_range, spec.channel_axis)
 
-    noise_std = kwargs.pop("noise_std", None)
-    guess = first_guess(noisy, chosen, noise_std, **about)
+    guess = first_guess(spec, chosen)
     if not all(guess):
         # a constant image: no weight changes it
         return guess if len(guess) > 1 else guess[0]
     found = least(loss, guess, _EVALUATIONS[len(guess) > 1], (1.0, 0.5, 0.25))
     return found if len(found) > 1 else found[0]
-
-
-_ABOUT = ("operator", "observed", "bounds", "background", "pixel_weight", "channel_axis", "nan_policy")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays.checks import check_spacing
+from .arrays.checks import check_spacing, unknown
 from .arrays.numbers import Array, as_scalar
 from .data_terms import DATA, DataTerm, Huber
 from .metrics import noise_std as estimate_noise
@@ -23,14 +23,15 @@ from .problems.lifted import problem_of
 from .problems.pose import Posed, pose
 from .problems.problem import Certificate, Problem
 from .problems.refit import ACCURACY, refit
+from .problems.spec import ProblemSpec
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
 from .runtime.progress import Progress
 from .runtime.workers import SERIAL, Workers
 from .solvers.driver import run
 from .solvers.nonconvex import solve_nonconvex, solve_reweighted
-from .solvers.options import METHODS, Options, parse, unknown
+from .solvers.options import METHODS, Options, parse
 from .solvers.registry import SOLVERS, fastest, run_auto
-from .weights.rules import RULES, Choice, check_noise, choose
+from .weights.rules import RULES, Choice, choose
 
 #: what `solve` takes as penalty
 AnyPenalty = str | Penalty | Nonconvex | Reweighted
@@ -169,10 +170,8 @@ def solve(
     True
     """
     chosen, rule = resolve_penalty(penalty, weight)
-    result = attempt(
+    spec = ProblemSpec(
         image,
-        chosen,
-        rule,
         data=data,
         background=background,
         spacing=spacing,
@@ -183,15 +182,16 @@ def solve(
         pixel_weight=pixel_weight,
         channel_axis=channel_axis,
         nan_policy=nan_policy,
-        x0=x0,
-        method=method,
-        tol=tol,
-        callback=callback,
-        options=options,
-        debias=debias,
     )
+    search = {"x0": x0, "method": method, "tol": tol, "callback": callback, "options": options, "debias": debias}
+    return answer(spec, chosen, rule, **search)
+
+
+def answer(spec: ProblemSpec, chosen: Any, rule: str | None = None, *, tol: float = 1e-4, **search: Any) -> SolveResult:
+    """`solve` from its spec, with its warnings."""
+    result = attempt(spec, chosen, rule, tol=tol, **search)
     # a weight that was chosen is in units of the image, and beside other data terms it is in none
-    warn_of_integers(image, chosen, data)
+    warn_of_integers(spec.image, chosen, spec.data)
     if not result.success and not (result.status == 6 and isinstance(chosen, (Nonconvex, Reweighted))):
         warn(
             f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "
@@ -204,46 +204,41 @@ def solve(
 # what overflows is infinite, and the sums of what is infinite are measured as such
 @np.errstate(over="ignore", invalid="ignore")
 def attempt(
-    image: Any,
+    spec: ProblemSpec,
     chosen: Any,
     rule: str | None = None,
     *,
-    data: str | DataTerm = "l2",
-    spacing: Any = None,
-    noise_std: float | None = None,
     x0: Any = None,
     method: str = "auto",
     tol: float = 1e-4,
     callback: Callable[[Any], object] | None = None,
     options: dict[str, Any] | None = None,
     debias: bool = False,
-    **about: Any,
 ) -> SolveResult:
     """`solve` without its warnings, for a penalty whose weights are settled, or chosen by a rule."""
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
     call: dict[str, Any] = {"method": method, "tol": tol, "callback": callback, "options": options}
     if isinstance(chosen, Reweighted):
-        about |= {"data": data, "spacing": spacing, "noise_std": noise_std, "debias": debias}
-        return solve_reweighted(attempt, image, chosen, rule, x0, **call, **about)
-    term = _data_term(data, image, noise_std, about)
+        return solve_reweighted(attempt, spec, chosen, rule, x0, debias=debias, **call)
+    spec = _settled(spec)
     if isinstance(chosen, Nonconvex):
         if rule is not None or debias:
             raise ValueError(f"{chosen!r} needs a weight, and is not debiased: no rule is known for what is not convex")
-        return solve_nonconvex(image, chosen, x0=x0, data=term, **call, **about)
-    chosen = _spaced(chosen, spacing)
-    if debias and not term.quadratic:
-        raise ValueError(f"debias is for least squares, not for data={data!r}")
-    if rule is not None and not term.quadratic:
-        raise ValueError(f"data={data!r} needs a weight: the rules that choose one are for least squares")
-    choice = Choice(chosen, "given", check_noise(noise_std), None)
+        return solve_nonconvex(spec, chosen, x0=x0, **call)
+    chosen = _spaced(chosen, spec.spacing)
+    if debias and not spec.data.quadratic:
+        raise ValueError(f"debias is for least squares, not for data={spec.data!r}")
+    if rule is not None and not spec.data.quadratic:
+        raise ValueError(f"data={spec.data!r} needs a weight: the rules that choose one are for least squares")
+    choice = Choice(chosen, "given", spec.noise_std, None)
     if rule is not None:
         threads = parse(
             "exact", {"workers": options["workers"]} if isinstance(options, dict) and "workers" in options else None
         )
-        choice = choose(image, chosen, rule, noise_std, workers=threads.workers, **about)
+        choice = choose(spec, chosen, rule, workers=threads.workers)
     chosen = choice.penalty
-    posed = pose(image, chosen.parts, data=term, **about)
+    posed = pose(spec, chosen.parts)
     problem = posed.problem
     chosen_here = method == "auto"
     if chosen_here:
@@ -278,8 +273,8 @@ def _debiased(posed: Posed, best: Certificate, method: str, options: Options) ->
     _, duals = posed.problem.told(best)
 
     def _solved(y: Array) -> Array:
-        about = {"operator": problem.operator, "m": problem.m, "lo": problem.lo, "hi": problem.hi}
-        again = problem_of(y, problem.parts, problem.shape, **about)
+        operator, m, lo, hi = problem.operator, problem.m, problem.lo, problem.hi
+        again = problem_of(y, problem.parts, problem.shape, operator=operator, m=m, lo=lo, hi=hi)
         tol = max(ACCURACY, 10 * float(np.finfo(y.dtype).eps))
         again.use(SERIAL, tol)
         steps = SOLVERS[method](again, *again.begin(x, duals))
@@ -291,25 +286,20 @@ def _debiased(posed: Posed, best: Certificate, method: str, options: Options) ->
     return posed.framed(refit(problem, x, _solved))
 
 
-def _data_term(data: Any, image: Any, noise_std: float | None, about: dict[str, Any]) -> DataTerm:
-    """The data term of that name, or as given; the corner of Huber's is settled."""
-    if isinstance(data, str) and data not in DATA:
-        raise unknown("data term", data, DATA)
-    term = DATA[data]() if isinstance(data, str) else data
-    if not isinstance(term, DataTerm):
-        raise TypeError(f"data must be a name or a DataTerm, got {data!r}")
-    if isinstance(term, Huber) and term.delta is None:
-        noise = check_noise(noise_std)
-        if noise is None and about.get("operator") is not None:
-            raise ValueError("data='huber' with an operator needs noise_std=, or Huber(delta)")
-        if noise is None:
-            posed = pose(image, [], **about)
-            seen = None if posed.problem.m is None else posed.problem.m > 0
-            noise = estimate_noise(posed.problem.y, channel_axis=0, observed=seen) / posed.scale
-        if not noise > 0:
-            raise ValueError("no noise was found in the image: give Huber(delta)")
-        term = Huber(1.345 * noise)
-    return term
+def _settled(spec: ProblemSpec) -> ProblemSpec:
+    """The spec with the corner of Huber's data term, from the noise where it was not given."""
+    if not isinstance(spec.data, Huber) or spec.data.delta is not None:
+        return spec
+    noise = spec.noise_std
+    if noise is None and spec.operator is not None:
+        raise ValueError("data='huber' with an operator needs noise_std=, or Huber(delta)")
+    if noise is None:
+        posed = pose(spec.but(data="l2"), [])
+        seen = None if posed.problem.m is None else posed.problem.m > 0
+        noise = estimate_noise(posed.problem.y, channel_axis=0, observed=seen) / posed.scale
+    if not noise > 0:
+        raise ValueError("no noise was found in the image: give Huber(delta)")
+    return spec.but(data=Huber(1.345 * noise))
 
 
 def check_call(method: Any, tol: Any, callback: Any = None) -> float:

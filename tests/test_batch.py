@@ -239,10 +239,10 @@ def test_unequal_and_large_images_are_shared_among_threads(monkeypatch):
 def test_whatever_goes_wrong_with_one_image_is_said_in_its_place(monkeypatch):
     attempt, y = _batch.attempt, images((12, 13), n=3)
 
-    def failing(image, *args, **kwargs):
-        if np.array_equal(image, y[1]):
+    def failing(spec, *args, **kwargs):
+        if np.array_equal(spec.image, y[1]):
             raise MemoryError("no room")
-        return attempt(image, *args, **kwargs)
+        return attempt(spec, *args, **kwargs)
 
     monkeypatch.setattr(_batch, "attempt", failing)
     with pytest.warns(ConvergenceWarning, match="MemoryError: no room"):

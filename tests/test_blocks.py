@@ -349,7 +349,7 @@ def test_whatever_the_files_hold_the_answer_is_certified(penalty, tmp_path):
 KILLED = """
 import sys
 import numpy as np, proxsparse
-from proxsparse import _blocks
+from proxsparse.blocks import sweeps as _blocks
 _blocks.Progress.show = lambda self, nit, rel_gap: print(nit, rel_gap, flush=True)
 y = np.load(sys.argv[1])
 proxsparse.solve_blocks(y, "tv", 0.5, block=48, halo=4, tol=0, max_sweeps=1000, dual_store=sys.argv[2])

@@ -335,7 +335,7 @@ def test_kinds_of_files_that_are_no_surprise(kind, tmp_path):
 
 FULL = """
 import resource, signal, sys
-from proxsparse.cli import main
+from proxsparse.command.cli import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 sys.exit(main(sys.argv[1:]))

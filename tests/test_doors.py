@@ -1,5 +1,6 @@
 """Promises that hold at every door: what comes in is left alone however it lies in memory, and what is no image is refused."""
 
+import inspect
 import os
 import threading
 import warnings
@@ -23,6 +24,7 @@ from proxsparse import (
     metrics,
     phantoms,
 )
+from proxsparse.problems.spec import FIELDS, ProblemSpec
 
 BLUR = Blur(np.ones((3, 3)) / 9)
 FEW = {"options": {"maxiter": 60}}
@@ -158,3 +160,18 @@ def test_global_state_is_untouched(name):
     before = state()
     DOORS[name](0.5 + 0.3 * image_of((24, 26)))
     assert state() == before
+
+
+def test_what_solve_takes_is_a_spec_and_a_search():
+    """An argument of the problem is one field of the spec, and the doors with keywords take it from there."""
+    taken = set(inspect.signature(proxsparse.solve).parameters)
+    search = {"x0", "method", "tol", "callback", "options", "debias"}
+    assert taken == {"image", "penalty", "weight", *FIELDS} | search
+    defaults = {name: inspect.signature(proxsparse.solve).parameters[name].default for name in FIELDS}
+    image = image_of((4, 5))
+    assert ProblemSpec(image, **defaults).given() == set() == ProblemSpec(image).given()
+    said = {"data": "l1", "bounds": (0, 1), "noise_std": 0.1, "tol": 1e-3}
+    spec, left = ProblemSpec.of(image, said)
+    assert spec.image is image
+    assert (spec.given(), left) == ({"data", "bounds", "noise_std"}, {"tol": 1e-3})
+    assert spec.but(bounds=None).given() == {"data", "noise_std"}

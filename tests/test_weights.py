@@ -20,6 +20,7 @@ from proxsparse import (
     phantoms,
     solve,
 )
+from proxsparse.problems.spec import ProblemSpec
 from proxsparse.weights.rules import choose
 
 TRUTH = phantoms.regions((64, 64))
@@ -91,7 +92,7 @@ def test_exact_degrees_of_freedom_of_signals_are_those_of_a_finite_difference(pe
     exact = solve(y, penalty, "sure", noise_std=0.2)
     monkeypatch.setattr("proxsparse.weights.rules._ITERATIONS", {"far": 4000, "near": 4000, "filling": 0})
     monkeypatch.setattr("proxsparse.dual.denoising.Denoising.has_exact", False)
-    general = choose(y, penalty, "sure", 0.2)
+    general = choose(ProblemSpec(y, noise_std=0.2), penalty, "sure")
     # one probe: its standard deviation is sqrt(2 df)
     shared = np.isin(exact.weight_path["weight"].round(9), general.path["weight"].round(9))
     df = exact.weight_path["degrees_of_freedom"][shared]
@@ -104,7 +105,7 @@ def test_the_probe_agrees_with_the_flat_regions_of_anisotropic_total_variation()
     """Tibshirani & Taylor 2012: as many degrees of freedom as regions of the exact answer."""
     from scipy import ndimage
 
-    choice = choose(NOISY, TotalVariation(isotropic=False), "sure", 0.1)
+    choice = choose(ProblemSpec(NOISY, noise_std=0.1), TotalVariation(isotropic=False), "sure")
     i = np.argmin(choice.path["score"])
     x = solve(NOISY, TotalVariation(choice.path["weight"][i], isotropic=False), tol=1e-10, options={"maxiter": 50000}).x
     regions = sum(ndimage.label(x == level)[1] for level in np.unique(x))

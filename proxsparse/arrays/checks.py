@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from .numbers import Array, as_float, as_scalar, require_finite
+
+
+def unknown(kind: str, value: object, known: Iterable[str]) -> ValueError:
+    """Return the ValueError for a name that is not known, with the nearest that is."""
+    names = list(known)
+    near = difflib.get_close_matches(str(value), names, 1, 0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, sorted(names)))}"
+    return ValueError(f"unknown {kind} {value!r}; {hint}")
 
 
 def check_number(value: Any, name: str) -> float:

@@ -18,6 +18,7 @@ from .._solve import AnyPenalty, attempt, check_call, resolve_penalty, warn_of_i
 from ..arrays.numbers import Array, as_float, has_slices
 from ..penalties import Nonconvex, Reweighted
 from ..penalties.base import with_weights
+from ..problems.spec import FIELDS, ProblemSpec
 from ..result import MESSAGES, ConvergenceWarning, Said, heard, say, warn
 from ..runtime.progress import Steps
 from ..runtime.workers import Workers
@@ -144,13 +145,15 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     for name in kwargs.keys() - _ARGUMENTS:
         raise TypeError(f"solve_batch takes no {name!r}; beside the images, penalty, weight and workers it takes {_ARGUMENTS}")
     workers = parse("exact", {"workers": workers}).workers
-    check_call(kwargs.get("method", "auto"), kwargs.get("tol", 1e-4))
-    kwargs, shown = _without_display(kwargs)
+    # of the images' own specs all but the image
+    spec, search = ProblemSpec.of(None, kwargs)
+    check_call(search.get("method", "auto"), search.get("tol", 1e-4))
+    search, shown = _without_display(search)
     chosen, rule = resolve_penalty(penalty, weight)
     if rule is not None:
         # for each image by itself
-        kwargs["rule"] = rule
-    solve_some = functools.partial(_solve_some, chosen=chosen, kwargs=kwargs, workers=workers)
+        search["rule"] = rule
+    solve_some = functools.partial(_solve_some, chosen=chosen, spec=spec, search=search, workers=workers)
     if hasattr(images, "dask"):
         return _lazily(images, solve_some)
     stacks, jobs = _Stacks(images), _jobs()
@@ -170,19 +173,19 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
             _with_threads(solve_some, pieces, _put, workers)
     result = answers.result(weights_of(chosen) if rule is None else None)
     for kind in stacks.dtypes:
-        warn_of_integers(np.zeros(0, kind), chosen, kwargs.get("data", "l2"))
+        warn_of_integers(np.zeros(0, kind), chosen, spec.data)
     say(answers.said)
     _warn(result, isinstance(chosen, (Nonconvex, Reweighted)))
     return result
 
 
-def _without_display(kwargs: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+def _without_display(search: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The arguments without the display of single calls, and whether it is asked for."""
-    options = kwargs.get("options")
+    options = search.get("options")
     if not isinstance(options, dict) or "disp" not in options:
-        return kwargs, False
+        return search, False
     shown = parse("exact", {"disp": options["disp"]}).disp
-    return kwargs | {"options": {name: value for name, value in options.items() if name != "disp"}}, shown
+    return search | {"options": {name: value for name, value in options.items() if name != "disp"}}, shown
 
 
 def _jobs() -> int:
@@ -243,21 +246,7 @@ def _warn(result: BatchResult, asked: bool) -> None:
 
 
 #: what `solve` takes and a batch takes too
-_ARGUMENTS = {
-    "method",
-    "tol",
-    "options",
-    "data",
-    "background",
-    "operator",
-    "observed",
-    "bounds",
-    "pixel_weight",
-    "channel_axis",
-    "nan_policy",
-    "noise_std",
-    "spacing",
-}
+_ARGUMENTS = {"method", "tol", "options", *FIELDS}
 #: the fields over the images, and what they hold of one that could not be worked with
 _NUMBERS: dict[str, Any] = {
     "fun": math.nan,
@@ -405,22 +394,22 @@ class _Answers:
         return images
 
 
-def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) -> dict[str, Any]:
+def _solve_some(images: Any, chosen: Any, spec: ProblemSpec, search: dict[str, Any], workers: int) -> dict[str, Any]:
     """The fields of the answers to these images, of one shape and type; x and weight are None where there is no answer."""
     n = len(images)
     found: dict[str, Any] = {name: np.full(n, bad) for name, bad in _NUMBERS.items()}
     found |= {"x": None, "method": [""] * n, "error": [None] * n, "weight": None, "raised": None, "said": []}
     found["message"] = [None] * n
-    found["weight_rule"] = [kwargs.get("rule", "given")] * n
+    found["weight_rule"] = [search.get("rule", "given")] * n
     begin, left = time.perf_counter(), np.arange(n)
     with Workers(workers) as pool:
         together = None
         if isinstance(images, np.ndarray):
-            together = Together.of(images, chosen, pool, **kwargs)
+            together = Together.of(spec.but(image=images), chosen, pool, search)
         if together is not None:
             left = together.run(found)
             found["time"][:] = (time.perf_counter() - begin) / n
-        calls = [functools.partial(_solve_one, images[i], i, n, chosen, kwargs, found) for i in left.tolist()]
+        calls = [functools.partial(_solve_one, spec, images[i], i, n, chosen, search, found) for i in left.tolist()]
         while calls and found["x"] is None:
             # the first says how large answers are
             calls.pop(0)()
@@ -431,13 +420,15 @@ def _solve_some(images: Any, chosen: Any, kwargs: dict[str, Any], workers: int) 
     return found
 
 
-def _solve_one(image: Array, i: int, n: int, chosen: Any, kwargs: dict[str, Any], found: dict[str, Any]) -> None:
+def _solve_one(
+    spec: ProblemSpec, image: Any, i: int, n: int, chosen: Any, search: dict[str, Any], found: dict[str, Any]
+) -> None:
     """Solve one of n images, and put what comes of it in its place."""
     try:
         if isinstance(image, _Unreadable):
             raise image.error
         with heard(found["said"], i):
-            one = attempt(image, chosen, **kwargs)
+            one = attempt(spec.but(image=image), chosen, **search)
     except Exception as error:
         # whatever it is, the others are not lost; where all fail it is raised
         found["error"][i] = f"{type(error).__name__}: {error}"
@@ -452,7 +443,7 @@ def _solve_one(image: Array, i: int, n: int, chosen: Any, kwargs: dict[str, Any]
         found["x"] = np.full((n, *one.x.shape), math.nan, one.x.dtype)
     for name in ("x", *_NUMBERS, "method", "message"):
         found[name][i] = one[name]
-    if "rule" in kwargs:
+    if "rule" in search:
         if found["weight"] is None:
             found["weight"] = np.full((n, *np.shape(one.weight)), math.nan)
         found["weight"][i], found["weight_rule"][i] = one.weight, one.weight_rule
@@ -465,12 +456,12 @@ def _lazily(images: Any, solve_some: Any) -> BatchResult:
 
     if images.ndim < 2 or any(math.isnan(n) for n in images.shape) or images.shape[0] == 0:
         raise ValueError(f"images must be at least one image along the first axis, of known shape; got shape {images.shape}")
-    kwargs, chosen = solve_some.keywords["kwargs"], solve_some.keywords["chosen"]
-    like = _like(images, chosen, **kwargs)
+    spec, search, chosen = (solve_some.keywords[name] for name in ("spec", "search", "chosen"))
+    like = _like(images, spec, chosen, **search)
     images = images.rechunk(dict.fromkeys(range(1, images.ndim), -1))
     kinds: dict[str, Any] = {name: ((), np.asarray(bad).dtype) for name, bad in _NUMBERS.items()}
     kinds |= dict.fromkeys(_WORDS, ((), np.dtype(object))) | {"x": (like.shape, like.dtype)}
-    if "rule" in kwargs:
+    if "rule" in search:
         kinds["weight"] = ((len(chosen.parts),) if len(chosen.parts) > 1 else (), np.dtype(float))
     fields: dict[str, list[Any]] = {name: [] for name in kinds}
     chunk_of = dask.delayed(_chunk)
@@ -494,7 +485,7 @@ def _chunk(solve_some: Callable[[Any], dict[str, Any]], images: Array, kinds: di
 
 
 @np.errstate(all="ignore")
-def _like(images: Any, chosen: Any, *, rule: str | None = None, options: Any = None, **kwargs: Any) -> Array:
+def _like(images: Any, spec: ProblemSpec, chosen: Any, *, rule: str | None = None, options: Any = None, **search: Any) -> Array:
     """An answer to such an image, after no iteration; raises what is wrong with the call."""
     # of a rule's weights any will do
     chosen = chosen if rule is None else with_weights(chosen, [1.0] * len(chosen.parts))
@@ -502,4 +493,4 @@ def _like(images: Any, chosen: Any, *, rule: str | None = None, options: Any = N
     whole = images.dtype.kind in "iub"
     image = (rng.integers(1, 100, images.shape[1:]) if whole else 2.0 + rng.random(images.shape[1:])).astype(images.dtype)
     options = options | {"maxiter": 0} if isinstance(options, dict) else {"maxiter": 0} if options is None else options
-    return attempt(image, chosen, options=options, **kwargs).x
+    return attempt(spec.but(image=image), chosen, options=options, **search).x

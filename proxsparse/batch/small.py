@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,11 @@ from ..dual.denoising import Denoising
 from ..kernels.rows import SmallImages, fits
 from ..penalties import Penalty, TotalVariation
 from ..problems.problem import LARGE, MARGINS, Problem
+from ..problems.spec import ProblemSpec
 from ..runtime.workers import Workers
 from ..solvers.chambolle_pock import Schedule
 from ..solvers.driver import Pace
 from ..solvers.options import Options, parse
-
-#: what says nothing
-_DEFAULTS = (("nan_policy", "raise"), ("data", "l2"))
 
 
 class Together:
@@ -51,18 +50,16 @@ class Together:
     @classmethod
     def of(
         cls,
-        given: Array,
+        spec: ProblemSpec,
         chosen: Penalty,
         pool: Workers,
-        *,
-        method: str = "auto",
-        tol: float = 1e-4,
-        options: Any = None,
-        **about: Any,
+        search: Mapping[str, Any],
     ) -> Together | None:
-        """The images, if there is nothing about them or the call that the compiled loop does not know."""
-        about = {name: value for name, value in about.items() if (name, value) not in _DEFAULTS}
-        if about or method not in ("auto", "chambolle-pock") or type(chosen) is not TotalVariation or not chosen.is_plain:
+        """The images, stacked in the spec, if nothing is said that the compiled loop does not know."""
+        given, method = spec.image, search.get("method", "auto")
+        if spec.given() or search.keys() - {"method", "tol", "options"} or method not in ("auto", "chambolle-pock"):
+            return None
+        if type(chosen) is not TotalVariation or not chosen.is_plain:
             return None
         shape = (1, *given.shape[1:])
         if (
@@ -73,7 +70,7 @@ class Together:
             or chosen._has_exact(shape, True)
         ):
             return None
-        parsed = parse("chambolle-pock", options)
+        parsed = parse("chambolle-pock", search.get("options"))
         if math.isfinite(parsed.maxtime):
             return None
         y = as_float(given, "images")
@@ -84,7 +81,7 @@ class Together:
         if not np.isfinite(largest).all() or (sizes.size and not power_of_two(sizes[:1]) == power_of_two(sizes[-1:]) == 1):
             apart = np.array([not math.isfinite(size) or power_of_two(size[None]) != 1 for size in largest])
             y = np.where(apart[:, None, None], y.dtype.type(0), y)
-        return cls(y, apart, chosen, tol, parsed, pool)
+        return cls(y, apart, chosen, search.get("tol", 1e-4), parsed, pool)
 
     def run(self, found: dict[str, Any]) -> Array:
         """Solve, and put the answers in their places; returns the indices of the images left."""

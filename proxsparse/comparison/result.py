@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..result import SolveResult
-from ..solvers.options import unknown
 from . import report
 from .columns import METRICS, NEITHER, SHORT, cell, label, number, weights_of
 

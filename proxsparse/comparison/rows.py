@@ -17,15 +17,16 @@ import numpy as np
 from .. import __version__, metrics
 from .._path import oracle_weight
 from .._solve import PENALTIES, attempt, resolve_penalty
-from ..arrays.checks import check_number
+from ..arrays.checks import check_number, unknown
 from ..arrays.layout import normalise_channel_axis
 from ..arrays.numbers import Array, as_float, require_finite
 from ..penalties.base import Penalty
+from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, Said, SolveResult, heard, say, warn
 from ..runtime.progress import Steps
 from ..runtime.workers import Workers
-from ..solvers.options import parse, unknown
-from ..weights.rules import RULES, check_noise
+from ..solvers.options import parse
+from ..weights.rules import RULES
 from .baselines import BASELINES, denoised, require
 from .columns import METRICS, NEITHER
 from .result import Comparison
@@ -220,7 +221,7 @@ class _Task:
         self.channel_axis = channel_axis
         for x in self.truth:
             normalise_channel_axis(channel_axis, x.ndim)
-        self.noise_std = check_noise(noise_std)
+        self.noise_std = None if noise_std is None else check_number(noise_std, "noise_std")
         self.data_range = _range(data_range, [np.asarray(x).dtype for x in given])
         self.support_tol = self.data_range / 255 if support_tol is None else check_number(support_tol, "support_tol")
         self.region = region
@@ -402,11 +403,11 @@ class _Row:
         options = {"workers": workers, "history": False}
         weight, rule = self.weight, self.weight
         if weight == "oracle":
-            about: dict[str, Any] = {"channel_axis": task.channel_axis, "noise_std": task.noise_std}
-            about |= {"tol": tol, "options": options}
-            weight = oracle_weight(y, truth, self.penalty, **about)
+            known: dict[str, Any] = {"channel_axis": task.channel_axis, "noise_std": task.noise_std}
+            weight = oracle_weight(y, truth, self.penalty, tol=tol, options=options, **known)
         chosen, by_rule = resolve_penalty(self.penalty, weight)
-        result = attempt(y, chosen, by_rule, noise_std=task.noise_std, channel_axis=task.channel_axis, tol=tol, options=options)
+        spec = ProblemSpec(y, noise_std=task.noise_std, channel_axis=task.channel_axis)
+        result = attempt(spec, chosen, by_rule, tol=tol, options=options)
         if rule == "oracle":
             result.weight_rule = "oracle"
         return _Answer(self.kind, result.x, time.perf_counter() - begin, result)

@@ -20,10 +20,21 @@ from ..runtime.workers import Workers
 from .problem import Certificate, Channelwise, Costs, Problem, Returned
 
 
-def problem_of(y: Array, parts: Sequence[Penalty], shape: tuple[int, ...], **about: Any) -> Problem:
+def problem_of(
+    y: Array,
+    parts: Sequence[Penalty],
+    shape: tuple[int, ...],
+    *,
+    operator: Channelwise | None = None,
+    m: Array | None = None,
+    lo: Any = None,
+    hi: Any = None,
+    data: DataTerm | None = None,
+    returned: Returned | None = None,
+) -> Problem:
     """The problem, or where a part is a minimisation of its own the larger one behind it."""
     kind = LiftedProblem if any(isinstance(q, Lifted) and q._w() > 0 for q in parts) else Problem
-    return kind(y, parts, shape, **about)
+    return kind(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, returned=returned)
 
 
 class LiftedProblem(Problem):
@@ -53,17 +64,15 @@ class LiftedProblem(Problem):
             )
         (self._index, self._part), large = lifted[0], lifted[0][1]._lifted_shape(shape)
         behind = [large_part(q, self._part, shape) for q in parts]
-        about: dict[str, Any] = {"m": m, "data": data, "operator": operator}
-        if lo is not None or hi is not None:
-            about["lo"] = None if lo is None else self._part._lifted_bounds(lo, shape, -math.inf).astype(y.dtype)
-            about["hi"] = None if hi is None else self._part._lifted_bounds(hi, shape, math.inf).astype(y.dtype)
+        lo = None if lo is None else self._part._lifted_bounds(lo, shape, -math.inf).astype(y.dtype)
+        hi = None if hi is None else self._part._lifted_bounds(hi, shape, math.inf).astype(y.dtype)
         if operator is None and self._part._selects:
-            about["m"] = self._part._raise(np.ones_like(y) if m is None else np.broadcast_to(m, y.shape))
-            about["data"] = None if data is None else data.laid_out(lambda array, name: self._part._raise(array))
+            m = self._part._raise(np.ones_like(y) if m is None else np.broadcast_to(m, y.shape))
+            data = None if data is None else data.laid_out(lambda array, name: self._part._raise(array))
             y = self._part._raise(y)
         else:
-            about["operator"] = Lowered(operator, self._part, shape)
-        super().__init__(y, behind, large, apart=False, **about)
+            operator = Lowered(operator, self._part, shape)
+        super().__init__(y, behind, large, operator=operator, m=m, lo=lo, hi=hi, data=data, apart=False)
 
     @property
     def image_problem(self) -> Problem:

@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays.bounds import canonical_bounds
 from ..arrays.layout import canonical_shape, from_canonical, normalise_channel_axis, to_canonical, user_shape
 from ..arrays.numbers import Array, as_float, power_of_two, require_finite
-from ..data_terms import DataTerm, LeastSquares
+from ..data_terms import DataTerm
 from ..operators import Operator, as_operator
 from ..penalties.base import Penalty
 from ..penalties.lifted import Lifted
@@ -19,6 +19,7 @@ from ..result import SolveResult
 from ..testing import require_sound
 from .lifted import problem_of
 from .problem import Channelwise, Problem, Returned, Whole
+from .spec import ProblemSpec
 
 
 @dataclasses.dataclass
@@ -114,30 +115,19 @@ class Posed:
         return duals
 
 
-def pose(
-    image: Any,
-    parts: Sequence[Penalty],
-    *,
-    data: DataTerm | None = None,
-    background: Any = None,
-    operator: Any = None,
-    observed: Any = None,
-    bounds: Any = None,
-    pixel_weight: Any = None,
-    channel_axis: int | None = None,
-    nan_policy: str = "raise",
-) -> Posed:
+def pose(spec: ProblemSpec, parts: Sequence[Penalty]) -> Posed:
     """Check everything a user gave about the problem, and pose it; raises TypeError or ValueError naming the value."""
-    y, missing = _image(image, nan_policy)
+    channel_axis = spec.channel_axis
+    y, missing = _image(spec.image, spec.nan_policy)
     given = y.shape
-    y, axis, linear, shape = _image_and_operator(y, operator, channel_axis)
+    y, axis, linear, shape = _image_and_operator(y, spec.operator, channel_axis)
     require_sound(parts, None if linear is None else linear.operator, shape)
     layout = _Layout(given, y.shape, _axis_of_image(linear, channel_axis, given), isinstance(linear, Whole))
-    m = _pixel_weight(pixel_weight, observed, missing, y, layout)
-    lo, hi = canonical_bounds(bounds, user_shape(shape, axis), y.dtype, axis)
-    data = LeastSquares() if data is None else data.laid_out(layout.place)
+    m = _pixel_weight(spec.pixel_weight, spec.observed, missing, y, layout)
+    lo, hi = canonical_bounds(spec.bounds, user_shape(shape, axis), y.dtype, axis)
+    data = spec.data.laid_out(layout.place)
     data.check(y, m)
-    level = _background(background, user_shape(shape, axis), y.dtype, axis)
+    level = _background(spec.background, user_shape(shape, axis), y.dtype, axis)
     # of the larger one: what is left of the image is their difference
     scale = power_of_two(y if level is None else np.array([np.abs(y).max(), np.abs(level).max()], y.dtype))
     if scale != 1:
@@ -176,11 +166,11 @@ def _beside(
     whole = np.ascontiguousarray(np.broadcast_to(level, shape))
     data, y = data.around(y, whole if linear is None else linear.forward(whole))
     lo, hi = (None if b is None else _plain(np.asarray(b, dtype) - level) for b in bounds)
-    about: dict[str, Any] = {"operator": linear, "m": m, "lo": lo, "hi": hi, "data": data}
     y = np.ascontiguousarray(y)
     if returned is None:
-        return Problem(y, parts, shape, apart=not any(isinstance(q, Lifted) for q in parts), **about)
-    return problem_of(y, parts, shape, returned=returned, **about)
+        apart = not any(isinstance(q, Lifted) for q in parts)
+        return Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data, apart=apart)
+    return problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data, returned=returned)
 
 
 def _background(background: Any, shape: tuple[int, ...], dtype: Any, axis: int | None) -> Array | float | None:
@@ -202,8 +192,6 @@ def _plain(bound: Array) -> Array | float:
 
 def _image(image: Any, nan_policy: str) -> tuple[Array, Array | None]:
     """The image as floats, and where it is NaN if that is allowed."""
-    if nan_policy not in ("raise", "omit"):
-        raise ValueError(f"nan_policy must be 'raise' or 'omit', got {nan_policy!r}")
     y = as_float(image)
     if y.size == 0:
         raise ValueError(f"image is empty: shape {y.shape}")

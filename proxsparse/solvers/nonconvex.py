@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays.numbers import Array, total
 from ..penalties.nonconvex import Nonconvex, Reweighted
 from ..problems.pose import Posed, pose
+from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
 from .options import parse
 
@@ -21,15 +22,7 @@ REWEIGHTED = "The stated number of convex solves was made; each is certified, th
 
 
 def solve_nonconvex(
-    image: Any,
-    penalty: Nonconvex,
-    *,
-    x0: Any,
-    method: str,
-    tol: float,
-    callback: Any,
-    options: dict[str, Any] | None,
-    **about: Any,
+    spec: ProblemSpec, penalty: Nonconvex, *, x0: Any, method: str, tol: float, callback: Any, options: dict[str, Any] | None
 ) -> SolveResult:
     """A stationary point of D(A x; y) + P(x): each pixel's global minimum without an operator, else monotone proximal gradient.
 
@@ -38,10 +31,10 @@ def solve_nonconvex(
     begin = time.perf_counter()
     if method != "auto":
         raise ValueError(f"method={method!r} is for convex penalties; {type(penalty).__name__} takes method='auto'")
-    if about.get("bounds") is not None:
+    if spec.bounds is not None:
         raise ValueError(f"{type(penalty).__name__} takes no bounds")
     limits = parse("exact", options)
-    posed = pose(image, [], **about)
+    posed = pose(spec, [])
     problem, scaled = posed.problem, penalty._for_scale(posed.scale)
     if not math.isfinite(problem.lipschitz):
         raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
@@ -146,15 +139,24 @@ def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any
 
 
 def solve_reweighted(
-    attempt: Callable[..., SolveResult], image: Any, penalty: Reweighted, rule: str | None, x0: Any, **call: Any
+    attempt: Callable[..., SolveResult],
+    spec: ProblemSpec,
+    penalty: Reweighted,
+    rule: str | None,
+    x0: Any,
+    *,
+    method: str,
+    tol: float,
+    callback: Any,
+    options: dict[str, Any] | None,
+    debias: bool,
 ) -> SolveResult:
     """`Reweighted`: convex solves, each from the last answer and with the weights that it gives; history is of the last one."""
     begin = time.perf_counter()
-    axis, background = call.get("channel_axis"), call.get("background")
-    spacing, debias = call.pop("spacing", None), call.pop("debias", False)
-    options = call.pop("options", None) or {}
-    if spacing is not None:
-        penalty = dataclasses.replace(penalty, penalty=penalty.penalty._spaced(spacing))
+    axis, background, options = spec.channel_axis, spec.background, options or {}
+    if spec.spacing is not None:
+        penalty = dataclasses.replace(penalty, penalty=penalty.penalty._spaced(spec.spacing))
+        spec = spec.but(spacing=None)
 
     def _image(found: SolveResult) -> Array:
         return found.x if background is None else found.x - np.asarray(background, found.x.dtype)
@@ -166,7 +168,8 @@ def solve_reweighted(
         if "maxtime" in options:
             left["maxtime"] = max(options["maxtime"] - (time.perf_counter() - begin), 1e-9)
         start, last = results[-1] if results else x0, k == penalty.solves - 1
-        result = attempt(image, convex, None if results else rule, x0=start, options=left, debias=debias and last, **call)
+        call = {"method": method, "tol": tol, "callback": callback, "options": left, "debias": debias and last}
+        result = attempt(spec, convex, None if results else rule, x0=start, **call)
         results.append(result)
         if penalty.weight is None:
             penalty = penalty.with_weight(result.weight)
@@ -174,9 +177,8 @@ def solve_reweighted(
             break
         convex = penalty.reweighted(penalty.lengths(_image(result), axis))
     first, result = results[0], results[-1]
-    about = {name: value for name, value in call.items() if name not in ("callback", "method")}
     convex = penalty.reweighted(penalty.lengths(_image(result), axis))
-    own = attempt(image, convex, x0=result, method="chambolle-pock", options={"maxiter": 0}, **about)
+    own = attempt(spec, convex, x0=result, method="chambolle-pock", tol=tol, options={"maxiter": 0})
     cost = penalty.value(_image(result), channel_axis=axis)
     name = type(penalty.penalty).__name__
     result.update(terms={"data": result.terms["data"], name: cost}, fun=result.terms["data"] + cost)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import numbers
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
+from ..arrays.checks import unknown
 from ..arrays.numbers import as_scalar
-
-
-def unknown(kind: str, value: object, known: Iterable[str]) -> ValueError:
-    """Return the ValueError for a name that is not known, with the nearest that is."""
-    names = list(known)
-    near = difflib.get_close_matches(str(value), names, 1, 0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, sorted(names)))}"
-    return ValueError(f"unknown {kind} {value!r}; {hint}")
 
 
 @dataclasses.dataclass(frozen=True)

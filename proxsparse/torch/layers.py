@@ -12,6 +12,7 @@ from .._solve import attempt
 from ..arrays.checks import check_number
 from ..dual.prox import accuracy_of
 from ..penalties import Penalty, SecondOrderTV, TotalVariation
+from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, Said, heard, say, warn
 from ..runtime.workers import Workers
 from ..solvers.options import parse
@@ -180,7 +181,8 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
             options = {"maxiter": self.maxiter, "history": False}
             try:
                 with heard(said, i):
-                    results[i] = attempt(given[i].numpy(), penalty, channel_axis=0, tol=tol, options=options)
+                    spec = ProblemSpec(given[i].numpy(), channel_axis=0)
+                    results[i] = attempt(spec, penalty, tol=tol, options=options)
             except ValueError as error:
                 raise ValueError(f"image {i} of the batch: {error}") from None
 

@@ -14,11 +14,10 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from ..arrays.checks import check_number
+from ..arrays.checks import unknown
 from ..arrays.layout import from_canonical
 from ..arrays.numbers import Array, total
 from ..dual.denoising import Denoising, Steps
@@ -29,11 +28,12 @@ from ..penalties.base import Penalty, with_weights
 from ..problems.lifted import problem_of
 from ..problems.pose import Posed, pose
 from ..problems.problem import Problem
+from ..problems.spec import ProblemSpec
 from ..result import warn
 from ..runtime.workers import SERIAL, Workers
 from ..solvers import admm, chambolle_pock
 from ..solvers.driver import run
-from ..solvers.options import Options, unknown
+from ..solvers.options import Options
 from ..solvers.registry import SOLVERS, fastest
 from .search import least
 
@@ -72,8 +72,8 @@ class Choice:
     path: dict[str, Array] | None
 
 
-def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, workers: int = 1, **about: Any) -> Choice:
-    """Choose the weights that the parts of the penalty lack; `about` is what `pose` takes.
+def choose(spec: ProblemSpec, penalty: Penalty, rule: str, *, workers: int = 1) -> Choice:
+    """Choose the weights that the parts of the penalty lack.
 
     "auto" is "sure", with the noise that is given or the one that the weakly textured part of the image tells. With an operator
     the risk is that of A x, and where its noise cannot be estimated "gcv" chooses; with pixel weights beside 0 and 1 it is
@@ -87,24 +87,19 @@ def choose(image: Any, penalty: Penalty, rule: str, noise_std: Any = None, *, wo
     if rule not in RULES:
         raise unknown("rule for the weight", rule, RULES)
     with Workers(workers) as pool:
-        task = _Task.of(image, penalty, noise_std, pool, **about)
+        task = _Task.of(spec, penalty, pool)
         rule = task.sound(rule)
         weights = task.choose(rule)
-    given, scale = check_noise(noise_std), task.posed.scale
+    given, scale = spec.noise_std, task.posed.scale
     noise = given if given is not None or rule == "gcv" else task.noise / scale
     y = task.problem.y / scale
-    about_image = f"in the image, of shape {np.shape(image)} from {y.min():.6g} to {y.max():.6g}"
+    the_image = f"in the image, of shape {np.shape(spec.image)} from {y.min():.6g} to {y.max():.6g}"
     if given is None and task.noise == 0 and task.spread > 0 and not any(weights):
-        warn(f"no noise was found {about_image}, and the weight is 0: give noise_std= or the weight", UserWarning)
+        warn(f"no noise was found {the_image}, and the weight is 0: give noise_std= or the weight", UserWarning)
     elif given is None and rule != "gcv" and task.found.doubtful:
-        told = f"noise and texture can hardly be told apart {about_image}"
+        told = f"noise and texture can hardly be told apart {the_image}"
         warn(f"{told}: the weight takes the noise to be {noise:.3g}, which may be too large; give noise_std=", UserWarning)
     return Choice(with_weights(penalty, task.told(weights)), rule, noise, task.path(rule))
-
-
-def check_noise(noise_std: Any) -> float | None:
-    """A valid standard deviation as a float, or None; raises naming the value."""
-    return None if noise_std is None else check_number(noise_std, "noise_std")
 
 
 _NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise")
@@ -128,10 +123,10 @@ class _Task:
         self.fits: dict[Weights, tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, image: Any, penalty: Penalty, noise_std: Any, workers: Workers, **about: Any) -> _Task:
+    def of(cls, spec: ProblemSpec, penalty: Penalty, workers: Workers) -> _Task:
         """The task for what a user gave; weights that are missing are posed as 1."""
-        given = check_noise(noise_std)
-        posed = pose(image, with_weights(penalty, [1.0] * len(penalty.parts)).parts, **about)
+        given = spec.noise_std
+        posed = pose(spec, with_weights(penalty, [1.0] * len(penalty.parts)).parts)
         missing = [q.weight is None for q in penalty.parts]
         return cls(posed, missing, None if given is None else given * posed.scale, workers)
 
@@ -461,7 +456,7 @@ def _damping(penalty: Penalty, shape: tuple[int, ...]) -> float:
     return math.exp2(high)
 
 
-def first_guess(image: Any, penalty: Penalty, noise_std: Any = None, **about: Any) -> Weights:
-    """Weights of about the right size for the parts that lack one, in the user's units."""
-    task = _Task.of(image, penalty, noise_std, SERIAL, **about)
+def first_guess(spec: ProblemSpec, penalty: Penalty) -> Weights:
+    """Weights of about the right size for the parts that lack one, in the user's units; as for least squares."""
+    task = _Task.of(spec.but(data="l2"), penalty, SERIAL)
     return task.told(task.guess(task.noise or _FAINT * task.spread))

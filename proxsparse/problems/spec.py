@@ -1,0 +1,62 @@
+"""All that a call says about its problem, in one object made at the door."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ..arrays.checks import check_number, unknown
+from ..data_terms import DATA, DataTerm, LeastSquares
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ProblemSpec:
+    """The image, and the arguments of `solve` that say what is to be minimised beside the penalty.
+
+    An argument of that kind is one field. How the minimiser is sought (method, tol, options, x0, callback) is none of it. What
+    one argument alone shows to be wrong is refused here, the rest in `pose`.
+    """
+
+    image: Any
+    data: Any = "l2"
+    background: Any = None
+    spacing: Any = None
+    noise_std: float | None = None
+    operator: Any = None
+    observed: Any = None
+    bounds: Any = None
+    pixel_weight: Any = None
+    channel_axis: int | None = None
+    nan_policy: str = "raise"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.data, str):
+            if self.data not in DATA:
+                raise unknown("data term", self.data, DATA)
+            object.__setattr__(self, "data", DATA[self.data]())
+        if not isinstance(self.data, DataTerm):
+            raise TypeError(f"data must be a name or a DataTerm, got {self.data!r}")
+        if self.noise_std is not None:
+            object.__setattr__(self, "noise_std", check_number(self.noise_std, "noise_std"))
+        if self.nan_policy not in ("raise", "omit"):
+            raise ValueError(f"nan_policy must be 'raise' or 'omit', got {self.nan_policy!r}")
+
+    @classmethod
+    def of(cls, image: Any, arguments: Mapping[str, Any]) -> tuple[ProblemSpec, dict[str, Any]]:
+        """The spec that the arguments of a call make, and the arguments left: those of the search."""
+        own = {name: value for name, value in arguments.items() if name in FIELDS}
+        return cls(image, **own), {name: value for name, value in arguments.items() if name not in FIELDS}
+
+    def but(self, **changes: Any) -> ProblemSpec:
+        """The same with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def given(self) -> set[str]:
+        """The names of the arguments that are not what they are by default."""
+        plain = {"data": type(self.data) is LeastSquares, "nan_policy": self.nan_policy == "raise"}
+        return {name for name in FIELDS if not plain.get(name, getattr(self, name) is None)}
+
+
+#: the arguments beside the image
+FIELDS = tuple(f.name for f in dataclasses.fields(ProblemSpec))[1:]
