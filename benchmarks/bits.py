@@ -1,6 +1,6 @@
 """The bits of answers: ``python -m benchmarks.bits --write FILE``, and after a change ``--against FILE``.
 
-Some seventy small problems, every penalty, data term, operator and door among them, in float32 and float64; of each the hash of
+Some ninety small problems, every penalty, data term, operator and door among them, in float32 and float64; of each the hash of
 all that comes back but times. For changes that are to change no answer: fails, and names the problems, where a bit differs. Of
 one machine and one set of versions, as libraries sum in an order of their own on each.
 """
