@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from .numbers import Array
@@ -57,3 +59,40 @@ def to_4d(array: Array, lead: int = 0) -> Array:
     """View (lead..., channels, *spatial) as (lead..., channels, planes, rows, columns)."""
     spatial = array.shape[lead + 1 :]
     return array.reshape(array.shape[: lead + 1] + (1,) * (3 - len(spatial)) + spatial)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How images lie as the user has them: their shape, the axis of their channels (None where there is none), and their units.
+
+    `into` brings an array into canonical form, `out` a canonical one back; which axis moves is told by the axis, never by
+    shapes. Canonical values are the user's times `scale`, a power of two. Where an operator takes all channels at once its
+    images are `kept` as they are.
+    """
+
+    shape: tuple[int, ...]
+    axis: int | None
+    kept: bool = False
+    scale: float = 1.0
+
+    @property
+    def canonical(self) -> tuple[int, ...]:
+        """The shape in canonical form."""
+        return self.shape if self.kept else canonical_shape(self.shape, self.axis)
+
+    def into(self, array: Array, name: str) -> Array:
+        """An array with a number a pixel in canonical form, not scaled; raises ValueError where its shape is another."""
+        if array.shape != self.shape:
+            raise ValueError(f"{name} has shape {array.shape}, the image {self.shape}")
+        return array if self.kept else to_canonical(array, self.axis)
+
+    def into_all_channels(self, array: Array, name: str) -> Array:
+        """`into`, and of an array without the channel axis the same for every channel."""
+        if self.axis is None or array.shape != self.shape[: self.axis] + self.shape[self.axis + 1 :]:
+            return self.into(array, name)
+        return self.into(np.broadcast_to(np.expand_dims(array, self.axis), self.shape), name).copy()
+
+    def out(self, array: Array, lead: int = 0) -> Array:
+        """A fresh array in the user's layout and units, of an image, or of a dual with so many axes before the channels'."""
+        array = array if self.kept else from_canonical(array, self.axis, lead)
+        return np.array(array if self.scale == 1 else array * array.dtype.type(1 / self.scale), order="C")

@@ -24,6 +24,7 @@ from scipy.optimize import OptimizeResult
 
 from .._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
 from ..arrays.bounds import canonical_bounds
+from ..arrays.layout import Layout
 from ..arrays.numbers import Array, has_slices, power_of_two, total
 from ..arrays.rounding import UNIT, norm
 from ..dual.denoising import Denoising, of_loss
@@ -256,7 +257,7 @@ def _blockwise(penalty: Any, shape: tuple[int, ...]) -> list[Penalty]:
 def _bounds(bounds: Any, dtype: Any) -> tuple[float | None, float | None]:
     if bounds is not None and any(np.ndim(bound) for bound in bounds):
         raise ValueError("bounds must be numbers, the same for all blocks")
-    lo, hi = canonical_bounds(bounds, (), dtype, None)
+    lo, hi = canonical_bounds(bounds, Layout((), None), dtype)
     return None if lo is None else float(lo), None if hi is None else float(hi)
 
 

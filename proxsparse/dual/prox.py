@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays.bounds import canonical_bounds
 from ..arrays.checks import check_weight
-from ..arrays.layout import from_canonical, normalise_channel_axis, to_canonical
+from ..arrays.layout import Layout, from_canonical, normalise_channel_axis, to_canonical
 from ..arrays.numbers import Array, as_float, as_scalar, require_finite
 from ..result import ConvergenceWarning, warn
 from .denoising import Denoising, dual_fast_gradient
@@ -53,7 +53,7 @@ def prox(
     if v.size == 0:
         raise ValueError(f"v is empty: shape {v.shape}")
     axis = normalise_channel_axis(channel_axis, v.ndim)
-    lo, hi = canonical_bounds(bounds, v.shape, v.dtype, axis)
+    lo, hi = canonical_bounds(bounds, Layout(v.shape, axis), v.dtype)
     tol = accuracy_of(v.dtype) if tol is None else tol
     tol = check_accuracy(tol, maxiter)
     if any(not q._projects for q in penalty.parts):
