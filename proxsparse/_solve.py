@@ -221,16 +221,16 @@ def attempt(
     call: dict[str, Any] = {"method": method, "tol": tol, "callback": callback, "options": options}
     if isinstance(chosen, Reweighted):
         return solve_reweighted(attempt, spec, chosen, rule, x0, debias=debias, **call)
-    spec = _settled(spec)
+    said, spec = spec.data, _settled(spec)
     if isinstance(chosen, Nonconvex):
         if rule is not None or debias:
             raise ValueError(f"{chosen!r} needs a weight, and is not debiased: no rule is known for what is not convex")
         return solve_nonconvex(spec, chosen, x0=x0, **call)
     chosen = _spaced(chosen, spec.spacing)
-    if debias and not spec.data.quadratic:
-        raise ValueError(f"debias is for least squares, not for data={spec.data!r}")
-    if rule is not None and not spec.data.quadratic:
-        raise ValueError(f"data={spec.data!r} needs a weight: the rules that choose one are for least squares")
+    if debias and not spec.term.quadratic:
+        raise ValueError(f"debias is for least squares, not for data={said!r}")
+    if rule is not None and not spec.term.quadratic:
+        raise ValueError(f"data={said!r} needs a weight: the rules that choose one are for least squares")
     choice = Choice(chosen, "given", spec.noise_std, None)
     if rule is not None:
         threads = parse(
@@ -288,7 +288,7 @@ def _debiased(posed: Posed, best: Certificate, method: str, options: Options) ->
 
 def _settled(spec: ProblemSpec) -> ProblemSpec:
     """The spec with the corner of Huber's data term, from the noise where it was not given."""
-    if not isinstance(spec.data, Huber) or spec.data.delta is not None:
+    if not isinstance(spec.term, Huber) or spec.term.delta is not None:
         return spec
     noise = spec.noise_std
     if noise is None and spec.operator is not None:

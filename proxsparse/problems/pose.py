@@ -117,7 +117,7 @@ def pose(spec: ProblemSpec, parts: Sequence[Penalty]) -> Posed:
     require_sound(parts, None if linear is None else linear.operator, shape)
     m = _pixel_weight(spec.pixel_weight, spec.observed, missing, y.dtype, given)
     lo, hi = canonical_bounds(spec.bounds, answer, y.dtype)
-    data = spec.data.laid_out(given.into_all_channels)
+    data = spec.term.laid_out(given.into_all_channels)
     data.check(y, m)
     level = _background(spec.background, answer, y.dtype)
     # of the larger one: what is left of the image is their difference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,16 +32,19 @@ class ProblemSpec:
     nan_policy: str = "raise"
 
     def __post_init__(self) -> None:
-        if isinstance(self.data, str):
-            if self.data not in DATA:
-                raise unknown("data term", self.data, DATA)
-            object.__setattr__(self, "data", DATA[self.data]())
-        if not isinstance(self.data, DataTerm):
+        if isinstance(self.data, str) and self.data not in DATA:
+            raise unknown("data term", self.data, DATA)
+        if not isinstance(self.data, (str, DataTerm)):
             raise TypeError(f"data must be a name or a DataTerm, got {self.data!r}")
         if self.noise_std is not None:
             object.__setattr__(self, "noise_std", check_number(self.noise_std, "noise_std"))
         if self.nan_policy not in ("raise", "omit"):
             raise ValueError(f"nan_policy must be 'raise' or 'omit', got {self.nan_policy!r}")
+
+    @functools.cached_property
+    def term(self) -> DataTerm:
+        """The data term of that name, or the one given."""
+        return DATA[self.data]() if isinstance(self.data, str) else self.data
 
     @classmethod
     def of(cls, image: Any, arguments: Mapping[str, Any]) -> tuple[ProblemSpec, dict[str, Any]]:
@@ -54,7 +58,7 @@ class ProblemSpec:
 
     def given(self) -> set[str]:
         """The names of the arguments that are not what they are by default."""
-        plain = {"data": type(self.data) is LeastSquares, "nan_policy": self.nan_policy == "raise"}
+        plain = {"data": type(self.term) is LeastSquares, "nan_policy": self.nan_policy == "raise"}
         return {name for name in FIELDS if not plain.get(name, getattr(self, name) is None)}
 
 
