@@ -22,8 +22,8 @@ from proxsparse import (
     solve,
 )
 from proxsparse.dual.denoising import Denoising
-from proxsparse.kernels import rows as strips
-from proxsparse.penalties import windows as group_lasso
+from proxsparse.kernels import rows
+from proxsparse.penalties import windows
 from proxsparse.runtime.workers import SERIAL, Workers
 from proxsparse.solvers import chambolle_pock
 
@@ -338,15 +338,15 @@ def test_the_sweep_does_not_depend_on_how_the_rows_are_cut(shape, iterations, is
         assert iterate(workers) == (bits, sums)
     for most in (1, 3 * y.size, 40 * y.size):
         with monkeypatch.context() as patch:
-            patch.setattr(strips, "_PIXELS_PER_CALL", most)
+            patch.setattr(rows, "_PIXELS_PER_CALL", most)
             assert iterate() == (bits, sums)
-    monkeypatch.setattr(strips, "_BAND", 3 * shape[1])
+    monkeypatch.setattr(rows, "_BAND", 3 * shape[1])
     assert iterate()[0] == bits
-    monkeypatch.setattr(strips, "_LARGE", 0)
+    monkeypatch.setattr(rows, "_LARGE", 0)
     for cache in (0, 5 * (3 + 6) * shape[1] * y.itemsize):
-        monkeypatch.setattr(strips, "_CACHE", cache)
+        monkeypatch.setattr(rows, "_CACHE", cache)
         for most in (1, 40 * y.size, 1 << 25):
-            monkeypatch.setattr(strips, "_PIXELS_PER_CALL", most)
+            monkeypatch.setattr(rows, "_PIXELS_PER_CALL", most)
             for workers in (1, 2, 5):
                 assert iterate(workers)[0] == bits
 
@@ -382,8 +382,8 @@ def test_windows_do_not_depend_on_how_many_iterations_go_together(shape, window,
     bits = set()
     for depth in (1, 2, 8, 21):
         for most in (1, 1 << 25):
-            monkeypatch.setattr(group_lasso, "_DEPTH", depth)
-            monkeypatch.setattr(group_lasso, "_NUMBERS_PER_CALL", most)
+            monkeypatch.setattr(windows, "_DEPTH", depth)
+            monkeypatch.setattr(windows, "_NUMBERS_PER_CALL", most)
             x, xbar, p = y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)
             dual = problem.rest.split(p)[0]
             assert penalty._sweep(x, xbar, dual, y, problem.limits, steps, SERIAL)
