@@ -144,7 +144,7 @@ def oracle_weight(
     require_finite(truth, "truth")
 
     def loss(weights: Weights) -> float:
-        """Of the answer with these weights."""
+        """The loss of the answer with these weights."""
         x = attempt(spec, with_weights(chosen, weights), **search).x
         return float(metric(truth, x)) if callable(metric) else _LOSSES[metric](truth, x, data_range, spec.channel_axis)
 

@@ -284,7 +284,7 @@ class _Stacks:
 
     @property
     def dtypes(self) -> set[Any]:
-        """Of the images."""
+        """The types of the images."""
         return {image.dtype for image in self.given} if isinstance(self.given, list) else {self.given.dtype}
 
     def pieces(self, pixels: int, most: int) -> list[_Piece]:

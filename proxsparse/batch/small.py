@@ -130,7 +130,7 @@ class Together:
         return data + value, np.where(exact, 0.0, gap + off)
 
     def _relative(self, gap: Array, fun: Array) -> Array:
-        """As `Certificate.rel_gap`."""
+        """The relative gaps, formed as `Certificate.rel_gap`."""
         quotient = np.divide(gap, fun, out=np.full(gap.shape, np.inf), where=fun > 0)
         return np.where(gap == 0, 0.0, quotient)
 
@@ -150,7 +150,7 @@ class Together:
         )
 
     def _snap(self, x: Array, p: Array, fun: Array, gap: Array, left: Array) -> None:
-        """As `Problem.snapped`: flat regions made exact where the gap falls."""
+        """Make flat regions exact where that lowers the gap, like `Problem.snapped`."""
         for margin in MARGINS["constants"]:
             if not left.size:
                 return

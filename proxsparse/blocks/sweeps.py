@@ -468,7 +468,7 @@ class _Blocks:
         self._take(region, improve(*self._task(region, target)))
 
     def _task(self, region: Region, target: float) -> tuple[Any, ...]:
-        """What `improve` is called with."""
+        """The arguments of `improve` for a block."""
         y = self._read(self.image, region) - self._ktp(region, without=region)
         duals = [part.dual_on(dual, region) for part, dual in zip(self.with_dual, self.dual, strict=True)]
         return y, self._read(self.x, region), duals, [part.on(region) for part in self.parts], self.bounds, target

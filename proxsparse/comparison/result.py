@@ -54,7 +54,7 @@ class Comparison:
         return list(dict.fromkeys(record["name"] for record in self.table))
 
     def kind(self, name: str) -> str:
-        """Of which kind a row is."""
+        """The kind of a row: "input", "classical", "oracle", "baseline" or "output"."""
         return next(str(record["kind"]) for record in self.table if record["name"] == name)
 
     def values(self, name: str, column: str) -> Array:

@@ -291,11 +291,11 @@ class _Task:
         return _Answer("output", self.fitted(f"the image that {name} returned", image, i), seconds)
 
     def noise(self, y: Array) -> float:
-        """What is known about the noise, or estimated."""
+        """The standard deviation of the noise, as given or estimated."""
         return metrics.noise_std(y, channel_axis=self.channel_axis) if self.noise_std is None else self.noise_std
 
     def provenance(self) -> dict[str, Any]:
-        """What somebody else needs to come to the same figures."""
+        """Versions, seeds and parameters that reproduce the figures."""
         seed = "a Generator" if isinstance(self.seed, np.random.Generator) else (0 if self.seed is None else self.seed)
         return {
             "versions": {"proxsparse": __version__, "python": platform.python_version()}
@@ -381,7 +381,7 @@ class _Row:
             raise ValueError(f"the baseline {self.name!r} takes images of {known} axes beside the channels, not {sorted(axes)}")
 
     def provenance(self, results: list[SolveResult]) -> dict[str, Any]:
-        """What the row is, and the weights, rules and gaps of its images."""
+        """The name and kind of the row, and the weights, rules and gaps of its images."""
         if self.kind == "input":
             return {"name": self.name, "what": "the noisy image"}
         if self.kind == "baseline":

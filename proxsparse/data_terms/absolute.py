@@ -23,7 +23,7 @@ class LeastAbsoluteDeviations(DataTerm):
     smooth = False
 
     def off_by(self, e: Array) -> float:
-        """Of degree one in what z is off by."""
+        """sum m |e|, of degree one in e."""
         return total(self.m * np.abs(e, dtype=np.float64))
 
     def off_by_length(self, off: float) -> float:
@@ -31,7 +31,7 @@ class LeastAbsoluteDeviations(DataTerm):
         return off * norm(np.broadcast_to(self.m, np.shape(self.y)))
 
     def rounding(self, z: Array, off: float = 0.0) -> float:
-        """As of any term; the slope is at most m."""
+        """The rounding of any term, with a slope of at most m."""
         return UNIT * 16 * self.value(z) + off * norm(np.broadcast_to(self.m, z.shape))
 
     def reach(self, value: float) -> float:

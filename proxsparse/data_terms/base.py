@@ -87,7 +87,7 @@ class DataTerm(abc.ABC):
         """A bound on the root of sum m z^2 over the z with D(z) <= value."""
 
     def conjugate_size(self, q: Array) -> float:
-        """What D*(q) is, without any cancelling."""
+        """The sum of the sizes of the terms of D*(q): rounding is relative to it."""
         square, _ = self.conjugate_terms(q)
         return square + total(np.abs(q * np.asarray(self.y, np.float64)))
 

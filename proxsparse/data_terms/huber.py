@@ -80,7 +80,7 @@ class Huber(DataTerm):
         return np.asarray(np.clip(q, -self.m * self._delta, self.m * self._delta))
 
     def conjugate_prox(self, q: Array, sigma: float) -> Array:
-        """As of least squares, within +-m delta."""
+        """The proximal point for least squares, clipped to +-m delta."""
         most = np.asarray(self.m * self._delta, q.dtype)
         return np.clip(LeastSquares.conjugate_prox(self, q, sigma), -most, most)  # type: ignore[arg-type]
 

@@ -93,7 +93,7 @@ class Poisson(DataTerm):
         return curvature * off * off + off * norm(np.where(bright, 0.0, m))
 
     def rounding(self, z: Array, off: float = 0.0) -> float:
-        """As of any term, and of s - y, which the logarithm makes small again."""
+        """The rounding of any term, and that of s - y, which the logarithm cancels."""
         s = np.abs(z + np.asarray(self.background, np.float64))
         return super().rounding(z, off) + UNIT * 16 * total(self.m * (s + self.y))
 
@@ -103,7 +103,7 @@ class Poisson(DataTerm):
         return (2 * value + 1.4 * counts + total(self.m * background)) / math.sqrt(self._least_weight)
 
     def conjugate_size(self, q: Array) -> float:
-        """Of the background and the logarithms."""
+        """The sizes of the background's and the logarithms' terms."""
         m = np.broadcast_to(np.asarray(self.m, np.float64), q.shape)
         share = np.divide(q, m, out=np.zeros(q.shape), where=m > 0)
         logs = np.log1p(-np.minimum(share, 1 - UNIT)) * m * self.y
@@ -169,7 +169,7 @@ class Poisson(DataTerm):
         return largest_ratio(np.maximum(q, 0), self.m)
 
     def conjugate_prox(self, q: Array, sigma: float) -> Array:
-        """As of any term, at most m in fact."""
+        """The proximal point by Moreau's identity, at most m in spite of rounding."""
         found = np.minimum(super().conjugate_prox(q, sigma), np.asarray(self.m, q.dtype))
         return np.asarray(np.where(np.greater(self.m, 0), found, 0)).astype(q.dtype, copy=False)
 

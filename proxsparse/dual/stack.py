@@ -173,7 +173,7 @@ class Stack:
         return u if total(np.square(d - _system(u))) <= 1e4 * least else None
 
     def without_null(self, d: Array) -> Array:
-        """What is left of d without the images that cost nothing."""
+        """d less its projection on the images that cost nothing."""
         for n in self._orthogonal:
             d = d - n * (total(n * d) / total(n * n))
         return d

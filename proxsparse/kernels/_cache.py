@@ -77,7 +77,7 @@ class Kept:
         return self._place / f"{self._name}-{key[:24]}.nbc"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was kept for these types, or None."""
+        """The compiled kernel kept for these types, or None."""
         try:
             from numba.core.compiler import CompileResult
 

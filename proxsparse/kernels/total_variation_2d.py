@@ -23,7 +23,7 @@ def _mask(size, columns, like):
 
 @jit
 def _shift(out, row):
-    """What stands to the left of each pixel of a row."""
+    """The number to the left of each pixel of a row."""
     out[0] = 0
     for j in range(1, out.size):
         out[j] = row[j - 1]
@@ -126,7 +126,7 @@ def sweep(x, xbar, py, px, y, columns, isotropic, still, radius, soft, lo, hi, s
 
 @jit_sum
 def _sums(pixel, below, right, down, across, above, py, left, px, y, isotropic, radius, soft, lo, hi):
-    """Of one long row, in float64; see `certificate`."""
+    """The sums of one long row, in float64; see `certificate`."""
     gap, value, loss, data, size = 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(pixel.size):
         t, v = np.float64(pixel[j]), np.float64(y[j])

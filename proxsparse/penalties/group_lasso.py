@@ -189,7 +189,7 @@ class GroupLasso(Penalty):
         return free_pixels(self._pixel_costs(shape), shape)
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
-        """What each pixel of one channel costs at least, times its size."""
+        """Per pixel of one channel, the least c with P(x) >= c |x_j|."""
         a = np.append(self._radii(shape), 0.0)[np.maximum(self._groups(shape), -1)]
         return np.asarray(self._w() * a.reshape(shape[1:]))
 

@@ -102,7 +102,7 @@ class L1(Penalty):
         return free_pixels(self._pixel_costs(shape), shape)
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
-        """What each pixel of one channel costs at least, times its size."""
+        """Per pixel of one channel, the least c with P(x) >= c |x_j|."""
         a = np.ones(shape[1:]) if self.pixel_weight is None else self.pixel_weight
         return np.asarray(self._w() * a)
 

@@ -49,7 +49,7 @@ class Lifted(Penalty):
         """An X with S X = x."""
 
     def _free(self, x: Array) -> Array:
-        """An X of an image that costs nothing that costs nothing."""
+        """For x in the null space, a lift X of cost 0."""
         return self._start(x)
 
     def _worth_of(self, x: Array) -> float:

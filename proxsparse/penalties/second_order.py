@@ -59,7 +59,7 @@ class SecondOrderTV(Penalty):
         return {"weight": self._w() / unit / unit, "spacing": np.asarray(self.spacing) / unit}
 
     def _rates(self, axes: int) -> Array:
-        """What each row of K x is multiplied by for the spacing."""
+        """The factor of each row of K x that the spacing makes."""
         rates = per_spacing(self.spacing, axes)
         if rates is None:
             return np.ones(axes * (axes + 1) // 2)

@@ -118,7 +118,7 @@ class TGV(Lifted, SecondOrderTV):
 
 
 def _rates(spacing: Any, axes: int, dtype: np.dtype[Any]) -> list[Any]:
-    """What differences along each axis are multiplied by, in that dtype."""
+    """The factors of differences along each axis, 1 / spacing, in that dtype."""
     rates = per_spacing(spacing, axes)
     return [dtype.type(1 if rates is None else rates[a]) for a in range(axes)]
 

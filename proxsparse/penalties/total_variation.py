@@ -222,7 +222,7 @@ class TotalVariation(Penalty):
         return total(self._w() * costs - self._products(z, p)) + self._conjugate(p), self._w() * total(costs)
 
     def _costs(self, lengths: Array) -> Array:
-        """What differences of these lengths cost."""
+        """The cost of differences of these lengths."""
         if not self._curved:
             return lengths
         return np.where(lengths <= self.huber, np.square(lengths) / (2 * self.huber), lengths - self.huber / 2)

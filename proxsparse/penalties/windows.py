@@ -259,7 +259,7 @@ class OverlappingGroupLasso(Penalty):
         return 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
-        """What each pixel of one channel costs at least, times its size."""
+        """Per pixel of one channel, the least c with P(x) >= c |x_j|."""
         return np.full(shape[1:], self._w())
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:

@@ -80,7 +80,7 @@ class LiftedProblem(Problem):
         return self.base
 
     def use(self, workers: Workers, tol: float) -> None:
-        """As of any problem."""
+        """Share these threads and this tolerance with the image's problem."""
         super().use(workers, tol)
         self.base.use(workers, tol)
 

@@ -181,7 +181,7 @@ class Returned:
         return np.asarray(stored if self.lo is None and self.hi is None else np.clip(stored, self.lo, self.hi))
 
     def beside(self, x: Array) -> Array:
-        """What is returned less the background, in float64."""
+        """The image that is returned, less the background, in float64."""
         return np.asarray(self.stored(x).astype(np.float64) - self.background)
 
 
@@ -434,7 +434,7 @@ class Problem:
 
     @cached_property
     def _energy(self) -> float:
-        """What y itself is as a data term, of degree two or one."""
+        """The size of y in the data term's metric: sum m y^2 or sum m |y|."""
         if self.denoising is not None and self.returned is None:
             return self.denoising.size * self.denoising.size
         size = np.abs(self.y if self.returned is None else self.returned.stored(self.y), dtype=np.float64)

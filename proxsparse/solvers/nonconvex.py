@@ -50,7 +50,7 @@ def solve_nonconvex(
 
 
 def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, method: str, begin: float) -> SolveResult:
-    """What ended, in the user's units and layout."""
+    """The result in the user's units and layout."""
     x, problem = ended.x, posed.problem
     data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x)
     checks = np.array(ended.history or [(ended.nit, data + cost, time.perf_counter() - begin)])

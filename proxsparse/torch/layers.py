@@ -67,7 +67,7 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
         self.penalty, self.eps, self.reduction = penalty, check_number(eps, "eps"), reduction
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of its repr."""
+        """The text between the brackets of the module's repr."""
         return f"{brief(self.penalty)}, eps={self.eps}, reduction={self.reduction!r}"
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         self.tol = None if tol is None else check_number(tol, "tol")
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of its repr."""
+        """The text between the brackets of the module's repr."""
         return f"{brief(self.penalty)}, tol={self.tol}, maxiter={self.maxiter}, workers={self.workers}"
 
     def forward(self, image: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:

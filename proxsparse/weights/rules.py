@@ -215,7 +215,7 @@ class _Task:
 
     @property
     def _slack(self) -> float:
-        """What is not worth a step: a thousandth of a decibel or so."""
+        """The difference of scores that is worth no step: a thousandth of a decibel or so."""
         return 1e-4 * self.noise**2
 
     def guess(self, noise_std: float) -> Weights:
@@ -262,7 +262,7 @@ class _Task:
         return (size * (signs if self.seen is None else signs * self.seen)).astype(y.dtype)
 
     def score(self, weights: Weights, rule: str) -> float:
-        """What the rule makes small; see above."""
+        """The score that the rule makes small: risk, GCV or the distance from the discrepancy."""
         if weights not in self.fits:
             residual, df = self._residual_and_df(weights)
             self.fits[weights] = df, residual / self.n
