@@ -199,6 +199,18 @@ def test_the_noise_of_channels_is_the_root_of_its_mean_square(rng):
     assert metrics.noise_std(image, channel_axis=-1) == pytest.approx(np.sqrt(2 / 3), rel=0.05)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e160, 1e-170])
+def test_channels_that_tell_nothing_hide_none_of_the_others(scale, rng):
+    """An opaque alpha channel, and one that was not seen."""
+    image = scale * np.array([1.0, 1.0, 10.0, 0.0]) * rng.standard_normal((64, 64, 4)) + scale
+    others = metrics.noise_std(image[..., :3], channel_axis=-1)
+    assert others == pytest.approx(scale * np.sqrt(34), rel=0.1)
+    assert metrics.noise_std(image, channel_axis=-1) == pytest.approx(others * np.sqrt(3 / 4), rel=0.01)
+    seen = np.ones(image.shape, bool)
+    seen[..., 3] = False
+    assert metrics.noise_std(image, channel_axis=-1, observed=seen) == pytest.approx(others, rel=0.01)
+
+
 @pytest.mark.parametrize(("shape", "axis"), [((75000, 20), 0), ((4, 4, 80000), 2)])
 def test_there_may_be_more_channels_than_patches_are_looked_at(shape, axis, rng):
     assert metrics.noise_std(rng.standard_normal(shape), channel_axis=axis) == pytest.approx(1, rel=0.1)

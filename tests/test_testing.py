@@ -203,6 +203,22 @@ def test_a_wrong_adjoint_is_refused_by_solve():
         solve_batch([y, y], "tv", 0.1, operator=Wrong(1.01), bounds=(-9, 9))
 
 
+def test_an_operator_equal_to_one_that_was_right_is_checked_itself():
+    class Equal(Rows):
+        def __eq__(self, other):
+            return isinstance(other, Equal)
+
+        def __hash__(self):
+            return 1
+
+    y = np.random.default_rng(0).standard_normal((4, 9))
+    right, wrong = Equal(), Equal(1.01)
+    assert right == wrong
+    assert solve(y, "tv", 0.1, operator=right, bounds=(-9, 9), tol=1e-3).success
+    with pytest.raises(ValueError, match="the adjoint is not one"):
+        solve(y, "tv", 0.1, operator=wrong, bounds=(-9, 9))
+
+
 def test_a_wrong_adjoint_inside_others_is_refused():
     class First(Rows):
         pass

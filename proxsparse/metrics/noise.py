@@ -56,9 +56,13 @@ def estimate(image: Any, *, channel_axis: int | None = None, seen: Any = None) -
     units = np.full([x.shape[axis] if axis == channels else 1 for axis in range(x.ndim)], std)
     if channels is not None and 1 < x.shape[channels] <= _MOST_CHANNELS:
         each = np.array([_by_details(x[at], whole[at], axes)[0] for at in _channels(x.ndim, channels, x.shape[channels])])
-        if np.all(each > 0) and each.max() > _ALIKE * each.min():
-            units = each.reshape(units.shape)
-            std = math.sqrt(float(np.mean(np.square(each))))
+        # channels that were not seen, or hold one value, tell nothing
+        usable, known = np.isfinite(each) & (each > 0), each[np.isfinite(each)]
+        largest = each.max(where=usable, initial=0.0)
+        if largest > _ALIKE * each.min(where=usable, initial=math.inf):
+            units = np.where(usable, each, 1.0).reshape(units.shape)
+            std = float(largest * np.sqrt(np.mean(np.square(known / largest))))
+            telling &= usable.reshape(units.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (x - np.median(x[whole])) / units
     telling &= _unclipped(x, whole) & np.isfinite(scaled)

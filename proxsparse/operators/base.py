@@ -131,8 +131,8 @@ def is_own(thing: Any) -> bool:
     return type(thing).__module__.partition(".")[0] == "proxsparse"
 
 
-#: of an operator what takes products to find, each of which may take seconds: name -> its fingerprint, the number
-_FOUND: weakref.WeakKeyDictionary[Any, dict[str, tuple[bytes, float]]] = weakref.WeakKeyDictionary()
+#: by the id of an operator that lives: what takes products to find, name -> its fingerprint, the number
+_FOUND: dict[int, dict[str, tuple[bytes, float]]] = {}
 
 
 def entries_of(matrix: Any) -> Any:
@@ -149,11 +149,13 @@ def once(matrix: Any, name: str, find: Callable[[], float]) -> float:
     mark = b""
     if entries_of(matrix) is not None:
         mark = np.asarray(matrix.matvec(np.linspace(1.0, 2.0, matrix.shape[1]))).tobytes()
-    try:
-        found = _FOUND.setdefault(matrix, {})
-    except TypeError:
-        # neither hashed nor referred to weakly
-        return find()
+    if id(matrix) not in _FOUND:
+        try:
+            weakref.finalize(matrix, _FOUND.pop, id(matrix), None)
+        except TypeError:
+            # not to be referred to weakly
+            return find()
+    found = _FOUND.setdefault(id(matrix), {})
     if name not in found or found[name][0] != mark:
         found[name] = mark, find()
     return found[name][1]

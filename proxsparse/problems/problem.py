@@ -397,7 +397,8 @@ class Problem:
         for x in (flat, self.adjoint(np.ones_like(self.y)), self.start()):
             x = self.clip(x.astype(self.dtype))
             z = self.forward(x)
-            if self.data.outside(z, z) == 0 and math.isfinite(self.data.value(z.astype(np.float64))):
+            terms = [self.data] if self.faint is None else [self.data, self.faint]
+            if all(term.outside(z, z) == 0 and math.isfinite(term.value(z.astype(np.float64))) for term in terms):
                 return x, z
         return None
 
