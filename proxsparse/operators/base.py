@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import math
 import weakref
 from collections.abc import Callable
@@ -135,13 +136,18 @@ def is_own(thing: Any) -> bool:
 _FOUND: dict[int, dict[str, tuple[bytes, float]]] = {}
 
 
-def entries_of(matrix: Any) -> Any:
-    """The matrix, dense or sparse, whose products a LinearOperator is; None where it is no matrix."""
+@functools.cache
+def _scipys_of_a_matrix() -> Any:
+    """SciPy's class for the products of a matrix."""
     import scipy.sparse.linalg
 
+    return type(scipy.sparse.linalg.aslinearoperator(np.eye(1)))
+
+
+def entries_of(matrix: Any) -> Any:
+    """The matrix, dense or sparse, whose products a LinearOperator is; None where it is no matrix."""
     # a LinearOperator of another kind may keep a matrix that is not all it multiplies by
-    of_matrix = type(scipy.sparse.linalg.aslinearoperator(np.eye(1)))
-    return matrix.A if type(matrix) is of_matrix else None
+    return matrix.A if type(matrix) is _scipys_of_a_matrix() else None
 
 
 def once(matrix: Any, name: str, find: Callable[[], float]) -> float:

@@ -372,19 +372,23 @@ class Problem:
             found.certified, found.gap, found.residual = True, found.fun + self.floor(found.x), 0.0
         return found
 
+    @property
+    def _terms(self) -> list[DataTerm]:
+        """The data term worked with, and that of the weights left out of the work."""
+        return [self.data] if self.faint is None else [self.data, self.faint]
+
     def _in_domain(self, x: Array) -> Array:
         """x, or where D is infinite the nearest image on the way to one inside the domain of D."""
         if self.given or self.data.everywhere or not np.isfinite(x).all():
             return x
-        terms = [self.data] if self.faint is None else [self.data, self.faint]
         if self.operator is None:
-            for term in terms:
+            for term in self._terms:
                 x = term.nearest_inside(x)
             return self.clip(x)
         z = self.forward(x.astype(np.float64))
-        if all(math.isfinite(term.value(z)) for term in terms) or self._interior is None:
+        if all(math.isfinite(term.value(z)) for term in self._terms) or self._interior is None:
             return x
-        share = max(term.outside(z, self._interior[1]) for term in terms)
+        share = max(term.outside(z, self._interior[1]) for term in self._terms)
         return x if share == 0 else self.clip((x + x.dtype.type(share) * (self._interior[0] - x)).astype(x.dtype))
 
     @cached_property
@@ -397,8 +401,7 @@ class Problem:
         for x in (flat, self.adjoint(np.ones_like(self.y)), self.start()):
             x = self.clip(x.astype(self.dtype))
             z = self.forward(x)
-            terms = [self.data] if self.faint is None else [self.data, self.faint]
-            if all(term.outside(z, z) == 0 and math.isfinite(term.value(z.astype(np.float64))) for term in terms):
+            if all(term.outside(z, z) == 0 and math.isfinite(term.value(z.astype(np.float64))) for term in self._terms):
                 return x, z
         return None
 
