@@ -142,7 +142,7 @@ def examples():
         yield title, problem.pop("image"), problem.pop("penalty"), problem
 
 
-def attempt(image, penalty, arguments, method):
+def solve_quietly(image, penalty, arguments, method):
     """The answer; None where the tolerance was not met, or the method does not apply."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -164,7 +164,7 @@ def main():
         for number in range(4):  # the first compiles
             for method in METHODS:
                 if number < 2 or runs[method]:
-                    found = attempt(image, penalty, arguments, method)
+                    found = solve_quietly(image, penalty, arguments, method)
                     if found is not None and number > 0:
                         runs[method].append(found)
         best = {method: (min(r.time for r in found), found[0].nit) for method, found in runs.items() if found}

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
     from .batch.images import BatchResult, solve_batch
-    from .blocks.sweeps import BlocksResult, solve_blocks
+    from .blocks.solve import BlocksResult, solve_blocks
+    from .comparison.compare import compare
     from .comparison.result import Comparison
-    from .comparison.rows import compare
     from .data_terms import DataTerm, Huber, LeastAbsoluteDeviations, LeastSquares, Poisson
     from .operators import Blur, Downsample, Operator, Wavelet, as_operator
     from .penalties import (
@@ -46,13 +46,13 @@ _HOME = {
     "solve": "_solve",
     "denoise": "_solve",
     "path": "_path",
-    "compare": "comparison.rows",
+    "compare": "comparison.compare",
     "Comparison": "comparison.result",
     "oracle_weight": "_path",
     "solve_batch": "batch.images",
     "BatchResult": "batch.images",
-    "solve_blocks": "blocks.sweeps",
-    "BlocksResult": "blocks.sweeps",
+    "solve_blocks": "blocks.solve",
+    "BlocksResult": "blocks.solve",
     "L1": "penalties",
     "L2": "penalties",
     "TGV": "penalties",

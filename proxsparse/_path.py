@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from ._solve import answer, attempt, resolve_penalty
+from ._solve import resolve_penalty, solve_quietly, solve_spec
 from .arrays.checks import check_weight, unknown
 from .arrays.numbers import as_float, require_finite
 from .penalties.base import Penalty, with_weights
@@ -56,7 +56,7 @@ def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **k
     if not isinstance(chosen, Penalty):
         raise TypeError(f"path is for convex penalties, not for {chosen!r}")
     unit = with_weights(chosen, [1.0] * len(chosen.parts))
-    spec, search = ProblemSpec.of(image, kwargs)
+    spec, search = ProblemSpec.from_arguments(image, kwargs)
     if isinstance(weights, numbers.Integral) and not isinstance(weights, bool):
         weights = _down(spec, unit, int(weights))
     if np.ndim(weights) != 1:
@@ -65,7 +65,7 @@ def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **k
     results: dict[int, SolveResult] = {}
     start = search.pop("x0", None)
     for i in sorted(range(len(factors)), key=lambda i: -factors[i]):
-        start = results[i] = answer(spec, factors[i] * unit, x0=start, **search)
+        start = results[i] = solve_spec(spec, factors[i] * unit, x0=start, **search)
     return [results[i] for i in range(len(factors))]
 
 
@@ -73,7 +73,7 @@ def _down(spec: ProblemSpec, unit: Penalty, n: int) -> list[float]:
     """So many factors of the penalty from the largest that matters."""
     if n < 1:
         raise ValueError(f"weights must be numbers, or how many there shall be, >= 1; got {n}")
-    given = spec.given()
+    given = spec.names_given()
     for name in ("operator", "observed", "pixel_weight"):
         if name in given:
             raise ValueError(f"with {name}= the largest weight is not known: give the weights themselves")
@@ -130,6 +130,14 @@ def oracle_weight(
     float, or tuple of float
         The weights that were missing: a number where there is one.
     """
+    spec, search = ProblemSpec.from_arguments(noisy, kwargs)
+    return oracle(spec, truth, penalty, metric, data_range, **search)
+
+
+def oracle(
+    spec: ProblemSpec, truth: Any, penalty: Any, metric: Any = "mse", data_range: float | None = None, **search: Any
+) -> float | tuple[float, ...]:
+    """`oracle_weight` from its spec."""
     chosen, rule = resolve_penalty(penalty, None)
     if not isinstance(chosen, Penalty):
         raise TypeError(f"oracle_weight is for convex penalties, not for {chosen!r}")
@@ -139,13 +147,12 @@ def oracle_weight(
         raise unknown("metric", metric, _LOSSES)
     if metric == "ssim" and data_range is None:
         raise ValueError("metric='ssim' needs data_range=, the range the images could take")
-    spec, search = ProblemSpec.of(noisy, kwargs)
     truth = as_float(truth, "truth")
     require_finite(truth, "truth")
 
     def loss(weights: Weights) -> float:
         """The loss of the answer with these weights."""
-        x = attempt(spec, with_weights(chosen, weights), **search).x
+        x = solve_quietly(spec, with_weights(chosen, weights), **search).x
         return float(metric(truth, x)) if callable(metric) else _LOSSES[metric](truth, x, data_range, spec.channel_axis)
 
     guess = first_guess(spec, chosen)

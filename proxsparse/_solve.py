@@ -184,12 +184,12 @@ def solve(
         nan_policy=nan_policy,
     )
     search = {"x0": x0, "method": method, "tol": tol, "callback": callback, "options": options, "debias": debias}
-    return answer(spec, chosen, rule, **search)
+    return solve_spec(spec, chosen, rule, **search)
 
 
-def answer(spec: ProblemSpec, chosen: Any, rule: str | None = None, *, tol: float = 1e-4, **search: Any) -> SolveResult:
+def solve_spec(spec: ProblemSpec, chosen: Any, rule: str | None = None, *, tol: float = 1e-4, **search: Any) -> SolveResult:
     """`solve` from its spec, with its warnings."""
-    result = attempt(spec, chosen, rule, tol=tol, **search)
+    result = solve_quietly(spec, chosen, rule, tol=tol, **search)
     # a weight that was chosen is in units of the image, and beside other data terms it is in none
     warn_of_integers(spec.image, chosen, spec.data)
     if not result.success and not (result.status == 6 and isinstance(chosen, (Nonconvex, Reweighted))):
@@ -203,7 +203,7 @@ def answer(spec: ProblemSpec, chosen: Any, rule: str | None = None, *, tol: floa
 
 # what overflows is infinite, and the sums of what is infinite are measured as such
 @np.errstate(over="ignore", invalid="ignore")
-def attempt(
+def solve_quietly(
     spec: ProblemSpec,
     chosen: Any,
     rule: str | None = None,
@@ -220,7 +220,7 @@ def attempt(
     tol = check_call(method, tol, callback)
     call: dict[str, Any] = {"method": method, "tol": tol, "callback": callback, "options": options}
     if isinstance(chosen, Reweighted):
-        return solve_reweighted(attempt, spec, chosen, rule, x0, debias=debias, **call)
+        return solve_reweighted(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
     said, spec = spec.data, _settled(spec)
     if isinstance(chosen, Nonconvex):
         if rule is not None or debias:
@@ -246,14 +246,14 @@ def attempt(
     parsed = parse(method, options)
     left: list[tuple[str, int]] = []
     with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, posed)) as report:
-        problem.use(workers, tol)
+        problem.configure(workers, tol)
         if chosen_here and not parsed.method:
             ended, method, left = run_auto(problem, method, posed.start(x0), tol, parsed, report)
         else:
             ended = run(problem, SOLVERS[method](problem, *posed.start(x0), **parsed.method), tol, parsed, report)
         # what is exact, or not finite, gains nothing
-        done = method == "exact" or ended.status == 5 or ended.snapped
-        best = ended.best if done else problem.snapped(ended.best, tol)
+        done = method == "exact" or ended.status == 5 or ended.identified
+        best = ended.best if done else problem.identified(ended.best, tol)
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
     result = _result(posed, best, status)
     if left:
@@ -270,20 +270,20 @@ def attempt(
 def _debiased(posed: Posed, best: Certificate, method: str, options: Options) -> Array:
     """The answer refitted; see `problems/refit.py`."""
     problem, x = posed.problem.image_problem, posed.problem.image_of(best.x)
-    _, duals = posed.problem.told(best)
+    _, duals = posed.problem.parts_and_duals(best)
 
     def _solved(y: Array) -> Array:
         operator, m, lo, hi = problem.operator, problem.m, problem.lo, problem.hi
         again = problem_of(y, problem.parts, problem.shape, operator=operator, m=m, lo=lo, hi=hi)
         tol = max(ACCURACY, 10 * float(np.finfo(y.dtype).eps))
-        again.use(SERIAL, tol)
-        steps = SOLVERS[method](again, *again.begin(x, duals))
+        again.configure(SERIAL, tol)
+        steps = SOLVERS[method](again, *again.start_from(x, duals))
         ended = run(again, steps, tol, dataclasses.replace(options, maxiter=4 * options.maxiter, history=False))
         if ended.best.rel_gap > 100 * tol:
             warn(f"the refit is of an answer with a relative gap of {ended.best.rel_gap:.1e} only", ConvergenceWarning)
         return again.image_of(ended.best.x)
 
-    return posed.framed(refit(problem, x, _solved))
+    return posed.with_background(refit(problem, x, _solved))
 
 
 def _settled(spec: ProblemSpec) -> ProblemSpec:
@@ -294,12 +294,12 @@ def _settled(spec: ProblemSpec) -> ProblemSpec:
     if noise is None and spec.operator is not None:
         raise ValueError("data='huber' with an operator needs noise_std=, or Huber(delta)")
     if noise is None:
-        posed = pose(spec.but(data="l2"), [])
+        posed = pose(spec.replace(data="l2"), [])
         seen = None if posed.problem.m is None else posed.problem.m > 0
         noise = estimate_noise(posed.problem.y, channel_axis=0, observed=seen) / posed.scale
     if not noise > 0:
         raise ValueError("no noise was found in the image: give Huber(delta)")
-    return spec.but(data=Huber(1.345 * noise))
+    return spec.replace(data=Huber(1.345 * noise))
 
 
 def check_call(method: Any, tol: Any, callback: Any = None) -> float:
@@ -400,7 +400,7 @@ def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
     """The certificate in the user's units and layout."""
     problem = posed.problem
     mu = problem.image_problem.mu if best.certified else 0.0
-    parts, own = problem.told(best)
+    parts, own = problem.parts_and_duals(best)
     names, duals = ["data", *_term_names(parts)], zip(own, parts, posed.units, strict=True)
     return SolveResult(
         x=posed.image(best.x),

@@ -27,18 +27,18 @@ MESSAGES = {
 
 
 #: what a call on one of several images warns of: the image, the text and the category
-Said = tuple[int, str, type[Warning]]
+CollectedWarning = tuple[int, str, type[Warning]]
 
-_listening = threading.local()
+_collecting = threading.local()
 #: what may stand between the line that called the package and a warning: NumPy's decorators; a layer is called by PyTorch
 _BETWEEN = ("proxsparse", "torch", "numpy")
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called the package, however deep inside it this is; where one is heard, leave it to `say`."""
-    heard: tuple[list[Said], int] | None = getattr(_listening, "heard", None)
-    if heard is not None:
-        heard[0].append((heard[1], message, category))
+    """Warn at the line that called the package, however deep inside it this is, or collect it for `warn_of_collected`."""
+    collecting: tuple[list[CollectedWarning], int] | None = getattr(_collecting, "warnings", None)
+    if collecting is not None:
+        collecting[0].append((collecting[1], message, category))
         return
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
@@ -47,18 +47,18 @@ def warn(message: str, category: type[Warning]) -> None:
 
 
 @contextlib.contextmanager
-def heard(said: list[Said], image: int) -> Iterator[None]:
+def collect_warnings(said: list[CollectedWarning], image: int) -> Iterator[None]:
     """Keep what is warned of in this thread, as of that image: threads have no line of the caller's to point at."""
-    before = getattr(_listening, "heard", None)
-    _listening.heard = said, image
+    before = getattr(_collecting, "warnings", None)
+    _collecting.warnings = said, image
     try:
         yield
     finally:
-        _listening.heard = before
+        _collecting.warnings = before
 
 
-def say(said: Iterable[Said]) -> None:
-    """Warn once of each text that was heard, naming the images."""
+def warn_of_collected(said: Iterable[CollectedWarning]) -> None:
+    """Warn once of each text that was collected, naming the images."""
     images: dict[tuple[str, type[Warning]], list[int]] = {}
     for image, message, category in said:
         images.setdefault((message, category), []).append(image)

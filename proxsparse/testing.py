@@ -133,7 +133,7 @@ def _refuse_no_adjoint(operator: Operator, shape: tuple[int, ...]) -> float:
 # -- penalties -------------------------------------------------------------------------------------------------------
 
 
-class _Draw:
+class _Sample:
     """A penalty with a random image, its K x, and duals inside the ball."""
 
     def __init__(self, penalty: Penalty, shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> None:
@@ -160,7 +160,7 @@ class _Draw:
         """The nearest point of the ball; with sigma that of the proximal step of the conjugate."""
         p = p.astype(self.dtype)
         if sigma:
-            self.penalty._damp(p, sigma)
+            self.penalty._prox_conjugate(p, sigma)
         self.penalty._project(p)
         return p
 
@@ -184,16 +184,16 @@ def _require(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     rng: np.random.Generator,
-    checks: list[Callable[[_Draw], Iterator[str]]],
+    checks: list[Callable[[_Sample], Iterator[str]]],
     error: type[Exception] = AssertionError,
 ) -> None:
-    draw = _Draw(penalty, shape, dtype, rng)
+    draw = _Sample(penalty, shape, dtype, rng)
     for check in checks:
         for told in check(draw):
             raise error(f"{type(penalty).__name__} on images of shape {shape} (channels first) in {dtype}: {told}")
 
 
-def _adjoint(draw: _Draw) -> Iterator[str]:
+def _adjoint(draw: _Sample) -> Iterator[str]:
     p = draw.rng.standard_normal(draw.kx.shape).astype(draw.dtype)
     left, right = total(draw.kx.astype(np.float64) * p), total(draw.x.astype(np.float64) * draw.adjoint(p))
     if abs(left - right) > draw.near * norm(draw.kx) * norm(p):
@@ -208,7 +208,7 @@ def _adjoint(draw: _Draw) -> Iterator[str]:
         yield f"_analysis is not linear: K(2x + y) is off 2Kx + Ky by {norm(both - apart) / norm(apart):.2g}"
 
 
-def _norm_bound(draw: _Draw) -> Iterator[str]:
+def _norm_bound(draw: _Sample) -> Iterator[str]:
     x, bound = draw.x.astype(np.float64), draw.penalty._norm_squared(draw.shape)
     largest = 0.0
     for _ in range(_POWER):
@@ -225,7 +225,7 @@ def _norm_bound(draw: _Draw) -> Iterator[str]:
 _POWER = 30
 
 
-def _ball_and_value(draw: _Draw) -> Iterator[str]:
+def _ball_and_value(draw: _Sample) -> Iterator[str]:
     p, largest = draw.furthest()
     scale = max(draw.value, largest)
     if largest > draw.value + _LIMIT * scale:
@@ -247,7 +247,7 @@ def _ball_and_value(draw: _Draw) -> Iterator[str]:
         yield f"_dual_norm is too small on the edge of the ball: {length:.6g}, the weight {radius:.6g}"
 
 
-def _gap(draw: _Draw) -> Iterator[str]:
+def _gap(draw: _Sample) -> Iterator[str]:
     for p in (draw.furthest()[0], draw.feasible(), draw.feasible()):
         gap, value = draw.penalty._gap(draw.x, p)
         product = total(p.astype(np.float64) * draw.analysis(draw.x.astype(np.float64)))
@@ -261,7 +261,7 @@ def _gap(draw: _Draw) -> Iterator[str]:
             yield f"_gap is negative for a dual inside the ball: {gap:.6g}"
 
 
-def _projection(draw: _Draw) -> Iterator[str]:
+def _projection(draw: _Sample) -> Iterator[str]:
     if not draw.penalty._projects:
         return
     far = draw.dual(3.0)
@@ -282,7 +282,7 @@ def _projection(draw: _Draw) -> Iterator[str]:
             yield f"_project is not the nearest point of the ball: <v - Pv, q - Pv> = {angle:.6g} > 0 for a q in it"
 
 
-def _degree_and_null_space(draw: _Draw) -> Iterator[str]:
+def _degree_and_null_space(draw: _Sample) -> Iterator[str]:
     zero = np.zeros(draw.kx.shape, draw.dtype)
 
     def _value(x: Array) -> float:
@@ -308,7 +308,7 @@ def _degree_and_null_space(draw: _Draw) -> Iterator[str]:
             yield f"null_space is said to be 'affine', but a slope costs {slope:.6g}"
 
 
-def _proximal_point(draw: _Draw) -> Iterator[str]:
+def _proximal_point(draw: _Sample) -> Iterator[str]:
     penalty, v = draw.penalty, draw.image().astype(np.float64)
     if not penalty._projects:
         return
@@ -328,7 +328,7 @@ def _proximal_point(draw: _Draw) -> Iterator[str]:
         yield "prox with the step 0 is not the image itself"
 
 
-def _overrides(draw: _Draw) -> Iterator[str]:
+def _overrides(draw: _Sample) -> Iterator[str]:
     penalty, sigma = draw.penalty, 0.3
     p = draw.feasible()
     slow, fast, image, other = p.copy(), p.copy(), np.zeros(draw.shape, draw.dtype), np.zeros(draw.shape, draw.dtype)
@@ -344,7 +344,7 @@ def _overrides(draw: _Draw) -> Iterator[str]:
             yield f"_exact is not the minimiser and its dual: their relative gap is {gap / fun:.2g}"
 
 
-_QUICK: list[Callable[[_Draw], Iterator[str]]] = [_adjoint, _norm_bound, _ball_and_value, _gap]
+_QUICK: list[Callable[[_Sample], Iterator[str]]] = [_adjoint, _norm_bound, _ball_and_value, _gap]
 _EVERY = [*_QUICK, _projection, _degree_and_null_space, _proximal_point, _overrides]
 
 

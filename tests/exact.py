@@ -38,7 +38,7 @@ def logarithm(q):
     return found - Q(1, 10**50), found + Q(1, 10**50)
 
 
-def _beside(at, step):
+def _unbounded_images(at, step):
     return tuple(i + s for i, s in zip(at, step, strict=True))
 
 
@@ -66,18 +66,24 @@ def groups_of(penalty, shape):
             for step in ((1, 0), (0, 1)):
                 back = tuple(-s for s in step)
                 if _inside(at, step, shape) and _inside(at, back, shape):
-                    forms.append({int(index[_beside(at, back)]): Q(1), here: Q(-2), int(index[_beside(at, step)]): Q(1)})
+                    forms.append(
+                        {
+                            int(index[_unbounded_images(at, back)]): Q(1),
+                            here: Q(-2),
+                            int(index[_unbounded_images(at, step)]): Q(1),
+                        }
+                    )
             if _inside(at, (1, 1), shape):
-                down, right = int(index[_beside(at, (1, 0))]), int(index[_beside(at, (0, 1))])
+                down, right = int(index[_unbounded_images(at, (1, 0))]), int(index[_unbounded_images(at, (0, 1))])
                 # sqrt(2) times it: the form twice
-                forms += 2 * [{int(index[_beside(at, (1, 1))]): Q(1), down: Q(-1), right: Q(-1), here: Q(1)}]
+                forms += 2 * [{int(index[_unbounded_images(at, (1, 1))]): Q(1), down: Q(-1), right: Q(-1), here: Q(1)}]
         else:
             spacing = np.broadcast_to(1.0 if penalty.spacing is None else penalty.spacing, 2)
             for axis, step in enumerate(((1, 0), (0, 1))):
                 if _inside(at, step, shape):
                     rate = 1 / Q(float(spacing[axis]))
                     a = Q(1) if penalty.pixel_weight is None else Q(float(penalty.pixel_weight[(..., *at)].reshape(-1)[0]))
-                    forms.append({here: -a * rate, int(index[_beside(at, step)]): a * rate})
+                    forms.append({here: -a * rate, int(index[_unbounded_images(at, step)]): a * rate})
         groups += (
             [(Q(1), "l2", forms)]
             if isinstance(penalty, SecondOrderTV) or penalty.isotropic

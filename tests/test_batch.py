@@ -224,9 +224,11 @@ def test_progress_counts_images(capsys):
 
 def test_unequal_and_large_images_are_shared_among_threads(monkeypatch):
     threads = set()
-    attempt = _batch.attempt
+    solve_quietly = _batch.solve_quietly
     monkeypatch.setattr(
-        _batch, "attempt", lambda *a, **kw: (threads.add(threading.get_ident()), time.sleep(0.05), attempt(*a, **kw))[2]
+        _batch,
+        "solve_quietly",
+        lambda *a, **kw: (threads.add(threading.get_ident()), time.sleep(0.05), solve_quietly(*a, **kw))[2],
     )
     solve_batch([image_of((20, n)) for n in range(10, 16)], "l1+tv", (0.1, 0.2), workers=2)
     assert len(threads) == 2
@@ -237,14 +239,14 @@ def test_unequal_and_large_images_are_shared_among_threads(monkeypatch):
 
 
 def test_whatever_goes_wrong_with_one_image_is_said_in_its_place(monkeypatch):
-    attempt, y = _batch.attempt, images((12, 13), n=3)
+    solve_quietly, y = _batch.solve_quietly, images((12, 13), n=3)
 
     def failing(spec, *args, **kwargs):
         if np.array_equal(spec.image, y[1]):
             raise MemoryError("no room")
-        return attempt(spec, *args, **kwargs)
+        return solve_quietly(spec, *args, **kwargs)
 
-    monkeypatch.setattr(_batch, "attempt", failing)
+    monkeypatch.setattr(_batch, "solve_quietly", failing)
     with pytest.warns(ConvergenceWarning, match="MemoryError: no room"):
         batch = solve_batch(y, "l1+tv", (0.1, 0.2))
     assert batch.status.tolist() == [0, -1, 0]

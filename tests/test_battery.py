@@ -85,7 +85,7 @@ def test_value_is_even_convex_and_of_its_degree(penalty, shape, dtype, rng):
         assert penalty.value(x + z) <= value + penalty.value(z) + tol
     # in other units the same cost
     for degree in (1, 2):
-        scaled = [part._for_scale(4.0, degree) for part in penalty.parts]
+        scaled = [part._rescaled(4.0, degree) for part in penalty.parts]
         assert sum(q.value(4 * x) for q in scaled) == pytest.approx(4.0**degree * value, abs=20 * tol)
     assert penalty.value(np.zeros(shape, dtype)) == 0
 
@@ -163,7 +163,7 @@ def test_the_best_dual_gives_the_value(penalty, shape, dtype, rng):
     z = penalty.analysis(x)
     best = [dtype(1e6) * u for u in parts_of(z)]
     for q, dual in zip(penalty.parts, best, strict=True):
-        q._damp(dual, 1e6)
+        q._prox_conjugate(dual, 1e6)
     projected = penalty.project(tuple(best) if isinstance(z, tuple) else best[0])
     cost = sum(q._conjugate(p.astype(float)) for q, p in zip(penalty.parts, parts_of(projected), strict=True))
     assert inner(projected, z) - cost == pytest.approx(penalty.value(x), rel=1e-3, abs=1e-6)

@@ -181,14 +181,14 @@ def test_thin_images_and_dark_blocks():
 def test_the_dual_value_never_falls(name, monkeypatch):
     y, penalty, values = image_of(SHAPE), PENALTIES[name], []
     problem = Denoising(y[None], [part._blockwise((1, *y.shape)) for part in penalty.parts])
-    take = blocks._Blocks._take
+    take = blocks.Blocks._take
 
     def taking(work, region, found):
         take(work, region, found)
         p = problem.rest.join(work.dual, y.dtype)
         values.append(problem.dual_value(problem.rest.adjoint(p)) - problem.rest.conjugate(p))
 
-    monkeypatch.setattr(blocks._Blocks, "_take", taking)
+    monkeypatch.setattr(blocks.Blocks, "_take", taking)
     result = solve_blocks(y, penalty, tol=1e-8, block=16, halo=6)
     assert len(values) >= 9 * result.nit
     # float64 adds up some 2000 terms of size one
@@ -211,7 +211,7 @@ def test_the_optimum_is_left_as_it_is(name, tmp_path):
     cut = Cut(parts, (1, *SHAPE), 16, 6)
     image = Image(y, None)
     with blocks.Workers(1) as pool:
-        work = blocks._Blocks(image, parts, cut, (None, None), None, tmp_path, None, pool)
+        work = blocks.Blocks(image, parts, cut, (None, None), None, tmp_path, None, pool)
         work.prepare()
         before = [array.copy() for array in (work.x.array, *work.dual)]
         work.sweep(1e-9 * exact.fun)
@@ -566,7 +566,7 @@ def test_a_cluster_changes_no_bit_and_may_lose_a_worker(cluster, monkeypatch):
     np.testing.assert_array_equal(result.x, expected.x)
     assert result.gap == expected.gap
     pids = cluster.run(os.getpid)
-    take, taken = blocks._Blocks._take, []
+    take, taken = blocks.Blocks._take, []
 
     def taking(work, region, found):
         take(work, region, found)
@@ -574,7 +574,7 @@ def test_a_cluster_changes_no_bit_and_may_lose_a_worker(cluster, monkeypatch):
         if len(taken) == 2:
             os.kill(next(iter(pids.values())), signal.SIGKILL)
 
-    monkeypatch.setattr(blocks._Blocks, "_take", taking)
+    monkeypatch.setattr(blocks.Blocks, "_take", taking)
     result = solve_blocks(y, "tv", 0.3, block=32, halo=6, tol=1e-5, client=cluster)
     assert set(cluster.run(os.getpid).values()) != set(pids.values())
     np.testing.assert_array_equal(result.x, expected.x)

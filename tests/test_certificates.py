@@ -368,7 +368,7 @@ def test_a_repair_leaves_little(penalty, operator, bounds, most):
 
 def reach(y, penalty, operator, fun):
     shape = (1, *SHAPE)
-    return problem.Problem(y[None], penalty.parts, shape, operator=problem.Channelwise(operator, shape))._reach(fun)
+    return problem.Problem(y[None], penalty.parts, shape, operator=problem.Channelwise(operator, shape))._length_bound(fun)
 
 
 @pytest.mark.parametrize("name", ["tv", "second order", "l1", "l1 + tv"])
@@ -382,7 +382,7 @@ def test_no_minimiser_is_longer_than_it_can_reach(name, level):
 
 @pytest.mark.parametrize("shape", [(9,), (12, 12), (2, 15), (5, 30), (3, 3), (2, 2, 9), (6, 6, 6)], ids=str)
 def test_an_image_of_small_second_differences_is_near_an_affine_one(shape):
-    """Within `_reach` of its value: noise, one pixel, a kink, what second differences of noise at single pixels add up to."""
+    """Within `_length_bound` of its value: noise, one pixel, a kink, what second differences of noise at single pixels add up to."""
     rng, at, penalty = np.random.default_rng(0), np.indices(shape), SecondOrderTV(1.0)
     slopes = [axis.ravel() for axis, n in zip(at, shape, strict=True) if n > 1]
     affine = np.stack([np.ones(math.prod(shape)), *slopes], axis=1)
@@ -396,7 +396,7 @@ def test_an_image_of_small_second_differences_is_near_an_affine_one(shape):
         for x in (rng.standard_normal(shape), point, kink, summed):
             off = x.ravel() - affine @ np.linalg.lstsq(affine, x.ravel(), rcond=None)[0]
             value = penalty.value(x)
-            assert np.linalg.norm(off) <= penalty._reach(value, (1, *shape)) + 1e-12 * np.linalg.norm(x)
+            assert np.linalg.norm(off) <= penalty._length_bound(value, (1, *shape)) + 1e-12 * np.linalg.norm(x)
 
 
 @pytest.mark.parametrize("penalty", [TGV(0.002), SecondOrderTV(0.002)], ids=["TGV", "second order"])
@@ -407,7 +407,7 @@ def test_half_the_pixels_of_a_photograph(penalty):
     result = solve(np.where(observed, y, 0), penalty, observed=observed, tol=1e-3, options={"maxiter": 2000})
     assert result.success
     posed = problem.Problem(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float), apart=False)
-    assert np.linalg.norm(result.x) < posed._reach(result.fun) < 1e6
+    assert np.linalg.norm(result.x) < posed._length_bound(result.fun) < 1e6
 
 
 def test_no_minimiser_is_longer_than_the_operator_lets_it_be():

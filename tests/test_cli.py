@@ -11,7 +11,7 @@ from conftest import image_of
 from skimage.io import imread, imsave
 
 from proxsparse import phantoms, solve
-from proxsparse.command.cli import main
+from proxsparse.cli import main
 
 
 def gray(dtype):
@@ -154,7 +154,7 @@ def test_not_converging_is_exit_code_1_with_the_image_written(tmp_path, capsys):
 
 
 def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path, monkeypatch, capsys):
-    from proxsparse.command import demo as _demo
+    from proxsparse.cli import demo as _demo
 
     drawable = _demo.has_matplotlib()
     monkeypatch.chdir(tmp_path)
@@ -335,7 +335,7 @@ def test_kinds_of_files_that_are_no_surprise(kind, tmp_path):
 
 FULL = """
 import resource, signal, sys
-from proxsparse.command.cli import main
+from proxsparse.cli import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 sys.exit(main(sys.argv[1:]))
@@ -406,7 +406,7 @@ def test_the_doctor_solves_what_is_known_and_says_where_kernels_are_kept(capsys,
     for text in ("proxsparse 0", "Python 3", "numba", "kernel cache: ", "all is well"):
         assert text in said
     assert max(map(len, said.splitlines())) < 200
-    from proxsparse.command import doctor as _doctor
+    from proxsparse.cli import doctor as _doctor
 
     def broken():
         raise MemoryError("gone")

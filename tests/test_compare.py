@@ -12,7 +12,7 @@ from scipy import ndimage
 
 import proxsparse
 from proxsparse import L1, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, compare, metrics, phantoms, solve
-from proxsparse.command.cli import main
+from proxsparse.cli import main
 
 TRUTH = phantoms.regions((48, 48))
 NOISY = phantoms.add_noise(TRUTH, 0.1)

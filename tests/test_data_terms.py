@@ -156,7 +156,7 @@ def test_scale_and_extreme_images(name, dtype):
     one = solve(y, penalty, data=term, tol=1e-3)
     for exponent in (10, -20, 60 if dtype == np.float32 else 300):
         factor = 2.0**exponent
-        parts = [q._for_scale(factor, term.degree) for q in penalty.parts]
+        parts = [q._rescaled(factor, term.degree) for q in penalty.parts]
         many = solve(y * dtype(factor), parts[0] + parts[1], data=term.scaled(factor), tol=1e-3)
         assert many.success
         assert many.fun / factor**term.degree == pytest.approx(one.fun, rel=2e-3)

@@ -169,9 +169,9 @@ def test_what_solve_takes_is_a_spec_and_a_search():
     assert taken == {"image", "penalty", "weight", *FIELDS} | search
     defaults = {name: inspect.signature(proxsparse.solve).parameters[name].default for name in FIELDS}
     image = image_of((4, 5))
-    assert ProblemSpec(image, **defaults).given() == set() == ProblemSpec(image).given()
+    assert ProblemSpec(image, **defaults).names_given() == set() == ProblemSpec(image).names_given()
     said = {"data": "l1", "bounds": (0, 1), "noise_std": 0.1, "tol": 1e-3}
-    spec, left = ProblemSpec.of(image, said)
+    spec, left = ProblemSpec.from_arguments(image, said)
     assert spec.image is image
-    assert (spec.given(), left) == ({"data", "bounds", "noise_std"}, {"tol": 1e-3})
-    assert spec.but(bounds=None).given() == {"data", "noise_std"}
+    assert (spec.names_given(), left) == ({"data", "bounds", "noise_std"}, {"tol": 1e-3})
+    assert spec.replace(bounds=None).names_given() == {"data", "noise_std"}

@@ -28,7 +28,7 @@ weights
 _solve
 batch blocks _path torch
 comparison
-command
+cli
 __main__
 """
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
@@ -109,6 +109,7 @@ def test_imports_run_one_way_and_in_no_circle():
         ("solvers/fista.py", "import proxsparse._solve"),
         ("weights/search.py", "from .rules import choose"),
         ("comparison/columns.py", "from . import report"),
+        ("blocks/sweeps.py", "from .solve import solve_blocks"),
     ],
 )
 def test_a_wrong_import_is_seen(path, wrong, tmp_path):

@@ -63,7 +63,7 @@ def test_without_an_operator_pixels_are_solved_and_nothing_is_certified(penalty)
     assert "not convex" in result.message
     assert result.fun == pytest.approx(0.5 * np.sum((result.x - y) ** 2) + penalty.value(result.x))
     # scaled inside, the answer is the same
-    tiny = solve(1e-200 * y, penalty._for_scale(1e-200)).x if penalty._power == 1 else None
+    tiny = solve(1e-200 * y, penalty._rescaled(1e-200)).x if penalty._power == 1 else None
     if tiny is not None:
         np.testing.assert_allclose(tiny * 1e200, result.x, rtol=1e-9)
     seen = np.random.default_rng(0).random(y.shape) < 0.5

@@ -147,7 +147,7 @@ def test_what_products_round_is_counted_tap_by_tap(rng):
     assert volume.product_rounding(shape) >= 104 * np.sqrt(volume.norm_squared(shape))
     blur = Blur(rng.standard_normal((9, 9)))
     assert (Downsample(1) @ blur).product_rounding((32, 32)) >= blur.product_rounding((32, 32))
-    behind, plain = (p._roundings((1, 32, 32)) for p in (L1(1.0).of(blur), L1(1.0)))
+    behind, plain = (p._adjoint_roundings((1, 32, 32)) for p in (L1(1.0).of(blur), L1(1.0)))
     assert behind >= plain + blur.product_rounding((32, 32))
 
 

@@ -256,7 +256,7 @@ def test_scaling_image_and_weight_scales_the_answer(name, method, factor):
     """Bit for bit where the factor is a power of two."""
     y = image_of((9, 8))
     one = solve(y, PENALTIES[name], method=method, options={"maxiter": 300}, tol=1e-3)
-    scaled = [part._for_scale(factor, 2) for part in PENALTIES[name].parts]
+    scaled = [part._rescaled(factor, 2) for part in PENALTIES[name].parts]
     many = solve(factor * y, sum(scaled[1:], scaled[0]), method=method, options={"maxiter": 300}, tol=1e-3)
     np.testing.assert_array_equal(many.x, factor * one.x)
     assert many.nit == one.nit

@@ -195,7 +195,7 @@ def test_prox_has_a_certificate_and_the_weight_is_found():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(3, 3), (4, 9), (17, 5), (40, 41)])
 def test_the_fused_step_equals_the_general_path(shape, dtype, rng):
-    cost = TGV(0.3, ratio=1.7)._cost()
+    cost = TGV(0.3, ratio=1.7)._lift_penalty()
     x = rng.standard_normal((3, *shape)).astype(dtype)
     duals, outs = ([np.zeros((5, 1, *shape), dtype) for _ in range(2)], [np.ones_like(x) for _ in range(2)])
     for _ in range(5):

@@ -63,7 +63,7 @@ def check_spacing(value: Any) -> float | tuple[float, ...] | None:
     return None if set(lengths) == {1.0} else lengths if len(lengths) > 1 else lengths[0]
 
 
-def per_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array | None:
+def inverse_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array | None:
     """What differences along each axis are multiplied by; None where that is 1."""
     if spacing is None:
         return None
@@ -72,7 +72,7 @@ def per_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array |
     return 1.0 / np.broadcast_to(np.asarray(spacing), axes)
 
 
-def held(weight: float, dtype: np.dtype[Any]) -> Any:
+def representable(weight: float, dtype: np.dtype[Any]) -> Any:
     """The weight as a number of the dtype: one that it cannot hold means the same as any other beyond reach."""
     return dtype.type(min(weight, float(np.finfo(dtype).max) / 4))
 

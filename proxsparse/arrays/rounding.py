@@ -24,6 +24,6 @@ def norm(image: Array) -> float:
     return math.sqrt(total(np.square(image, dtype=np.float64)))
 
 
-def transform(size: int) -> float:
+def transform_roundings(size: int) -> float:
     """Roundings in a number of a transform of so many, of wavelets and cosines and by FFT, beside their length."""
     return 8.0 + 4.0 * math.log2(max(size, 2))

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from .._solve import AnyPenalty, attempt, check_call, resolve_penalty, warn_of_integers, weights_of
+from .._solve import AnyPenalty, check_call, resolve_penalty, solve_quietly, warn_of_integers, weights_of
 from ..arrays.numbers import Array, as_float, has_slices
 from ..penalties import Nonconvex, Reweighted
 from ..penalties.base import with_weights
 from ..problems.spec import FIELDS, ProblemSpec
-from ..result import MESSAGES, ConvergenceWarning, Said, heard, say, warn
+from ..result import MESSAGES, CollectedWarning, ConvergenceWarning, collect_warnings, warn, warn_of_collected
 from ..runtime.progress import Steps
 from ..runtime.workers import Workers
 from ..solvers.options import parse
-from .small import Together
+from .small import SmallBatch
 
 #: pixels of all images that are worked together
 _AT_ONCE = 1 << 22
@@ -146,7 +146,7 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
         raise TypeError(f"solve_batch takes no {name!r}; beside the images, penalty, weight and workers it takes {_ARGUMENTS}")
     workers = parse("exact", {"workers": workers}).workers
     # of the images' own specs all but the image
-    spec, search = ProblemSpec.of(None, kwargs)
+    spec, search = ProblemSpec.from_arguments(None, kwargs)
     check_call(search.get("method", "auto"), search.get("tol", 1e-4))
     search, shown = _without_display(search)
     chosen, rule = resolve_penalty(penalty, weight)
@@ -174,7 +174,7 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     result = answers.result(weights_of(chosen) if rule is None else None)
     for kind in stacks.dtypes:
         warn_of_integers(np.zeros(0, kind), chosen, spec.data)
-    say(answers.said)
+    warn_of_collected(answers.said)
     _warn(result, isinstance(chosen, (Nonconvex, Reweighted)))
     return result
 
@@ -341,7 +341,7 @@ class _Answers:
     def __init__(self, n: int) -> None:
         self.found: list[tuple[Array, dict[str, Any]]] = []
         #: what was warned of, by the images
-        self.said: list[Said] = []
+        self.said: list[CollectedWarning] = []
         self.n = n
 
     def put(self, index: Array, found: dict[str, Any]) -> None:
@@ -405,7 +405,7 @@ def _solve_some(images: Any, chosen: Any, spec: ProblemSpec, search: dict[str, A
     with Workers(workers) as pool:
         together = None
         if isinstance(images, np.ndarray):
-            together = Together.of(spec.but(image=images), chosen, pool, search)
+            together = SmallBatch.of(spec.replace(image=images), chosen, pool, search)
         if together is not None:
             left = together.run(found)
             found["time"][:] = (time.perf_counter() - begin) / n
@@ -427,8 +427,8 @@ def _solve_one(
     try:
         if isinstance(image, _Unreadable):
             raise image.error
-        with heard(found["said"], i):
-            one = attempt(spec.but(image=image), chosen, **search)
+        with collect_warnings(found["said"], i):
+            one = solve_quietly(spec.replace(image=image), chosen, **search)
     except Exception as error:
         # whatever it is, the others are not lost; where all fail it is raised
         found["error"][i] = f"{type(error).__name__}: {error}"
@@ -476,7 +476,7 @@ def _lazily(images: Any, solve_some: Any) -> BatchResult:
 def _chunk(solve_some: Callable[[Any], dict[str, Any]], images: Array, kinds: dict[str, Any]) -> dict[str, Any]:
     """The fields of the answers to a chunk, each an array."""
     found = solve_some(np.asarray(images))
-    say(found["said"])
+    warn_of_collected(found["said"])
     for name, (shape, dtype) in kinds.items():
         if found[name] is None:
             found[name] = np.full((len(images), *shape), math.nan, dtype)
@@ -493,4 +493,4 @@ def _like(images: Any, spec: ProblemSpec, chosen: Any, *, rule: str | None = Non
     whole = images.dtype.kind in "iub"
     image = (rng.integers(1, 100, images.shape[1:]) if whole else 2.0 + rng.random(images.shape[1:])).astype(images.dtype)
     options = options | {"maxiter": 0} if isinstance(options, dict) else {"maxiter": 0} if options is None else options
-    return attempt(spec.but(image=image), chosen, options=options, **search).x
+    return solve_quietly(spec.replace(image=image), chosen, options=options, **search).x

@@ -20,8 +20,8 @@ from ..solvers.driver import Pace
 from ..solvers.options import Options, parse
 
 
-class Together:
-    """Small gray images under one total variation, every one as `driver.run` and `Problem.snapped` take it, all at once.
+class SmallBatch:
+    """Small gray images under one total variation, every one as `driver.run` and `Problem.identified` take it, all at once.
 
     An image that does not go the usual way, a gap that falls until it meets the tolerance, is left to be solved by itself, and
     so are those of `apart`.
@@ -44,7 +44,7 @@ class Together:
         self.trivial_fun = 0.5 * np.square(flat - means).sum(axis=1)
         #: the length of each image
         self.sizes = np.sqrt([total(np.square(image, dtype=np.float64)) for image in y])
-        self.spread = penalty._spread(1.0, (1, *y.shape[1:]))
+        self.spread = penalty._bound_by_length(1.0, (1, *y.shape[1:]))
         self.reach = self.denoising.rest.dual_length(np.zeros(self.denoising.rest.size, y.dtype))
 
     @classmethod
@@ -54,10 +54,10 @@ class Together:
         chosen: Penalty,
         pool: Workers,
         search: Mapping[str, Any],
-    ) -> Together | None:
+    ) -> SmallBatch | None:
         """The images, stacked in the spec, if nothing is said that the compiled loop does not know."""
         given, method = spec.image, search.get("method", "auto")
-        if spec.given() or search.keys() - {"method", "tol", "options"} or method not in ("auto", "chambolle-pock"):
+        if spec.names_given() or search.keys() - {"method", "tol", "options"} or method not in ("auto", "chambolle-pock"):
             return None
         if type(chosen) is not TotalVariation or not chosen.is_plain:
             return None
@@ -109,7 +109,7 @@ class Together:
                 self.images.sweep(x, xbar, p, self.in_sweep, steps, nit, count, chosen=active)
                 nit[active] += count[active]
         done = np.flatnonzero(status >= 0)
-        self._snap(x, p, fun, gap, done)
+        self._identify(x, p, fun, gap, done)
         rel_gap = self._relative(gap, fun)
         met = rel_gap <= self.tol
         answers = {"fun": fun, "gap": gap, "rel_gap": rel_gap, "x_error_bound": np.sqrt(2 * gap), "nit": nit}
@@ -149,17 +149,17 @@ class Together:
             | ((fun[active] > 0) & (fun[active] <= 4 * eps * sizes * (self.spread + eps * sizes)))
         )
 
-    def _snap(self, x: Array, p: Array, fun: Array, gap: Array, left: Array) -> None:
-        """Make flat regions exact where that lowers the gap, like `Problem.snapped`."""
+    def _identify(self, x: Array, p: Array, fun: Array, gap: Array, left: Array) -> None:
+        """Make flat regions exact where that lowers the gap, like `Problem.identified`."""
         for margin in MARGINS["constants"]:
             if not left.size:
                 return
-            snapped = x.copy()
+            identified = x.copy()
             joined = np.ascontiguousarray(self.penalty._joined(p.swapaxes(0, 1), margin).swapaxes(0, 1))
-            self.images.flatten(snapped, joined, left)
-            left = left[(snapped[left] != x[left]).any(axis=1)]
-            new_fun, new_gap = self._measure(snapped, p, left)
+            self.images.flatten(identified, joined, left)
+            left = left[(identified[left] != x[left]).any(axis=1)]
+            new_fun, new_gap = self._measure(identified, p, left)
             better = new_gap <= gap[left]
             accepted = left[better]
-            x[accepted], fun[accepted], gap[accepted] = snapped[accepted], new_fun[better], new_gap[better]
+            x[accepted], fun[accepted], gap[accepted] = identified[accepted], new_fun[better], new_gap[better]
             left = left[~better]

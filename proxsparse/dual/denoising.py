@@ -56,7 +56,7 @@ class Denoising:
         thresholds = [q._threshold(y.shape) for q in parts]
         self._is_pointwise = [t is not None for t in thresholds]
         self.pointwise = tuple(q for q, own in zip(parts, self._is_pointwise, strict=True) if own)
-        self.rest = Stack(self.of_rest(self.parts), y.shape)
+        self.rest = Stack(self.select_rest(self.parts), y.shape)
         self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
         self._soft = bool(np.any(self.soft))
         self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
@@ -64,12 +64,12 @@ class Denoising:
         #: every number that the primal step needs is the same for all pixels
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
 
-    def in_order(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
+    def in_order_of_parts(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
         """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
         others, own = iter(rest), iter(pointwise)
         return [next(own if is_own else others) for is_own in self._is_pointwise]
 
-    def of_rest(self, one_a_part: Sequence[Any]) -> list[Any]:
+    def select_rest(self, one_a_part: Sequence[Any]) -> list[Any]:
         """Of what is given in the order of `parts`, that which belongs to `rest`."""
         return [each for each, is_own in zip(one_a_part, self._is_pointwise, strict=True) if not is_own]
 
@@ -119,7 +119,7 @@ class Denoising:
         coarse = self.rest.parts[0]._coarser(self.y)
         if coarse is None:
             return None
-        half = Denoising(coarse[1], self.in_order([coarse[0]], self.pointwise), lo=self.lo, hi=self.hi)
+        half = Denoising(coarse[1], self.in_order_of_parts([coarse[0]], self.pointwise), lo=self.lo, hi=self.hi)
         half.workers = self.workers
         return half
 
@@ -187,7 +187,9 @@ class Denoising:
         off = 0.0
         if gap > 0 or self._soft or p.any():
             off = float(self.rounding(x, p, parts, loss, data, self.size))
-        return Measure(float(gap + off), data + sum(values) + sum(pointwise), data, self.in_order(values, pointwise), off)
+        return Measure(
+            float(gap + off), data + sum(values) + sum(pointwise), data, self.in_order_of_parts(values, pointwise), off
+        )
 
     def rounding(self, x: Array, p: Array, parts: Sequence[tuple[Any, Any]], loss: Any, data: Any, size: Any) -> Any:
         """How far the gap may be too small: the parts' share, and the loss, half a square of differences that are each off.
@@ -229,7 +231,7 @@ class Denoising:
 
     def duals(self, x: Array, p: Array) -> list[Array]:
         """The dual of every part, in the order of `parts`: those in p, and those that go with x and p."""
-        return self.in_order(self.rest.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
+        return self.in_order_of_parts(self.rest.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
 
     def _pointwise_duals(self, x: Array, p: Array) -> list[Array]:
         u = self._unconstrained(self.rest.adjoint(p)) * (1.0 if self.m is None else self.m)

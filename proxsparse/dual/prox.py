@@ -70,7 +70,7 @@ def prox(
         return result
     gap, fun, *_ = problem.measure(x, p)
     found = zip(parts, problem.duals(x, p), strict=True)
-    dual = tuple(from_canonical(d, q._dual_axis(axis, d.ndim), q._lead).copy() for q, d in found)
+    dual = tuple(from_canonical(d, q._dual_axis(axis, d.ndim), q._leading_axes).copy() for q, d in found)
     return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
 
 
@@ -112,7 +112,7 @@ def max_weight(penalty: Penalty, y: Array) -> float:
     weightless = all(q.weight is None for q in penalty.parts) or len(penalty.parts) == 1
     parts = [q.with_weight(1.0) for q in penalty.parts] if weightless else penalty.parts
     # a penalty that is smooth where it costs nothing makes nothing trivial
-    parts = [near for near in (q._near_null() for q in parts) if near is not None]
+    parts = [near for near in (q._first_order_norm() for q in parts) if near is not None]
     if not parts:
         return math.inf
     stack = Stack(parts, y.shape)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.rounding import SUM, UNIT, norm
-from ..linear.diagonal import Gram, conjugate_gradients
+from ..linear.diagonal import Diagonalised, conjugate_gradients
 from .null_space import affine_images, constant_images
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Stack:
     def conjugate_prox(self, p: Array, sigma: float) -> Array:
         """p = argmin over q in the balls of 1/2 |q - p|^2 + sigma c(q), in place; returns p."""
         for q, dual in zip(self.parts, self.split(p), strict=True):
-            q._damp(dual, sigma)
+            q._prox_conjugate(dual, sigma)
             q._project(dual)
         return p
 
@@ -110,7 +110,7 @@ class Stack:
     @cached_property
     def roundings(self) -> float:
         """Roundings in a number of K^T p."""
-        return 2.0 + sum(q._roundings(self.shape) for q in self.parts)
+        return 2.0 + sum(q._adjoint_roundings(self.shape) for q in self.parts)
 
     def gauge(self, p: Array) -> float:
         """The least t with p in t times the ball of each part; infinite where a part of weight 0 has a dual."""
@@ -121,7 +121,7 @@ class Stack:
                 largest = max(largest, norm / q._w() if q._w() > 0 else math.inf)
         return largest
 
-    def gram(self) -> Gram | None:
+    def gram(self) -> Diagonalised | None:
         """K^T K where it can be inverted exactly."""
         return _sum_of([q._gram(self.shape) for q in self.parts])
 
@@ -157,7 +157,7 @@ class Stack:
         if not chosen:
             return None
         part, shape = self.parts[chosen[0]], self.dual_shapes[chosen[0]]
-        near = part._near_gram(self.shape)
+        near = part._approximate_gram(self.shape)
         if near is None:
             return None
 
@@ -188,7 +188,7 @@ class Stack:
         return self._inverse[1] is not None
 
     @cached_property
-    def _inverse(self) -> tuple[list[int], Gram | None]:
+    def _inverse(self) -> tuple[list[int], Diagonalised | None]:
         """The parts by which `least_norm_dual` corrects, and the sum of their K^T K; a part of weight 0 has no dual."""
         grams = {i: q._gram(self.shape) for i, q in enumerate(self.parts) if q._w() > 0}
         gram = _sum_of(list(grams.values()))
@@ -201,7 +201,9 @@ class Stack:
         first = next(alone, None)
         if first is not None:
             return [first], grams[first]
-        near = (i for i in grams if self.parts[i].null_space == smallest and self.parts[i]._near_gram(self.shape) is not None)
+        near = (
+            i for i in grams if self.parts[i].null_space == smallest and self.parts[i]._approximate_gram(self.shape) is not None
+        )
         return list(near)[:1], None
 
 
@@ -219,8 +221,8 @@ _MOST_ITERATIONS = 1000
 _HOLDING = {"constants": ("constants", "affine"), "affine": ("affine",)}
 
 
-def _sum_of(grams: Sequence[Gram | None]) -> Gram | None:
-    total: Gram | None = Gram("uniform", 0.0)
+def _sum_of(grams: Sequence[Diagonalised | None]) -> Diagonalised | None:
+    total: Diagonalised | None = Diagonalised("uniform", 0.0)
     for gram in grams:
         total = None if total is None or gram is None else total + gram
     return total

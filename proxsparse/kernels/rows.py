@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..runtime.workers import Workers
-from . import regions
+from . import region_means
 from . import total_variation_2d as kernels
 
 #: pixels in a band of rows that is worked as one long row
@@ -36,9 +36,9 @@ def fits(shape: tuple[int, ...]) -> bool:
 class Strips:
     """An image of `rows` rows cut into bands of the same number of rows."""
 
-    def __init__(self, x: Array, p: Array, y: Array, isotropic: bool, still: tuple[bool, bool] = (False, False)) -> None:
+    def __init__(self, x: Array, p: Array, y: Array, isotropic: bool, without_dual: tuple[bool, bool] = (False, False)) -> None:
         self.rows, self.columns = x.shape[-2:]
-        self.isotropic, self.still = isotropic, still
+        self.isotropic, self.without_dual = isotropic, without_dual
         self.band = max(1, _BAND // self.columns)
         self.x, self.y = x.reshape(-1), y.reshape(-1)
         self.py, self.px = p[-2].reshape(-1), p[-1].reshape(-1)
@@ -48,7 +48,7 @@ class Strips:
     def sweep(self, xbar: Array, radius: Any, limits: tuple[Any, Any, Any], steps: Array, workers: Workers) -> None:
         """Chambolle-Pock iterations in place, one a row of `steps`; limits = soft, lo, hi."""
         arrays = [self.x, xbar.reshape(-1), self.py, self.px, self.y]
-        scalars = (self.columns, self.isotropic, self.still, radius, *limits)
+        scalars = (self.columns, self.isotropic, self.without_dual, radius, *limits)
         if workers.n == 1:
             _sweep_strip(arrays, scalars, steps, self.band)
             return
@@ -92,7 +92,7 @@ class Strips:
         bands = -(-self.rows // self.band)
         sums = np.empty((bands, 5))
         arrays = (self.x, self.py, self.px, self.y)
-        scalars = (self.columns, self.isotropic, self.still, radius, *limits, self.band)
+        scalars = (self.columns, self.isotropic, self.without_dual, radius, *limits, self.band)
         certify = functools.partial(kernels.certificate, sums, *arrays, *scalars)
         # calls that stay short, and some for every worker
         parts = max(workers.n, -(-2 * self.x.size // _PIXELS_PER_CALL))
@@ -140,7 +140,7 @@ class SmallImages:
 
     def flatten(self, x: Array, joined: Array, chosen: Array) -> None:
         """Replace the chosen images by their means over regions, joined as `TotalVariation` says."""
-        self._run(regions.flatten_each, x, joined, self.isotropic, *self.shape[1:], chosen=chosen)
+        self._run(region_means.flatten_each, x, joined, self.isotropic, *self.shape[1:], chosen=chosen)
 
 
 def _sweep_strip(

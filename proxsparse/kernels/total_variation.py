@@ -181,12 +181,12 @@ def _primal_row(x, xbar, s, y, soft, lo, hi, steps):
 
 
 @jit
-def sweep(x, xbar, pz, py, px, y, isotropic, still, radius, soft, lo, hi, steps):
+def sweep(x, xbar, pz, py, px, y, isotropic, without_dual, radius, soft, lo, hi, steps):
     """Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
 
     steps[k] = tau, sigma, theta, 1 / (1 + tau) of iteration k. Row by row: the dual row needs the old extrapolation
-    of its own and of later rows, the primal row the new dual of its own and of earlier rows. `still` says of the last plane,
-    row and column whether the pixels there have no dual, which is 0 and stays 0.
+    of its own and of later rows, the primal row the new dual of its own and of earlier rows. `without_dual` says of the last
+    plane, row and column whether the pixels there have no dual, which is 0 and stays 0.
     """
     # slices of arrays that count references cost as much as a short row
     x, xbar, pz, py, px, y = borrowed(x), borrowed(xbar), borrowed(pz), borrowed(py), borrowed(px), borrowed(y)
@@ -196,13 +196,13 @@ def sweep(x, xbar, pz, py, px, y, isotropic, still, radius, soft, lo, hi, steps)
         sigma = steps[k, 1]
         for d in range(planes):
             for h in range(rows):
-                moves = not (still[0] and d == planes - 1) and not (still[1] and h == rows - 1)
+                moves = not (without_dual[0] and d == planes - 1) and not (without_dual[1] and h == rows - 1)
                 if moves and isotropic:
                     _step_rows(pz, py, px, xbar, d, h, sigma)
                     _shrink_row(s, pz, py, px, d, h, radius)
                 elif moves:
                     _step_rows_clipped(pz, py, px, xbar, d, h, sigma, radius)
-                if moves and still[2]:
+                if moves and without_dual[2]:
                     for c in range(channels):
                         pz[c, d, h, columns - 1] = py[c, d, h, columns - 1] = px[c, d, h, columns - 1] = 0
                 for c in range(channels):
@@ -212,18 +212,18 @@ def sweep(x, xbar, pz, py, px, y, isotropic, still, radius, soft, lo, hi, steps)
 
 
 @jit_sum
-def gap(x, pz, py, px, isotropic, still, radius):
+def gap(x, pz, py, px, isotropic, without_dual, radius):
     """Sums (radius h(Kx) - <p, Kx>, radius h(Kx)) in float64; no term of the first is negative for a feasible p.
 
-    `still` as in `sweep`: pixels without a dual cost nothing.
+    `without_dual` as in `sweep`: pixels without a dual cost nothing.
     """
     channels, planes, rows, columns = x.shape
     square = np.empty(columns)
     dot = np.empty(columns)
     gap_total = 0.0
     value_total = 0.0
-    for d in range(planes - 1 if still[0] else planes):
-        for h in range(rows - 1 if still[1] else rows):
+    for d in range(planes - 1 if without_dual[0] else planes):
+        for h in range(rows - 1 if without_dual[1] else rows):
             square[:] = 0.0
             dot[:] = 0.0
             for c in range(channels):
@@ -235,7 +235,7 @@ def gap(x, pz, py, px, isotropic, still, radius):
                     _accumulate(square, dot, x[c, d + 1, h], row, pz[c, d, h], isotropic)
             row_gap = 0.0
             row_value = 0.0
-            for j in range(columns - 1 if still[2] else columns):
+            for j in range(columns - 1 if without_dual[2] else columns):
                 length = radius * (np.sqrt(square[j]) if isotropic else square[j])
                 row_value += length
                 row_gap += length - dot[j]

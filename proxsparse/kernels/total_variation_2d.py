@@ -70,21 +70,23 @@ def _primal(x, xbar, above, py, left, px, y, soft, lo, hi, steps):
 
 
 @jit
-def sweep(x, xbar, py, px, y, columns, isotropic, still, radius, soft, lo, hi, steps, cuts, depth, done, band, begin, end):
+def sweep(
+    x, xbar, py, px, y, columns, isotropic, without_dual, radius, soft, lo, hi, steps, cuts, depth, done, band, begin, end
+):
     """Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
 
     steps[k] = tau, sigma, theta, 1 / (1 + tau) of iteration k. `depth` iterations at a time go down the rows together, a
     band of rows each, every one a row behind the one before it: the dual of a row needs the extrapolated primal of that row
     and the next, the primal the dual of that row and the one before. Only the bands `begin` to `end` are worked.
     `cuts` says whether the rows are a strip of an image, cut off above, below: there each iteration, `done` earlier ones
-    counted, is right on one row less. `still` says of the last row and of the last column whether the pixels there have no
-    dual, which is 0 and stays 0.
+    counted, is right on one row less. `without_dual` says of the last row and of the last column whether the pixels there have
+    no dual, which is 0 and stays 0.
     """
     # slices of arrays that count references cost as much as a short row
     x, xbar, py, px, y = borrowed(x), borrowed(xbar), borrowed(py), borrowed(px), borrowed(y)
     steps = borrowed(steps)
     cut_first, cut_last = cuts
-    still_row, still_column = still
+    free_row, free_column = without_dual
     rows = x.size // columns
     mask = _mask(min(band, rows) * columns, columns, x)
     none, first_left = np.zeros(columns, x.dtype), np.empty(columns, x.dtype)
@@ -97,7 +99,7 @@ def sweep(x, xbar, py, px, y, columns, isotropic, still, radius, soft, lo, hi, s
                 stop = min((b + 1) * band - (k - chunk), last)
                 # the dual: rows that have one below, then the last row of the image but for its last pixel
                 row, upto = first, min(stop, rows - 1)
-                end_of_dual = upto if still_row else stop
+                end_of_dual = upto if free_row else stop
                 while row < end_of_dual:
                     o, e, n = row * columns, upto * columns, columns
                     if upto == rows:
@@ -107,7 +109,7 @@ def sweep(x, xbar, py, px, y, columns, isotropic, still, radius, soft, lo, hi, s
                         _dual_isotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius, floor)
                     else:
                         _dual_anisotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius)
-                    if still_column:
+                    if free_column:
                         for j in range(o + columns - 1, e, columns):
                             py[j] = 0
                     row, upto = upto, stop
@@ -145,17 +147,17 @@ def _sums(pixel, below, right, down, across, above, py, left, px, y, isotropic, 
 
 
 @jit
-def certificate(sums, x, py, px, y, columns, isotropic, still, radius, soft, lo, hi, band, begin, stop_band):
+def certificate(sums, x, py, px, y, columns, isotropic, without_dual, radius, soft, lo, hi, band, begin, stop_band):
     """For each band of rows from `begin` to `stop_band`, in float64, sums over its pixels in sums[band].
 
     They are of w h(Kx) - <p, Kx>; w h(Kx); what x loses against the primal that p induces in
     1/2 ||x - y||^2 + <K^T p, x> + soft |x| within [lo, hi]; 1/2 (x - y)^2; |x|. No term of the first and the third is
-    negative for a feasible p. `still` as in `sweep`: pixels without a dual cost nothing.
+    negative for a feasible p. `without_dual` as in `sweep`: pixels without a dual cost nothing.
     """
     x, py, px, y = borrowed(x), borrowed(py), borrowed(px), borrowed(y)
     rows = x.size // columns
     across = _mask(min(band, rows) * columns, columns, x)
-    down = across if still[1] else np.ones(across.size, x.dtype)
+    down = across if without_dual[1] else np.ones(across.size, x.dtype)
     none = np.zeros(columns, x.dtype)
     row, end = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
     for b in range(begin, stop_band):
@@ -178,7 +180,7 @@ def certificate(sums, x, py, px, y, columns, isotropic, still, radius, soft, lo,
                 # beside the last pixel stands itself
                 for j in range(columns):
                     end[j] = x[min(o + 1 + j, e - 1)]
-            cost = 0.0 if still[0] and last == rows and first == rows - 1 else radius
+            cost = 0.0 if without_dual[0] and last == rows and first == rows - 1 else radius
             part = _sums(
                 x[o:e], below, right, down, across, above, py[o:e], left, px[o:e], y[o:e], isotropic, cost, soft, lo, hi
             )  # fmt: skip

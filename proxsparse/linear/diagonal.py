@@ -14,7 +14,7 @@ Domain = Literal["uniform", "pixel", "dct", "fft"]
 
 
 @dataclass(frozen=True, eq=False)
-class Gram:
+class Diagonalised:
     """A symmetric positive semidefinite map on (channels, *spatial) that is diagonal in a known domain.
 
     domain is "uniform" (a multiple of the identity), "pixel", "dct" (DCT-II of the spatial axes) or "fft"
@@ -25,15 +25,15 @@ class Gram:
     eigenvalues: Any
     _inverses: dict[np.dtype[Any], Array] = field(default_factory=dict, repr=False)
 
-    def __add__(self, other: Gram) -> Gram | None:
+    def __add__(self, other: Diagonalised) -> Diagonalised | None:
         """The sum where both are diagonal in one domain, else None."""
         if "uniform" in (self.domain, other.domain) or self.domain == other.domain:
             domain = other.domain if self.domain == "uniform" else self.domain
-            return Gram(domain, self.eigenvalues + other.eigenvalues)
+            return Diagonalised(domain, self.eigenvalues + other.eigenvalues)
         return None
 
-    def __mul__(self, factor: float) -> Gram:
-        return Gram(self.domain, factor * self.eigenvalues)
+    def __mul__(self, factor: float) -> Diagonalised:
+        return Diagonalised(self.domain, factor * self.eigenvalues)
 
     def solve(self, rhs: Array) -> Array:
         """The least-norm u with (this) u = rhs; components in the null space of this map are dropped."""
@@ -64,7 +64,7 @@ class Gram:
 
 
 def conjugate_gradients(
-    system: Callable[[Array], Array], rhs: Array, start: Array, near: Gram, share: float, least: float, most: int
+    system: Callable[[Array], Array], rhs: Array, start: Array, near: Diagonalised, share: float, least: float, most: int
 ) -> tuple[Array, int]:
     """A v with ``system(v) = rhs``, preconditioned by what is near to the system, and the iterations taken.
 

@@ -162,7 +162,7 @@ def _by_patches(x: Any, telling: Any, axes: list[int]) -> Noise | None:
     """
     from scipy.special import gammaincinv
 
-    from ..kernels import patches
+    from ..kernels import patch_covariance
 
     for side in _SIDES:
         sides = [min(side, n) if axis in axes else 1 for axis, n in enumerate(x.shape)]
@@ -183,7 +183,7 @@ def _by_patches(x: Any, telling: Any, axes: list[int]) -> Noise | None:
     first, second = np.array(pairs, np.int64).T
     offsets = np.array([offset[place] for place in places], np.int64)
     flat = np.ascontiguousarray(x).ravel()
-    strength = patches.strengths(flat, starts, first, second)
+    strength = patch_covariance.strengths(flat, starts, first, second)
     # of white noise the strength has the mean 2 |pairs| and twice this for a variance, about those of a gamma distribution
     half = float(np.sum(np.square(np.bincount(np.concatenate([first, second]))))) + 2.0 * len(pairs)
     strongest = float(gammaincinv(2.0 * len(pairs) ** 2 / half, _CONFIDENCE)) * half / len(pairs)
@@ -193,7 +193,7 @@ def _by_patches(x: Any, telling: Any, axes: list[int]) -> Noise | None:
         if n < _WEAK * pixels:
             break
         # the first is 0: of patches without their means
-        least = float(np.linalg.eigvalsh(patches.covariance(flat, starts[chosen], offsets))[1])
+        least = float(np.linalg.eigvalsh(patch_covariance.covariance(flat, starts[chosen], offsets))[1])
         before, variance = variance, max(least, 0.0) / (1 - math.sqrt((pixels - 1) / n)) ** 2
         if abs(variance - before) < 2e-3 * variance:
             break

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..arrays.rounding import transform
-from ..linear.diagonal import Gram
+from ..arrays.rounding import transform_roundings
+from ..linear.diagonal import Diagonalised
 
 
 class Operator(abc.ABC):
@@ -61,13 +61,13 @@ class Operator(abc.ABC):
         """A @ B: first B, then A."""
         return Composition(self, other) if isinstance(other, Operator) else NotImplemented
 
-    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         """Return A^T A where a transform inverts it, else None."""
         return None
 
     def product_rounding(self, shape: tuple[int, ...]) -> float:
         """Return a bound on the rounding of a product in float64, in units of 2^-53 and the length of what is multiplied."""
-        return transform(math.prod(shape)) * math.sqrt(self.norm_squared(shape))
+        return transform_roundings(math.prod(shape)) * math.sqrt(self.norm_squared(shape))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,12 +119,12 @@ class Composition(Operator):
         first = self.before.product_rounding(shape) * math.sqrt(self.after.norm_bound(between))
         return first + self.after.product_rounding(between) * math.sqrt(self.before.norm_bound(shape))
 
-    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         """Return B^T A^T A B where both are diagonal under one cosine or Fourier transform."""
         one, other = self.after.gram(self.before.output_shape(shape)), self.before.gram(shape)
         if one is None or other is None or one.domain != other.domain or one.domain not in ("dct", "fft"):
             return None
-        return Gram(one.domain, one.eigenvalues * other.eigenvalues)
+        return Diagonalised(one.domain, one.eigenvalues * other.eigenvalues)
 
 
 def is_own(thing: Any) -> bool:

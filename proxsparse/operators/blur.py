@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, as_float, require_finite
 from ..kernels import convolution
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from .base import Operator
 
 
@@ -241,12 +241,12 @@ class Blur(Operator):
             k % 2 == 1 and np.array_equal(self.kernel, np.flip(self.kernel, axis)) for axis, k in enumerate(self.kernel.shape)
         )
 
-    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         """Return A^T A in the domain where it is diagonal, else None."""
         if self.boundary == "periodic":
-            return Gram("fft", np.abs(self._convolution(shape).spectrum) ** 2)
+            return Diagonalised("fft", np.abs(self._convolution(shape).spectrum) ** 2)
         if self.boundary == "symmetric" and self._is_even():
-            return Gram("dct", self._cosine_eigenvalues(shape) ** 2)
+            return Diagonalised("dct", self._cosine_eigenvalues(shape) ** 2)
         return None
 
     def _cosine_eigenvalues(self, shape: tuple[int, ...]) -> Array:

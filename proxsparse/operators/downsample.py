@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array, as_float
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from .base import Operator
 
 
@@ -107,10 +107,10 @@ class Downsample(Operator):
         """Return ||A||^2."""
         return 1.0 / float(self._counts(shape).min()) if self.mean else 1.0
 
-    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         """Return A^T A where it is diagonal: for samples."""
         if self.mean:
             return None
         seen = np.zeros(shape)
         seen[tuple(slice(None, None, f) for f in self._factors(len(shape)))] = 1
-        return Gram("pixel", seen)
+        return Diagonalised("pixel", seen)

@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from ..arrays.numbers import Array, as_float
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from ..linear.wavelets import OrthogonalWavelet
 from .base import Operator
 
@@ -58,6 +58,6 @@ class Wavelet(Operator):
         """Return ||A||^2, with the rounding of single precision."""
         return 1.0 + 1e-6
 
-    def gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         """Return the identity."""
-        return Gram("uniform", 1.0)
+        return Diagonalised("uniform", 1.0)

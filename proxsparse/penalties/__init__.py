@@ -1,7 +1,7 @@
 """Penalties: one file a family."""
 
 # the kinds of groups that OverlappingGroupLasso makes name themselves
-from . import latent, lists  # noqa: F401
+from . import latent, listed_groups  # noqa: F401
 from .base import Penalty
 from .group_lasso import GroupLasso
 from .l1 import L1

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arrays.checks import check_weight, held
+from ..arrays.checks import check_weight, representable
 from ..arrays.layout import canonical_shape, from_canonical, normalise_channel_axis, to_canonical
 from ..arrays.numbers import Array, as_float, as_scalar, power_of_two, require_finite, total
-from ..arrays.rounding import UNIT, norm, transform
+from ..arrays.rounding import UNIT, norm, transform_roundings
 from ..dual.prox import ProxResult, max_weight, prox
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from ..operators import Operator, Wavelet, as_operator
 from ..runtime.workers import Workers
 
@@ -65,7 +65,7 @@ class Penalty(abc.ABC):
     #: whether K copies pixels and multiplies them, and nothing else: each number of K x is then right but for its own rounding
     _copies: ClassVar[bool] = False
     #: axes of the dual before (channels, *spatial)
-    _lead: ClassVar[int] = 0
+    _leading_axes: ClassVar[int] = 0
     #: whether the dual has the image's spatial axes, among which channels keep their place; elsewhere they come last
     _image_like: ClassVar[bool] = True
 
@@ -105,7 +105,7 @@ class Penalty(abc.ABC):
 
     # -- what a subclass may write ---------------------------------------------------------------------------------
 
-    def _near_null(self) -> Penalty | None:
+    def _first_order_norm(self) -> Penalty | None:
         """The norm that P is to first order near what costs nothing; None where P is smooth there."""
         return self
 
@@ -113,14 +113,14 @@ class Penalty(abc.ABC):
         """c(p), where P(x) = max over the ball of <p, Kx> - c(p); c(t p) = t^2 c(p)."""
         return 0.0
 
-    def _damp(self, p: Array, sigma: float) -> None:  # noqa: B027
+    def _prox_conjugate(self, p: Array, sigma: float) -> None:  # noqa: B027
         """p = argmin over q of 1/2 |q - p|^2 + sigma c(q), in place; `_project` then makes it the same in the ball."""
 
-    def _in_its_unit(self) -> tuple[Penalty, float]:
+    def _in_unit_spacing(self) -> tuple[Penalty, float]:
         """The same penalty with distances in units of the least one, and what its dual is to be multiplied by."""
         return self, 1.0
 
-    def _for_scale(self, factor: float, degree: int) -> Penalty:
+    def _rescaled(self, factor: float, degree: int) -> Penalty:
         """The penalty P' with P'(factor x) = factor^degree P(x)."""
         return self * factor ** (degree - 1)
 
@@ -132,30 +132,30 @@ class Penalty(abc.ABC):
         """A bound on the Euclidean length of a p in the ball."""
         return norm(p)
 
-    def _spread(self, length: float, shape: tuple[int, ...]) -> float:
+    def _bound_by_length(self, length: float, shape: tuple[int, ...]) -> float:
         """A bound on P(e) over the images e of that Euclidean length: lengths of groups are at most sums of sizes."""
         square = self._norm_squared(shape)
         if self.degree == 2:
             return 0.5 * self._w() * square * length * length
         return self._w() * math.sqrt(math.prod(self._dual_shape(shape)) * square) * length
 
-    def _worst(self, size: Array) -> float:
+    def _bound_by_size(self, size: Array) -> float:
         """A bound on P(e) over the images with ``|e| <= size``; 0 where what costs nothing is 0, which is stored as it is."""
-        return 0.0 if self._copies or self.null_space == "zero" else self._spread(norm(size), size.shape)
+        return 0.0 if self._copies or self.null_space == "zero" else self._bound_by_length(norm(size), size.shape)
 
     def _rounding(self, x: Array) -> float:
         """How far w h(K x), and <p, K x>, may be off in float64, beside what is relative to w h(K x)."""
-        return 0.0 if self._copies else UNIT * transform(x.size) * self._spread(norm(x), x.shape)
+        return 0.0 if self._copies else UNIT * transform_roundings(x.size) * self._bound_by_length(norm(x), x.shape)
 
-    def _roundings(self, shape: tuple[int, ...]) -> float:
+    def _adjoint_roundings(self, shape: tuple[int, ...]) -> float:
         """Roundings in a number of K^T p: no more than ||K||^2 copies are added up where K copies."""
-        return 2 + self._norm_squared(shape) + (0.0 if self._copies else transform(math.prod(shape)))
+        return 2 + self._norm_squared(shape) + (0.0 if self._copies else transform_roundings(math.prod(shape)))
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
-        """R so that every x with P(x) <= value is one of length at most R beside a sum of multiples of `_beside`."""
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
+        """R so that every x with P(x) <= value is one of length at most R beside a sum of multiples of `_unbounded_images`."""
         return math.inf
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         """The images, few, whose multiples may be of any size where P is bounded; None where they are not known."""
         return None
 
@@ -167,11 +167,11 @@ class Penalty(abc.ABC):
         """Whether p could be K x of some image, as far as its shape tells."""
         return True
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         """K^T K, where a division or a fast transform inverts it."""
         return None
 
-    def _near_gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def _approximate_gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         """What is near to K^T K and is inverted fast, where K^T K itself is not: a preconditioner."""
         return None
 
@@ -185,7 +185,7 @@ class Penalty(abc.ABC):
         self._analysis(z, x)
         z *= p.dtype.type(sigma)
         p += z
-        self._damp(p, sigma)
+        self._prox_conjugate(p, sigma)
         self._project(p)
         self._add_adjoint(out, p)
 
@@ -223,11 +223,11 @@ class Penalty(abc.ABC):
     def _clear_unused(self, p: Array) -> None:  # noqa: B027
         """Set to 0, in place, the numbers of p that K^T ignores."""
 
-    def _shows(self, shape: tuple[int, ...]) -> str:
+    def _structure(self, shape: tuple[int, ...]) -> str:
         """The structure that answers show, on which they are refitted: their "support", their flat "regions", or none."""
         return ""
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
+    def _identify(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
 
     def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
@@ -254,7 +254,7 @@ class Penalty(abc.ABC):
         """<p, K x> in float64."""
         return total(self._analysed(x) * p)
 
-    def _worth(self, x: Array) -> float:
+    def _value_in_float64(self, x: Array) -> float:
         """w h(K x) in float64."""
         return self._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1]
 
@@ -265,11 +265,11 @@ class Penalty(abc.ABC):
 
     def _radius(self, p: Array, factor: float = 1.0, size: int = 1) -> Any:
         """The ball's radius in p's dtype, less the rounding of a group of `size` numbers: feasible in fact."""
-        return held(self._w() * factor * (1.0 - (4.0 + size / 4.0) * float(np.finfo(p.dtype).eps)), p.dtype)
+        return representable(self._w() * factor * (1.0 - (4.0 + size / 4.0) * float(np.finfo(p.dtype).eps)), p.dtype)
 
     def _dual_axis(self, channel_axis: int | None, ndim: int) -> int | None:
         """The axis of the channels in a dual of `ndim` axes, those before the image's not counted."""
-        last = ndim - self._lead - 1
+        last = ndim - self._leading_axes - 1
         return channel_axis if channel_axis is None else min(channel_axis, last) if self._image_like else last
 
     # -- algebra ---------------------------------------------------------------------------------------------------
@@ -365,9 +365,9 @@ class Penalty(abc.ABC):
         x, _ = self._canonical(x, "x", channel_axis)
         scale = power_of_two(x)
         # in other units the same cost, for penalties of any degree
-        scaled = self if scale == 1 else self._for_scale(scale, 1)
+        scaled = self if scale == 1 else self._rescaled(scale, 1)
         x = x * x.dtype.type(scale)
-        return scaled._worth(x) / scale
+        return scaled._value_in_float64(x) / scale
 
     def analysis(self, x: Any, *, channel_axis: int | None = None) -> Any:
         """Return Kx, of x's dtype; where there are channels, their axis keeps its place among the image's axes.
@@ -384,17 +384,17 @@ class Penalty(abc.ABC):
         x, axis = self._canonical(x, "x", channel_axis)
         out = np.zeros(self._dual_shape(x.shape), x.dtype)
         self._analysis(out, x)
-        return from_canonical(out, self._dual_axis(axis, out.ndim), self._lead)
+        return from_canonical(out, self._dual_axis(axis, out.ndim), self._leading_axes)
 
     def _canonical_dual(self, p: Any, channel_axis: int | None) -> tuple[Array, int | None]:
         p = as_float(p, "p")
         require_finite(p, "p")
-        if p.ndim <= self._lead or p.size == 0:
+        if p.ndim <= self._leading_axes or p.size == 0:
             raise ValueError(f"p of shape {p.shape} is no dual of {self!r}: see analysis")
         if channel_axis is not None and not self._image_like:
             channel_axis = -1
-        axis = normalise_channel_axis(channel_axis, p.ndim - self._lead)
-        dual = to_canonical(p, axis, self._lead)
+        axis = normalise_channel_axis(channel_axis, p.ndim - self._leading_axes)
+        dual = to_canonical(p, axis, self._leading_axes)
         if not self._fits_dual(dual):
             raise ValueError(f"p of shape {p.shape} is no dual of {self!r}: see analysis")
         return dual, axis
@@ -431,7 +431,7 @@ class Penalty(abc.ABC):
         dual, axis = self._canonical_dual(p, channel_axis)
         dual = dual.copy()
         self._project(dual)
-        return from_canonical(dual, axis, self._lead)
+        return from_canonical(dual, axis, self._leading_axes)
 
     def dual_norm(self, p: Any, *, channel_axis: int | None = None) -> float:
         """Return the dual norm of h at p; p certifies where it is at most the weight."""
@@ -515,8 +515,8 @@ class Identity(Penalty):
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return 1.0
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", 1.0)
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return Diagonalised("uniform", 1.0)
 
 
 # -- sums, and penalties after an operator ------------------------------------------------------------------------------
@@ -625,8 +625,8 @@ class Composed(Penalty):
         """Zero where the penalty's is and the operator loses nothing."""
         return "zero" if isinstance(self.operator, Wavelet) and self.inner.null_space == "zero" else "unknown"
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        gram: Gram | None = self.operator.gram(shape[1:])
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        gram: Diagonalised | None = self.operator.gram(shape[1:])
         inner = self.inner._gram(self._out_shape(shape))
         if gram is None or inner is None or inner.domain != "uniform" or np.ndim(inner.eigenvalues):
             return None
@@ -637,8 +637,8 @@ class Composed(Penalty):
             raise ValueError(f"spacing={spacing!r} is not passed on to {self!r}: give it where the penalty is made")
         return self
 
-    def _in_its_unit(self) -> tuple[Penalty, float]:
-        inner, unit = self.inner._in_its_unit()
+    def _in_unit_spacing(self) -> tuple[Penalty, float]:
+        inner, unit = self.inner._in_unit_spacing()
         return inner.of(self.operator), unit
 
     def __post_init__(self) -> None:
@@ -648,8 +648,8 @@ class Composed(Penalty):
         object.__setattr__(self, "inner", dataclasses.replace(self.inner, weight=self.weight))
 
     @property
-    def _lead(self) -> int:  # type: ignore[override]
-        return self.inner._lead
+    def _leading_axes(self) -> int:  # type: ignore[override]
+        return self.inner._leading_axes
 
     @property
     def _image_like(self) -> bool:  # type: ignore[override]
@@ -689,18 +689,18 @@ class Composed(Penalty):
         """That of the penalty without the operator."""
         return self.inner.degree
 
-    def _near_null(self) -> Penalty | None:
-        near = self.inner._near_null()
+    def _first_order_norm(self) -> Penalty | None:
+        near = self.inner._first_order_norm()
         return None if near is None else near.of(self.operator)
 
     def _conjugate(self, p: Array) -> float:
         return self.inner._conjugate(p)
 
-    def _damp(self, p: Array, sigma: float) -> None:
-        self.inner._damp(p, sigma)
+    def _prox_conjugate(self, p: Array, sigma: float) -> None:
+        self.inner._prox_conjugate(p, sigma)
 
-    def _for_scale(self, factor: float, degree: int) -> Penalty:
-        return self.inner._for_scale(factor, degree).of(self.operator)
+    def _rescaled(self, factor: float, degree: int) -> Penalty:
+        return self.inner._rescaled(factor, degree).of(self.operator)
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
         self.inner._project(p, factor)
@@ -713,12 +713,12 @@ class Composed(Penalty):
 
     def _rounding(self, x: Array) -> float:
         moved = UNIT * self.operator.product_rounding(x.shape[1:]) * norm(x)
-        own: float = super()._rounding(x) + self.inner._spread(moved, self._out_shape(x.shape))
+        own: float = super()._rounding(x) + self.inner._bound_by_length(moved, self._out_shape(x.shape))
         return own
 
-    def _roundings(self, shape: tuple[int, ...]) -> float:
+    def _adjoint_roundings(self, shape: tuple[int, ...]) -> float:
         of_inner = math.sqrt(self.inner._norm_squared(self._out_shape(shape)))
-        own: float = super()._roundings(shape) + self.operator.product_rounding(shape[1:]) * of_inner
+        own: float = super()._adjoint_roundings(shape) + self.operator.product_rounding(shape[1:]) * of_inner
         return own
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
@@ -727,12 +727,12 @@ class Composed(Penalty):
     def _dual_length(self, p: Array) -> float:
         return self.inner._dual_length(p)
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         # orthogonal coefficients are as long as the image
-        return self.inner._reach(value, self._out_shape(shape)) if self.null_space == "zero" else math.inf
+        return self.inner._length_bound(value, self._out_shape(shape)) if self.null_space == "zero" else math.inf
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
-        return [] if self.null_space == "zero" and self.inner._beside(self._out_shape(shape)) == [] else None
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return [] if self.null_space == "zero" and self.inner._unbounded_images(self._out_shape(shape)) == [] else None
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self.operator.norm_squared(shape[1:]) * self.inner._norm_squared(self._out_shape(shape)))

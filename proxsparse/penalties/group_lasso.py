@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays.checks import check_group_weight, check_sizes
 from ..arrays.numbers import Array
 from ..dual.null_space import free_pixels
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from .base import Penalty
 from .windows import OverlappingGroupLasso
 
@@ -180,12 +180,12 @@ class GroupLasso(Penalty):
             return shape[0] * math.prod(int(k) for k in np.broadcast_to(self.block, len(shape) - 1))
         return shape[0] * int(np.bincount(np.maximum(self._groups(shape), -1) + 1)[1:].max(initial=1))
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         weights = self._pixel_costs(shape)
         stretch = 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
         return value / float(weights.min(where=weights > 0, initial=math.inf)) * stretch
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
@@ -196,10 +196,10 @@ class GroupLasso(Penalty):
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return 1.0
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         if self.null_space == "zero":
-            return Gram("uniform", 1.0)
-        return Gram("pixel", (self.labels >= 0)[None].astype(np.float64))
+            return Diagonalised("uniform", 1.0)
+        return Diagonalised("pixel", (self.labels >= 0)[None].astype(np.float64))
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
         return alone
@@ -227,10 +227,10 @@ class GroupLasso(Penalty):
         zero = (groups >= 0) & np.append(within, False)[groups]
         return np.broadcast_to(zero.reshape(image.shape[1:]), image.shape)
 
-    def _shows(self, shape: tuple[int, ...]) -> str:
+    def _structure(self, shape: tuple[int, ...]) -> str:
         return "support"
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         x[self._inside(x, p, margin)] = 0
 
 

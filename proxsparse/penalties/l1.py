@@ -12,7 +12,7 @@ from ..arrays.checks import check_pixel_weight, check_weight
 from ..arrays.numbers import Array, as_float, total
 from ..dual.null_space import free_pixels
 from ..kernels import pointwise
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from .base import Penalty
 
 if TYPE_CHECKING:
@@ -85,20 +85,20 @@ class L1(Penalty):
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return True
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", 1.0)
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return Diagonalised("uniform", 1.0)
 
     def _threshold(self, shape: tuple[int, ...]) -> Any:
         return self._w() if self.pixel_weight is None else self._w() * self.pixel_weight
 
-    def _worst(self, size: Array) -> float:
+    def _bound_by_size(self, size: Array) -> float:
         return 0.0
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         weights = self._pixel_costs(shape)
         return value / float(weights.min(where=weights > 0, initial=math.inf))
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
@@ -115,10 +115,10 @@ class L1(Penalty):
     def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
         return self if self.pixel_weight is None else dataclasses.replace(self, pixel_weight=self.pixel_weight[region])
 
-    def _shows(self, shape: tuple[int, ...]) -> str:
+    def _structure(self, shape: tuple[int, ...]) -> str:
         return "support"
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         x[np.abs(p) < (1.0 - margin) * np.asarray(self._threshold(x.shape))] = 0
 
     def prox(self, v: Any, step: float = 1.0, **kwargs: Any) -> Array | ProxResult:

@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from ..arrays.checks import check_number, held
+from ..arrays.checks import check_number, representable
 from ..arrays.numbers import Array, total
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from .base import Identity, Penalty
 from .l1 import L1
 
@@ -32,13 +32,13 @@ class L2(Identity):
     degree = 2
     _shrinks = True
 
-    def _near_null(self) -> Penalty | None:
+    def _first_order_norm(self) -> Penalty | None:
         return None
 
-    def _for_scale(self, factor: float, degree: int) -> Penalty:
+    def _rescaled(self, factor: float, degree: int) -> Penalty:
         return self * factor ** (degree - 2)
 
-    def _damp(self, p: Array, sigma: float) -> None:
+    def _prox_conjugate(self, p: Array, sigma: float) -> None:
         p *= p.dtype.type(_damping(self._w(), sigma))
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
@@ -55,17 +55,17 @@ class L2(Identity):
         # every p will do, unless there is no weight
         return 0.0 if self._w() > 0 else float(np.abs(p).max())
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         return math.sqrt(2 * value / self._w()) if self._w() > 0 else math.inf
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
         return alone
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:
-        x[...] = y / (1 + held(self._w(), y.dtype))
+        x[...] = y / (1 + representable(self._w(), y.dtype))
         if p is not None:
             p[...] = y - x
 
@@ -95,9 +95,9 @@ class ElasticNet(Penalty):
     degree = None
     _shrinks = True
     _copies = True
-    _lead = 1
+    _leading_axes = 1
 
-    def _near_null(self) -> Penalty | None:
+    def _first_order_norm(self) -> Penalty | None:
         return L1(self._weights()[0]) if self.l1_ratio > 0 else None
 
     def __post_init__(self) -> None:
@@ -111,7 +111,7 @@ class ElasticNet(Penalty):
         """The weights of both terms."""
         return self._w() * self.l1_ratio, self._w() * (1 - self.l1_ratio) / self.unit
 
-    def _for_scale(self, factor: float, degree: int) -> Penalty:
+    def _rescaled(self, factor: float, degree: int) -> Penalty:
         return dataclasses.replace(self, weight=self._w() * factor ** (degree - 1), unit=self.unit * factor)
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -127,7 +127,7 @@ class ElasticNet(Penalty):
         out += p[0]
         out += p[1]
 
-    def _damp(self, p: Array, sigma: float) -> None:
+    def _prox_conjugate(self, p: Array, sigma: float) -> None:
         p[1] *= p.dtype.type(_damping(self._weights()[1], sigma))
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
@@ -151,36 +151,36 @@ class ElasticNet(Penalty):
         norm = 0.0 if largest == 0 else largest / self.l1_ratio if self.l1_ratio > 0 else np.inf
         return norm if self._weights()[1] > 0 or not p[1].any() else np.inf
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         first, second = self._weights()
         far = value / first if first > 0 else math.inf
         return min(far, math.sqrt(2 * value / second)) if second > 0 else far
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return 2.0
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", 2.0)
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return Diagonalised("uniform", 2.0)
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
         return alone
 
     def _exact(self, x: Array, p: Array | None, y: Array) -> None:
-        first, second = (held(w, y.dtype) for w in self._weights())
+        first, second = (representable(w, y.dtype) for w in self._weights())
         x[...] = (np.maximum(y - first, 0) + np.minimum(y + first, 0)) / (1 + second)
         if p is not None:
             p[1] = second * x
             p[0] = y - x - p[1]
             self._project(p)
 
-    def _shows(self, shape: tuple[int, ...]) -> str:
+    def _structure(self, shape: tuple[int, ...]) -> str:
         return "support"
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
-        x[np.abs(p[0]) < p.dtype.type(1.0 - margin) * held(self._weights()[0], p.dtype)] = 0
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
+        x[np.abs(p[0]) < p.dtype.type(1.0 - margin) * representable(self._weights()[0], p.dtype)] = 0
 
 
 def _damping(weight: float, sigma: float) -> float:

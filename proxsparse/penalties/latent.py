@@ -10,10 +10,10 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..arrays.rounding import norm
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from .base import Identity, Penalty
 from .lifted import Lifted
-from .lists import ListedGroups
+from .listed_groups import ListedGroups
 from .windows import OverlappingGroupLasso
 
 
@@ -27,7 +27,7 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso, made_of="latent grou
 
     _shown = "OverlappingGroupLasso"
     _plain_windows = False
-    _lead = 0
+    _leading_axes = 0
     _shrinks = False
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso, made_of="latent grou
         self._groups._dual_shape(shape)
         return shape
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         # zeros are those of the v_g
         return None
 
@@ -84,37 +84,37 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso, made_of="latent grou
 
     # -- the larger problem ------------------------------------------------------------------------------------------
 
-    def _cost(self) -> Penalty:
+    def _lift_penalty(self) -> Penalty:
         return _Copies(self.weight, inner=self._groups)
 
-    def _lifted_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def _lift_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         dual = self._groups._dual_shape(shape)
         # all copies of a window are its channels
-        return dual if self._groups._lead == 0 else (dual[0] * dual[1], *dual[2:])
+        return dual if self._groups._leading_axes == 0 else (dual[0] * dual[1], *dual[2:])
 
-    def _lower(self, lifted: Array, shape: tuple[int, ...]) -> Array:
+    def _synthesis(self, lifted: Array, shape: tuple[int, ...]) -> Array:
         groups = self._groups
         out = np.zeros(shape, lifted.dtype)
         groups._add_adjoint(out, lifted.reshape(groups._dual_shape(shape)))
         return out
 
-    def _raise(self, x: Array) -> Array:
+    def _synthesis_adjoint(self, x: Array) -> Array:
         groups = self._groups
         copies = np.zeros(groups._dual_shape(x.shape), x.dtype)
         groups._analysis(copies, x)
-        return copies.reshape(self._lifted_shape(x.shape))
+        return copies.reshape(self._lift_shape(x.shape))
 
-    def _multiplicity(self, shape: tuple[int, ...]) -> Any:
-        return cast(Gram, self._groups._gram(shape)).eigenvalues
+    def _synthesis_gram(self, shape: tuple[int, ...]) -> Any:
+        return cast(Diagonalised, self._groups._gram(shape)).eigenvalues
 
-    def _start(self, x: Array) -> Array:
-        return self._raise((x / self._multiplicity(x.shape)).astype(x.dtype))
+    def _lift(self, x: Array) -> Array:
+        return self._synthesis_adjoint((x / self._synthesis_gram(x.shape)).astype(x.dtype))
 
-    def _lower_dual(self, dual: Array, shape: tuple[int, ...]) -> Array:
-        return np.asarray(self._lower(dual, shape) / self._multiplicity(shape)).astype(dual.dtype)
+    def _dual_of_lift(self, dual: Array, shape: tuple[int, ...]) -> Array:
+        return np.asarray(self._synthesis(dual, shape) / self._synthesis_gram(shape)).astype(dual.dtype)
 
-    def _raise_dual(self, p: Array) -> Array:
-        return self._raise(p)
+    def _lift_of_dual(self, p: Array) -> Array:
+        return self._synthesis_adjoint(p)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -131,7 +131,7 @@ class _Copies(Identity):
 
     def _groups_of(self, p: Array) -> Array:
         """The v_g as the dual of `inner` is shaped."""
-        if self.inner._lead == 0:
+        if self.inner._leading_axes == 0:
             return p
         size = int(np.prod(np.broadcast_to(self.inner.window, p.ndim - 1)))
         return p.reshape(size, len(p) // size, *p.shape[1:])
@@ -144,12 +144,12 @@ class _Copies(Identity):
         return float(gap), float(value)
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
-        if self.inner._lead:
+        if self.inner._leading_axes:
             return int(shape[0])
         return int(shape[0] * np.diff(self.inner._starts(np.empty(shape[:2], bool))).max())
 
     def _dual_norm(self, p: Array) -> float:
         return float(self.inner._dual_norm(self._groups_of(p)))
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         self.inner._clear_inside(self._groups_of(x), self._groups_of(p), margin)

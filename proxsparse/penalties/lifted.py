@@ -2,7 +2,7 @@
 
 Infimal convolutions (total generalized variation, latent groups) are of this kind. To the certificate such a penalty is one
 like others: a linear map, and a ball of duals with ``P(x) = max over the ball of <p, K x>``, but one on which nothing projects
-in closed form. To the solvers it is an ordinary penalty `_cost` of the larger X, behind the linear map S.
+in closed form. To the solvers it is an ordinary penalty `_lift_penalty` of the larger X, behind the linear map S.
 """
 
 from __future__ import annotations
@@ -29,49 +29,49 @@ class Lifted(Penalty):
     _projects = False
 
     @abc.abstractmethod
-    def _cost(self) -> Penalty:
+    def _lift_penalty(self) -> Penalty:
         """h(K X), as a penalty of X."""
 
     @abc.abstractmethod
-    def _lifted_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def _lift_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of X for images of that shape."""
 
     @abc.abstractmethod
-    def _lower(self, lifted: Array, shape: tuple[int, ...]) -> Array:
+    def _synthesis(self, lifted: Array, shape: tuple[int, ...]) -> Array:
         """S X."""
 
     @abc.abstractmethod
-    def _raise(self, x: Array) -> Array:
+    def _synthesis_adjoint(self, x: Array) -> Array:
         """S^T x."""
 
     @abc.abstractmethod
-    def _start(self, x: Array) -> Array:
+    def _lift(self, x: Array) -> Array:
         """An X with S X = x."""
 
-    def _free(self, x: Array) -> Array:
+    def _null_lift(self, x: Array) -> Array:
         """For x in the null space, a lift X of cost 0."""
-        return self._start(x)
+        return self._lift(x)
 
-    def _worth_of(self, x: Array) -> float:
+    def _value_bound(self, x: Array) -> float:
         """A bound on P(x): the cost of one X."""
-        return self._cost()._worth(self._start(x))
+        return self._lift_penalty()._value_in_float64(self._lift(x))
 
     @abc.abstractmethod
-    def _multiplicity(self, shape: tuple[int, ...]) -> Any:
+    def _synthesis_gram(self, shape: tuple[int, ...]) -> Any:
         """S S^T, which is diagonal: a number, or one a pixel."""
 
     #: whether S takes some of the channels of X: the first ones
     _selects: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def _lower_dual(self, dual: Array, shape: tuple[int, ...]) -> Array:
-        """The dual of this penalty that goes with one of `_cost`, up to a multiple that is in the ball."""
+    def _dual_of_lift(self, dual: Array, shape: tuple[int, ...]) -> Array:
+        """The dual of this penalty that goes with one of `_lift_penalty`, up to a multiple that is in the ball."""
 
     @abc.abstractmethod
-    def _raise_dual(self, p: Array) -> Array:
-        """The dual of `_cost` that goes with one of this penalty."""
+    def _lift_of_dual(self, p: Array) -> Array:
+        """The dual of `_lift_penalty` that goes with one of this penalty."""
 
-    def _lifted_bounds(self, bound: Any, shape: tuple[int, ...], free: float) -> Any:
+    def _lift_bounds(self, bound: Any, shape: tuple[int, ...], free: float) -> Any:
         """A bound on x as one on X, `free` where there is none."""
         raise ValueError(f"{self!r} takes no bounds")
 
@@ -110,11 +110,11 @@ class Lifted(Penalty):
         result = from_canonical(x, axis).copy()
         if not full_output:
             return result
-        return ProxResult(result, (from_canonical(p, axis, self._lead).copy(),), fun, gap, relative(gap, fun), nit)
+        return ProxResult(result, (from_canonical(p, axis, self._leading_axes).copy(),), fun, gap, relative(gap, fun), nit)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class OfImage(Penalty):
+class OfSynthesis(Penalty):
     """P(S X): another part of a sum, as a penalty of X."""
 
     inner: Any = None
@@ -124,31 +124,31 @@ class OfImage(Penalty):
     null_space = "unknown"
 
     @property
-    def _lead(self) -> int:  # type: ignore[override]
-        return int(self.inner._lead)
+    def _leading_axes(self) -> int:  # type: ignore[override]
+        return int(self.inner._leading_axes)
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(self.inner._dual_shape(self.shape))
 
     def _analysis(self, out: Array, x: Array) -> None:
-        self.inner._analysis(out, self.part._lower(x, self.shape))
+        self.inner._analysis(out, self.part._synthesis(x, self.shape))
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
         image = np.zeros(self.shape, out.dtype)
         self.inner._add_adjoint(image, p)
-        out += self.part._raise(image)
+        out += self.part._synthesis_adjoint(image)
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
         self.inner._project(p, factor)
 
-    def _damp(self, p: Array, sigma: float) -> None:
-        self.inner._damp(p, sigma)
+    def _prox_conjugate(self, p: Array, sigma: float) -> None:
+        self.inner._prox_conjugate(p, sigma)
 
     def _conjugate(self, p: Array) -> float:
         return float(self.inner._conjugate(p))
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        gap, value = self.inner._gap(self.part._lower(x, self.shape), p)
+        gap, value = self.inner._gap(self.part._synthesis(x, self.shape), p)
         return float(gap), float(value)
 
     def _dual_norm(self, p: Array) -> float:
@@ -161,16 +161,16 @@ class OfImage(Penalty):
         return int(self.inner._group_size(self.shape))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return float(self.inner._norm_squared(self.shape) * np.max(self.part._multiplicity(self.shape)))
+        return float(self.inner._norm_squared(self.shape) * np.max(self.part._synthesis_gram(self.shape)))
 
     def with_weight(self, weight: float) -> Penalty:
         """The same with that weight, of the part too."""
-        return OfImage(weight, self.inner.with_weight(weight), self.part, self.shape)
+        return OfSynthesis(weight, self.inner.with_weight(weight), self.part, self.shape)
 
 
-def large_part(q: Penalty, part: Lifted, shape: tuple[int, ...]) -> Penalty:
+def part_of_lift(q: Penalty, part: Lifted, shape: tuple[int, ...]) -> Penalty:
     """A part of the sum as a penalty of the X behind `part`."""
-    return part._cost() if q is part else OfImage(q.weight, q, part, shape)
+    return part._lift_penalty() if q is part else OfSynthesis(q.weight, q, part, shape)
 
 
 def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Array, Array, float, float, int]:
@@ -180,8 +180,8 @@ def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Arra
     """
     if penalty._w() == 0:
         return y.copy(), np.zeros(penalty._dual_shape(y.shape), y.dtype), 0.0, 0.0, 0
-    cost, counts = penalty._cost(), penalty._multiplicity(y.shape)
-    lifted = penalty._start(y.astype(np.float64))
+    cost, counts = penalty._lift_penalty(), penalty._synthesis_gram(y.shape)
+    lifted = penalty._lift(y.astype(np.float64))
     dual, bar = np.zeros(cost._dual_shape(lifted.shape)), lifted.copy()
     tau = max(0.01 * (float(np.std(y, dtype=np.float64)) or 1.0) / penalty._w(), 1e-150)
     sigma = 1.3 / (tau * cost._norm_squared(lifted.shape))
@@ -194,7 +194,7 @@ def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Arra
             pull = np.zeros(lifted.shape)
             cost._dual_step(pull, dual, bar, sigma)
             new = lifted - tau * pull
-            new -= penalty._raise(tau / (1 + tau * counts) * (penalty._lower(new, y.shape) - y))
+            new -= penalty._synthesis_adjoint(tau / (1 + tau * counts) * (penalty._synthesis(new, y.shape) - y))
             bar = 2 * new - lifted
             lifted = new
         nit += n
@@ -209,9 +209,9 @@ def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Arra
 
 def _measured(penalty: Lifted, cost: Penalty, lifted: Array, dual: Array, y: Array) -> tuple[Array, Array, float, float]:
     """The image, its dual, the objective and the gap, of terms >= 0."""
-    x, p = penalty._lower(lifted, y.shape), penalty._lower_dual(dual, y.shape)
+    x, p = penalty._synthesis(lifted, y.shape), penalty._dual_of_lift(dual, y.shape)
     penalty._project(p)
-    value = cost._worth(lifted)
+    value = cost._value_in_float64(lifted)
     ktp = np.zeros(y.shape)
     penalty._add_adjoint(ktp, p)
     loss = 0.5 * total(np.square(x - y + ktp))
@@ -223,19 +223,19 @@ def _least(penalty: Lifted, x: Array, tol: float) -> float:
 
     Where hardly anything is left, within a billionth of what the image could cost.
     """
-    cost = penalty._cost()
-    dual = np.zeros(cost._dual_shape(penalty._lifted_shape(x.shape)))
-    lifted = min((penalty._start(x), penalty._free(x)), key=cost._worth)
+    cost = penalty._lift_penalty()
+    dual = np.zeros(cost._dual_shape(penalty._lift_shape(x.shape)))
+    lifted = min((penalty._lift(x), penalty._null_lift(x)), key=cost._value_in_float64)
     floor = 1e-9 * penalty._w() * total(np.abs(x))
     bar = lifted.copy()
-    counts = penalty._multiplicity(x.shape)
+    counts = penalty._synthesis_gram(x.shape)
     norm = cost._norm_squared(lifted.shape)
     kx = penalty._analysed(x)
     tau = max(0.1 * (float(np.std(x)) or 1.0) / penalty._w(), 1e-150)
     value, nit = math.inf, 0
     while True:
-        value = min(value, cost._worth(lifted))
-        p = penalty._lower_dual(dual, x.shape)
+        value = min(value, cost._value_in_float64(lifted))
+        p = penalty._dual_of_lift(dual, x.shape)
         penalty._project(p)
         if value - total(kx * p) <= tol * value + floor or nit >= 20000:
             return value
@@ -245,6 +245,6 @@ def _least(penalty: Lifted, x: Array, tol: float) -> float:
             cost._dual_step(pull, dual, bar, 1 / (tau * norm))
             new = lifted - tau * pull
             # back onto S X = x
-            new -= penalty._raise((penalty._lower(new, x.shape) - x) / counts)
+            new -= penalty._synthesis_adjoint((penalty._synthesis(new, x.shape) - x) / counts)
             bar = 2 * new - lifted
             lifted = new

@@ -39,7 +39,7 @@ class Nonconvex(abc.ABC):
         """Return the same penalty with that weight."""
         return dataclasses.replace(self, weight=weight)
 
-    def _for_scale(self, factor: float) -> Nonconvex:
+    def _rescaled(self, factor: float) -> Nonconvex:
         """The penalty P' with P'(factor x) = factor^2 P(x)."""
         weight = self._w()
         for _ in range(self._power):
@@ -238,7 +238,7 @@ class Reweighted:
     def lengths(self, x: Array, channel_axis: int | None = None) -> Array:
         """What is weighted: pixels, differences or their vectors; of all channels together, of the shape of `pixel_weight`."""
         z = np.asarray(self.penalty.analysis(x, channel_axis=channel_axis), np.float64)
-        lead = self.penalty._lead
+        lead = self.penalty._leading_axes
         square = z * z
         if channel_axis is not None:
             square = square.sum(axis=lead + channel_axis % x.ndim)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.checks import check_spacing, per_spacing
+from ..arrays.checks import check_spacing, inverse_spacing
 from ..arrays.numbers import Array
 from ..arrays.rounding import UNIT
 from ..dual.null_space import affine_images
 from ..kernels import second_order as kernels
-from ..linear.diagonal import Gram, neumann_laplacian
+from ..linear.diagonal import Diagonalised, neumann_laplacian
 from .base import Penalty
 
 
@@ -41,14 +41,14 @@ class SecondOrderTV(Penalty):
     spacing: Any = dataclasses.field(default=None, kw_only=True)
 
     null_space = "affine"
-    _lead = 1
+    _leading_axes = 1
     _first_step = 0.25
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "spacing", check_spacing(self.spacing))
 
-    def _in_its_unit(self) -> tuple[Penalty, float]:
+    def _in_unit_spacing(self) -> tuple[Penalty, float]:
         if self.spacing is None:
             return self, 1.0
         unit = float(np.min(self.spacing))
@@ -60,7 +60,7 @@ class SecondOrderTV(Penalty):
 
     def _rates(self, axes: int) -> Array:
         """The factor of each row of K x that the spacing makes."""
-        rates = per_spacing(self.spacing, axes)
+        rates = inverse_spacing(self.spacing, axes)
         if rates is None:
             return np.ones(axes * (axes + 1) // 2)
         return np.array([*np.square(rates), *(a * b for a, b in itertools.combinations(rates, 2))])
@@ -71,7 +71,7 @@ class SecondOrderTV(Penalty):
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         axes = len(shape) - 1
-        per_spacing(self.spacing, axes)
+        inverse_spacing(self.spacing, axes)
         return (axes * (axes + 1) // 2, *shape)
 
     def _analysis(self, out: Array, x: Array) -> None:
@@ -135,7 +135,7 @@ class SecondOrderTV(Penalty):
     def _group_size(self, shape: tuple[int, ...]) -> int:
         return (len(shape) - 1) * len(shape) // 2 * shape[0]
 
-    def _worst(self, size: Array) -> float:
+    def _bound_by_size(self, size: Array) -> float:
         z = np.zeros(self._dual_shape(size.shape))
         axes = range(1, size.ndim)
         for out, axis in zip(z, axes, strict=False):
@@ -147,13 +147,13 @@ class SecondOrderTV(Penalty):
         z *= self._rates(size.ndim - 1).reshape(-1, *(1,) * size.ndim)
         return self._w() * float(np.sqrt(np.square(z).sum(axis=(0, 1))).sum())
 
-    def _roundings(self, shape: tuple[int, ...]) -> float:
+    def _adjoint_roundings(self, shape: tuple[int, ...]) -> float:
         return 2.0 + 8.0 * len(shape) ** 2
 
     def _rounding(self, x: Array) -> float:
-        return 8 * UNIT * SecondOrderTV._worst(self, np.abs(x))
+        return 8 * UNIT * SecondOrderTV._bound_by_size(self, np.abs(x))
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         if self._w() == 0:
             return math.inf
         # Beside the affine image through any cell b a pixel is sums of second differences, along a line for each axis in
@@ -168,16 +168,16 @@ class SecondOrderTV(Penalty):
         far *= math.sqrt(self._group_size(shape))
         return value / self._w() / float(self._rates(len(shape) - 1).min()) * far
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return affine_images(shape)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return largest_laplacian(shape, self.spacing) ** 2 or 1.0
 
-    def _near_gram(self, shape: tuple[int, ...]) -> Gram | None:
+    def _approximate_gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         # with another edge it would be the square of the Laplacian
-        eigenvalues = neumann_laplacian(shape, per_spacing(self.spacing, len(shape) - 1))
-        return Gram("dct", eigenvalues * eigenvalues)
+        eigenvalues = neumann_laplacian(shape, inverse_spacing(self.spacing, len(shape) - 1))
+        return Diagonalised("dct", eigenvalues * eigenvalues)
 
     def _clear_unused(self, p: Array) -> None:
         axes = range(1, p.ndim - 1)
@@ -191,7 +191,7 @@ class SecondOrderTV(Penalty):
 
 def largest_laplacian(shape: tuple[int, ...], spacing: Any) -> float:
     """A bound on the norm of the Laplacian, with samples at those distances."""
-    rates = per_spacing(spacing, len(shape) - 1)
+    rates = inverse_spacing(spacing, len(shape) - 1)
     squares = np.ones(len(shape) - 1) if rates is None else np.square(rates)
     return float(4.0 * sum(square for square, n in zip(squares, shape[1:], strict=True) if n > 1))
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.checks import check_number, per_spacing
+from ..arrays.checks import check_number, inverse_spacing
 from ..arrays.numbers import Array, total
 from ..arrays.rounding import UNIT
-from ..kernels import fields as kernels
+from ..kernels import tgv as kernels
 from .base import Penalty
 from .lifted import Lifted
 from .second_order import SecondOrderTV, _two, largest_laplacian
@@ -53,60 +53,60 @@ class TGV(Lifted, SecondOrderTV):
         # the field is one of differences over lengths
         return {"weight": self._w() / unit, "spacing": np.asarray(self.spacing) / unit, "ratio": self.ratio / unit}
 
-    def _cost(self) -> Penalty:
+    def _lift_penalty(self) -> Penalty:
         return _FieldCost(self.weight, spacing=self.spacing, ratio=self.ratio)
 
-    def _lifted_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def _lift_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         # x, then the field along each axis
         return (shape[0] * len(shape), *shape[1:])
 
-    def _lower(self, lifted: Array, shape: tuple[int, ...]) -> Array:
+    def _synthesis(self, lifted: Array, shape: tuple[int, ...]) -> Array:
         return lifted[: shape[0]].copy()
 
-    def _raise(self, x: Array) -> Array:
-        out = np.zeros(self._lifted_shape(x.shape), x.dtype)
+    def _synthesis_adjoint(self, x: Array) -> Array:
+        out = np.zeros(self._lift_shape(x.shape), x.dtype)
         out[: len(x)] = x
         return out
 
-    def _start(self, x: Array) -> Array:
-        return self._raise(x)
+    def _lift(self, x: Array) -> Array:
+        return self._synthesis_adjoint(x)
 
-    def _free(self, x: Array) -> Array:
-        lifted = self._raise(x)
+    def _null_lift(self, x: Array) -> Array:
+        lifted = self._synthesis_adjoint(x)
         TotalVariation(spacing=self.spacing)._analysis(_FieldCost._split(lifted)[1], x)
         return lifted
 
-    def _multiplicity(self, shape: tuple[int, ...]) -> Any:
+    def _synthesis_gram(self, shape: tuple[int, ...]) -> Any:
         return 1.0
 
-    def _lower_dual(self, dual: Array, shape: tuple[int, ...]) -> Array:
+    def _dual_of_lift(self, dual: Array, shape: tuple[int, ...]) -> Array:
         return dual[len(shape) - 1 :].copy()
 
-    def _raise_dual(self, p: Array) -> Array:
+    def _lift_of_dual(self, p: Array) -> Array:
         return np.concatenate([_symmetrised_adjoint(p, self.spacing), p])
 
-    def _lifted_bounds(self, bound: Any, shape: tuple[int, ...], free: float) -> Any:
-        whole = np.full(self._lifted_shape(shape), free)
+    def _lift_bounds(self, bound: Any, shape: tuple[int, ...], free: float) -> Any:
+        whole = np.full(self._lift_shape(shape), free)
         whole[: shape[0]] = bound
         return whole
 
-    def _worst(self, size: Array) -> float:
+    def _bound_by_size(self, size: Array) -> float:
         # of the field that is D x
-        return self.ratio * super()._worst(size)
+        return self.ratio * super()._bound_by_size(size)
 
-    def _spread(self, length: float, shape: tuple[int, ...]) -> float:
-        return max(1.0, self.ratio) * super()._spread(length, shape)
+    def _bound_by_length(self, length: float, shape: tuple[int, ...]) -> float:
+        return max(1.0, self.ratio) * super()._bound_by_length(length, shape)
 
     def _rounding(self, x: Array) -> float:
         # of <p, E D x>: the cost is that of a field, see `_FieldCost`
         return self.ratio * super()._rounding(x)
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         # E D x = E (D x - u) + E u: a number of the field is in no more than 2 d numbers of E, each at most 1 / spacing
-        rates = per_spacing(self.spacing, len(shape) - 1)
+        rates = inverse_spacing(self.spacing, len(shape) - 1)
         axes, rate = len(shape) - 1, 1.0 if rates is None else float(rates.max())
         together = 2 * axes * rate * math.sqrt(axes * shape[0])
-        return super()._reach(value * (together + 1 / self.ratio), shape)
+        return super()._length_bound(value * (together + 1 / self.ratio), shape)
 
     def _dual_norm(self, p: Array) -> float:
         own = super()._dual_norm(p) / self.ratio
@@ -119,7 +119,7 @@ class TGV(Lifted, SecondOrderTV):
 
 def _rates(spacing: Any, axes: int, dtype: np.dtype[Any]) -> list[Any]:
     """The factors of differences along each axis, 1 / spacing, in that dtype."""
-    rates = per_spacing(spacing, axes)
+    rates = inverse_spacing(spacing, axes)
     return [dtype.type(1 if rates is None else rates[a]) for a in range(axes)]
 
 
@@ -168,7 +168,7 @@ class _FieldCost(Penalty):
     ratio: float = 2.0
 
     null_space = "unknown"
-    _lead = 1
+    _leading_axes = 1
     _first_step = 0.35
 
     @property
@@ -238,9 +238,9 @@ class _FieldCost(Penalty):
 
     def _rounding(self, x: Array) -> float:
         image, field = self._split(np.abs(x.astype(np.float64, copy=False)))
-        rates = per_spacing(self.spacing, len(field))
+        rates = inverse_spacing(self.spacing, len(field))
         # Dx - u and E u, of fields that are as large as Dx
-        first = self._differences._worth(self._split(x)[0]) * math.sqrt(len(field) * len(image)) + total(field)
+        first = self._differences._value_in_float64(self._split(x)[0]) * math.sqrt(len(field) * len(image)) + total(field)
         second = len(field) * self.ratio * (1.0 if rates is None else float(rates.max())) * total(field)
         return UNIT * self._w() * (4 * first + 16 * second)
 

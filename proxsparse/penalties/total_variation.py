@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.checks import check_number, check_pixel_weight, check_spacing, per_spacing
+from ..arrays.checks import check_number, check_pixel_weight, check_spacing, inverse_spacing
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.null_space import constant_images
-from ..kernels import pointwise, regions, taut_string
-from ..kernels import rows as strips
+from ..kernels import pointwise, region_means, rows, taut_string
 from ..kernels import total_variation as kernels
-from ..linear.diagonal import Gram, neumann_laplacian
+from ..linear.diagonal import Diagonalised, neumann_laplacian
 from ..runtime.workers import Workers
 from .base import Penalty
 
@@ -59,7 +58,7 @@ class TotalVariation(Penalty):
     coupled: bool = True
 
     _shrinks = True
-    _lead = 1
+    _leading_axes = 1
 
     @property
     def null_space(self) -> str:  # type: ignore[override]
@@ -81,7 +80,7 @@ class TotalVariation(Penalty):
         return self.spacing is None and self.pixel_weight is None and self.huber == 0
 
     @property
-    def _still(self) -> tuple[bool, bool, bool]:
+    def _without_dual(self) -> tuple[bool, bool, bool]:
         """Of the last plane, row and column: whether the pixels there have no dual; see `InnerTotalVariation`."""
         return False, False, False
 
@@ -99,22 +98,22 @@ class TotalVariation(Penalty):
         channels = shape[0] if self.coupled else 1
         return not self._curved and (not self.isotropic or channels * sum(n > 1 for n in shape[1:]) <= 1)
 
-    def _near_null(self) -> Penalty | None:
+    def _first_order_norm(self) -> Penalty | None:
         return None if self._curved else self
 
-    def _in_its_unit(self) -> tuple[Penalty, float]:
+    def _in_unit_spacing(self) -> tuple[Penalty, float]:
         if self.spacing is None:
             return self, 1.0
         unit = float(np.min(self.spacing))
         own = {"weight": self._w() / unit, "spacing": np.asarray(self.spacing) / unit, "huber": self.huber * unit}
         return type(self)(**(self._fields() | own)), unit
 
-    def _for_scale(self, factor: float, degree: int) -> Penalty:
+    def _rescaled(self, factor: float, degree: int) -> Penalty:
         return dataclasses.replace(self, weight=self._w() * factor ** (degree - 1), huber=self.huber * factor)
 
     def _scales(self, spatial: tuple[int, ...]) -> Array | None:
         """What differences are multiplied by, (axes, *spatial) or broadcasting to it; None where that is 1."""
-        axes, rates = len(spatial), per_spacing(self.spacing, len(spatial))
+        axes, rates = len(spatial), inverse_spacing(self.spacing, len(spatial))
         scales = None if rates is None else rates.reshape(axes, *(1,) * axes)
         if self.pixel_weight is not None:
             if self.pixel_weight.shape not in (spatial, (axes, *spatial)):
@@ -132,18 +131,18 @@ class TotalVariation(Penalty):
 
     def _scale(self, p: Array) -> None:
         """Multiply each difference by its scale, in place."""
-        rates = per_spacing(self.spacing, len(p))
+        rates = inverse_spacing(self.spacing, len(p))
         if rates is not None:
             p *= rates.astype(p.dtype).reshape(-1, *(1,) * (p.ndim - 1))
         if self.pixel_weight is not None:
             weight = self._weight_single if p.dtype == np.float32 else self.pixel_weight
             p *= weight[:, None] if weight.ndim == p.ndim - 1 else weight
 
-    def _units(self, *arrays: Array) -> list[tuple[Array, ...]]:
+    def _channel_slices(self, *arrays: Array) -> list[tuple[Array, ...]]:
         """Arrays (..., channels, *spatial), cut into channels where these are separate."""
         *_, last = arrays
-        after = last.ndim - 1 - self._lead
-        channels = last.shape[self._lead]
+        after = last.ndim - 1 - self._leading_axes
+        channels = last.shape[self._leading_axes]
         if self.coupled or not self.isotropic or channels == 1:
             return [arrays]
         return [tuple(a[(slice(None),) * (a.ndim - 1 - after) + (slice(c, c + 1),)] for a in arrays) for c in range(channels)]
@@ -178,7 +177,7 @@ class TotalVariation(Penalty):
             self._scale(p)
         kernels.add_adjoint(to_4d(out), *self._planes(p))
 
-    def _damp(self, p: Array, sigma: float) -> None:
+    def _prox_conjugate(self, p: Array, sigma: float) -> None:
         if self._curved:
             w = self._w()
             p *= p.dtype.type(w / (w + sigma * self.huber))
@@ -189,7 +188,7 @@ class TotalVariation(Penalty):
         return 0.5 * self.huber / self._w() * total(np.square(p, dtype=np.float64))
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
-        for (unit,) in self._units(p):
+        for (unit,) in self._channel_slices(p):
             self._project_unit(unit, factor)
 
     def _project_unit(self, p: Array, factor: float) -> None:
@@ -210,8 +209,8 @@ class TotalVariation(Penalty):
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         if not self.is_plain:
             return self._general_gap(x, p)
-        units = self._units(x, p)
-        sums = [kernels.gap(to_4d(u), *self._planes(q), self.isotropic, self._still, self._w()) for u, q in units]
+        units = self._channel_slices(x, p)
+        sums = [kernels.gap(to_4d(u), *self._planes(q), self.isotropic, self._without_dual, self._w()) for u, q in units]
         return float(sum(gap for gap, _ in sums)), float(sum(value for _, value in sums))
 
     def _general_gap(self, x: Array, p: Array) -> tuple[float, float]:
@@ -227,15 +226,15 @@ class TotalVariation(Penalty):
             return lengths
         return np.where(lengths <= self.huber, np.square(lengths) / (2 * self.huber), lengths - self.huber / 2)
 
-    def _over(self) -> int | tuple[int, ...] | None:
+    def _vector_axes(self) -> int | tuple[int, ...] | None:
         """The axes of the dual that make one length."""
         return () if not self.isotropic else (0, 1) if self.coupled else 0
 
     def _lengths(self, z: Array) -> Array:
-        return np.abs(z) if not self.isotropic else np.sqrt(np.square(z).sum(axis=self._over()))
+        return np.abs(z) if not self.isotropic else np.sqrt(np.square(z).sum(axis=self._vector_axes()))
 
     def _products(self, z: Array, p: Array) -> Array:
-        return np.asarray(z * p if not self.isotropic else (z * p).sum(axis=self._over()))
+        return np.asarray(z * p if not self.isotropic else (z * p).sum(axis=self._vector_axes()))
 
     def _dual_norm(self, p: Array) -> float:
         return float(self._lengths(p.astype(np.float64, copy=False)).max())
@@ -247,7 +246,7 @@ class TotalVariation(Penalty):
         # a vector in its ball is no longer than w
         return self._w() * math.sqrt(math.prod(p.shape[2:]) if self.isotropic and self.coupled else p.size)
 
-    def _worst(self, size: Array) -> float:
+    def _bound_by_size(self, size: Array) -> float:
         z = np.zeros(self._dual_shape(size.shape))
         for axis in range(1, size.ndim):
             before, after = (np.moveaxis(size, axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
@@ -255,14 +254,14 @@ class TotalVariation(Penalty):
         self._scale(z)
         return self._w() * total(self._costs(self._lengths(z)))
 
-    def _roundings(self, shape: tuple[int, ...]) -> float:
+    def _adjoint_roundings(self, shape: tuple[int, ...]) -> float:
         return 2.0 + 4 * len(shape)
 
     def _rounding(self, x: Array) -> float:
         # the difference of two numbers is right but for its own rounding
         return 0.0
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         scales = self._scales(shape[1:])
         least = 1.0 if scales is None else float(np.min(scales))
         if not (least > 0 and self._w() > 0):
@@ -271,7 +270,7 @@ class TotalVariation(Penalty):
         together = value / self._w() + self.huber / 2 * math.prod(self._dual_shape(shape))
         return together / least * math.sqrt(self._group_size(shape) * math.prod(shape))
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return constant_images(shape)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
@@ -279,13 +278,13 @@ class TotalVariation(Penalty):
         largest = [1.0] * (len(shape) - 1) if scales is None else [float(s.max()) for s in scales]
         return sum((2.0 * s * math.cos(math.pi / (2 * n))) ** 2 for s, n in zip(largest, shape[1:], strict=True)) or 1.0
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return self._near_gram(shape) if self.pixel_weight is None else None
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return self._approximate_gram(shape) if self.pixel_weight is None else None
 
-    def _near_gram(self, shape: tuple[int, ...]) -> Gram:
+    def _approximate_gram(self, shape: tuple[int, ...]) -> Diagonalised:
         scales = self._scales(shape[1:])
         typical = None if scales is None else np.sqrt([np.square(s).mean() for s in scales])
-        return Gram("dct", neumann_laplacian(shape, typical))
+        return Diagonalised("dct", neumann_laplacian(shape, typical))
 
     def _clear_unused(self, p: Array) -> None:
         # Neumann edge: the dual of the last difference takes no part
@@ -320,7 +319,7 @@ class TotalVariation(Penalty):
                 taut_string.funnel(out, dual, signal, w, radius, start, height)
 
     def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
-        if not self.is_plain or not strips.fits(y.shape) or min(y.shape[-2:]) < 64:
+        if not self.is_plain or not rows.fits(y.shape) or min(y.shape[-2:]) < 64:
             return None
         # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
         differences = np.abs(np.diff(y[..., ::4, :])), np.abs(np.diff(y[..., ::4], axis=-2))
@@ -342,7 +341,7 @@ class TotalVariation(Penalty):
     ) -> bool:
         if not self.is_plain:
             return False
-        for one, one_bar, one_y, dual in self._units(x, xbar, y, p):
+        for one, one_bar, one_y, dual in self._channel_slices(x, xbar, y, p):
             self._sweep_unit(one, one_bar, dual, one_y, limits, steps, workers)
         return True
 
@@ -351,19 +350,19 @@ class TotalVariation(Penalty):
     ) -> None:
         radius = self._ball_radius(p, p.shape[0] * p.shape[1])
         soft, lo, hi = (x.dtype.type(v) for v in limits)
-        if strips.fits(x.shape):
-            strips.Strips(x, p, y, self.isotropic, self._still[1:]).sweep(xbar, radius, (soft, lo, hi), steps, workers)
+        if rows.fits(x.shape):
+            rows.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sweep(xbar, radius, (soft, lo, hi), steps, workers)
         else:
             arrays = (to_4d(x), to_4d(xbar), *self._planes(p), to_4d(y))
             # so that a call stays short
             together = max(1, (1 << 22) // x.size)
             for k in range(0, len(steps), together):
-                kernels.sweep(*arrays, self.isotropic, self._still, radius, soft, lo, hi, steps[k : k + together])
+                kernels.sweep(*arrays, self.isotropic, self._without_dual, radius, soft, lo, hi, steps[k : k + together])
 
     def _certificate(
         self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
     ) -> tuple[float, ...] | None:
-        if x.dtype != p.dtype or not self.is_plain or len(self._units(x, p)) > 1:
+        if x.dtype != p.dtype or not self.is_plain or len(self._channel_slices(x, p)) > 1:
             return None
         if self._has_exact(x.shape) and x[0].size > 1:
             axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
@@ -372,9 +371,9 @@ class TotalVariation(Penalty):
             for one in zip(sums, *signals, strict=True):
                 taut_string.certificate(*one, self._w(), *limits)
             return tuple(sums.sum(axis=(0, 1)).tolist())
-        if not strips.fits(x.shape):
+        if not rows.fits(x.shape):
             return None
-        return tuple(strips.Strips(x, p, y, self.isotropic, self._still[1:]).sums(self._w(), limits, workers))
+        return tuple(rows.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sums(self._w(), limits, workers))
 
     def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
         return self
@@ -383,32 +382,32 @@ class TotalVariation(Penalty):
         return [(2, 1)] * axes
 
     def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
-        still = tuple(part.stop < n for part, n in zip(region, shape[1:], strict=True))
+        without_dual = tuple(part.stop < n for part, n in zip(region, shape[1:], strict=True))
         if self.is_plain:
-            return InnerTotalVariation(**self._fields(), still=still)
+            return InnerTotalVariation(**self._fields(), without_dual=without_dual)
         index: Any = (..., *region)
         if self.pixel_weight is None:
             weight = np.ones([part.stop - part.start for part in region])
         else:
             weight = self.pixel_weight[index].copy()
-        _clear_last(weight, still)
+        _clear_last(weight, without_dual)
         return dataclasses.replace(self, pixel_weight=weight)
 
-    def _shows(self, shape: tuple[int, ...]) -> str:
+    def _structure(self, shape: tuple[int, ...]) -> str:
         return "regions" if self._polyhedral(shape) and self.null_space == "constants" else ""
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         if self._curved or self.null_space != "constants":
             return
         label = np.empty(x[0].size, np.int32 if x[0].size < 2**31 else np.int64)
-        planes, rows, columns = to_4d(x).shape[1:]
+        planes, down, across = to_4d(x).shape[1:]
         for c, image in enumerate(x):
             # isotropic: a pixel's vector, over all channels, speaks for all its differences
             dual = (p if self.isotropic and self.coupled else p[:, c]).reshape(-1, label.size)
-            regions.flatten(image.reshape(-1), label, self._joined(dual, margin), self.isotropic, planes, rows, columns)
+            region_means.flatten(image.reshape(-1), label, self._joined(dual, margin), self.isotropic, planes, down, across)
 
     def _joined(self, p: Array, margin: float) -> Array:
-        """Which differences the dual says are 0, as `regions.flatten` takes them; p has one row a number of a pixel."""
+        """Which differences the dual says are 0, as `region_means.flatten` takes them; p has one row a number of a pixel."""
         # a weight whose square the dtype cannot hold means the same as any other beyond reach
         least = (1.0 - margin) * min(self._w(), math.sqrt(np.finfo(p.dtype).max) / 2)
         if self.isotropic:
@@ -422,30 +421,30 @@ class TotalVariation(Penalty):
 class InnerTotalVariation(TotalVariation):
     """Total variation of a region of an image by the pixels whose differences lie wholly inside: the last have no dual.
 
-    Along an axis where the region ends before the image, the last samples are `still`.
+    Along an axis where the region ends before the image, the last samples have no dual.
     """
 
-    still: tuple[bool, ...] = ()
+    without_dual: tuple[bool, ...] = ()
 
     @property
-    def _still(self) -> tuple[bool, bool, bool]:
-        planes, rows, columns = (False,) * (3 - len(self.still)) + self.still
+    def _without_dual(self) -> tuple[bool, bool, bool]:
+        planes, rows, columns = (False,) * (3 - len(self.without_dual)) + self.without_dual
         return planes, rows, columns
 
     def _analysis(self, out: Array, x: Array) -> None:
         super()._analysis(out, x)
-        _clear_last(out, self.still)
+        _clear_last(out, self.without_dual)
 
     def _clear_unused(self, p: Array) -> None:
         super()._clear_unused(p)
-        _clear_last(p, self.still)
+        _clear_last(p, self.without_dual)
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
         return False
 
 
-def _clear_last(array: Array, still: tuple[bool, ...]) -> None:
-    """Set to 0, in place, the last samples along those of the last axes that are still."""
-    for axis, is_still in enumerate(still):
+def _clear_last(array: Array, without_dual: tuple[bool, ...]) -> None:
+    """Set to 0, in place, the last samples along those of the last axes that have no dual."""
+    for axis, is_still in enumerate(without_dual):
         if is_still:
-            np.moveaxis(array, axis - len(still), 0)[-1] = 0
+            np.moveaxis(array, axis - len(without_dual), 0)[-1] = 0

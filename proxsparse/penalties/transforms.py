@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..kernels import pointwise, wavelets
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from ..linear.wavelets import OrthogonalWavelet, tight_frame_filters
 from .base import Penalty
 
@@ -59,19 +59,19 @@ class _TransformL1(Penalty):
     def _dual_norm(self, p: Array) -> float:
         return float(np.abs(p).max())
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         # K^T K = I, and lengths are at most sums of sizes
         return value / (self._w() * (1 - 1e-6)) if self._w() > 0 else math.inf
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         # orthogonal; float32 filters are so to their rounding
         return 1.0 + 1e-6
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", 1.0)
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return Diagonalised("uniform", 1.0)
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return True
@@ -132,7 +132,7 @@ class WaveletL1(_TransformL1):
         return OrthogonalWavelet(self.wavelet, self.level)
 
     @property
-    def _lead(self) -> int:  # type: ignore[override]
+    def _leading_axes(self) -> int:  # type: ignore[override]
         return int(self.undecimated)
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:

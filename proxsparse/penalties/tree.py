@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays.checks import check_pixel_weight
 from ..arrays.numbers import Array
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from .base import Penalty
 from .group_lasso import GroupLasso
 
@@ -40,7 +40,7 @@ class TreeGroupLasso(Penalty):
     levels: int = 4
     level_weight: Any = None
 
-    _lead = 1
+    _leading_axes = 1
     _copies = True
     _first_step = 2.0
     _shrinks = True
@@ -94,18 +94,18 @@ class TreeGroupLasso(Penalty):
     def _group_size(self, shape: tuple[int, ...]) -> int:
         return int(shape[0] * (1 << (self.levels - 1)) ** (len(shape) - 1))
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         a = self.levels if self.level_weight is None else float(self.level_weight.sum())
         return value / (self._w() * a) if self._w() * a > 0 else math.inf
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self.levels)
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("uniform", float(self.levels))
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return Diagonalised("uniform", float(self.levels))
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
         return alone
@@ -118,9 +118,9 @@ class TreeGroupLasso(Penalty):
             if p is not None:
                 p[k] = taken
 
-    def _shows(self, shape: tuple[int, ...]) -> str:
+    def _structure(self, shape: tuple[int, ...]) -> str:
         return "support"
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         for k, level in enumerate(p):
-            self._level(k)._snap(x, level, margin)
+            self._level(k)._identify(x, level, margin)

@@ -14,7 +14,7 @@ from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.null_space import free_pixels
 from ..kernels import windows as kernels
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers
 from .base import Penalty
 
@@ -65,7 +65,7 @@ class OverlappingGroupLasso(Penalty):
     group_weight: Any = None
     kind: str = "overlap"
 
-    _lead = 1
+    _leading_axes = 1
     # K^T K is all but a multiple of the identity: nothing has far to travel
     _shrinks = True
     _copies = True
@@ -243,18 +243,18 @@ class OverlappingGroupLasso(Penalty):
         # a group in its ball is no longer than w, in either norm
         return self._w() * math.sqrt(math.prod(p.shape[2:]))
 
-    def _over(self, shape: tuple[int, ...]) -> Array:
+    def _gram_diagonal(self, shape: tuple[int, ...]) -> Array:
         """K^T K of each pixel, of the shape of one channel."""
         return np.asarray(functools.reduce(np.multiply.outer, self._covers(shape)))
 
-    def _reach(self, value: float, shape: tuple[int, ...]) -> float:
+    def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         weights = self._pixel_costs(shape)
-        return value / float(weights.min(where=weights > 0, initial=math.inf)) * self._stretch(shape)
+        return value / float(weights.min(where=weights > 0, initial=math.inf)) * self._length_per_cost(shape)
 
-    def _beside(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
 
-    def _stretch(self, shape: tuple[int, ...]) -> float:
+    def _length_per_cost(self, shape: tuple[int, ...]) -> float:
         """The most that a group may be longer than what it costs."""
         return 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
 
@@ -265,13 +265,13 @@ class OverlappingGroupLasso(Penalty):
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return math.prod(float(over.max()) for over in self._covers(shape))
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("pixel", self._over(shape))
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return Diagonalised("pixel", self._gram_diagonal(shape))
 
-    def _shows(self, shape: tuple[int, ...]) -> str:
+    def _structure(self, shape: tuple[int, ...]) -> str:
         return "support"
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         if self.norm == "l2":
             geometry = self._geometry(x.ndim - 1)
             kernels.zero_inside(to_4d(x), to_4d(p, lead=1), *geometry, (1.0 - margin) * self._w())

@@ -13,9 +13,9 @@ import numpy as np
 from ..arrays.numbers import Array
 from ..arrays.rounding import UNIT
 from ..data_terms import DataTerm
-from ..linear.diagonal import Gram
+from ..linear.diagonal import Diagonalised
 from ..penalties.base import Penalty
-from ..penalties.lifted import Lifted, large_part
+from ..penalties.lifted import Lifted, part_of_lift
 from ..runtime.workers import Workers
 from .problem import Certificate, Channelwise, Costs, Problem, Returned
 
@@ -62,16 +62,16 @@ class LiftedProblem(Problem):
             raise ValueError(
                 f"a sum takes one penalty that is a minimisation of its own, got {', '.join(repr(q) for _, q in lifted)}"
             )
-        (self._index, self._part), large = lifted[0], lifted[0][1]._lifted_shape(shape)
-        behind = [large_part(q, self._part, shape) for q in parts]
-        lo = None if lo is None else self._part._lifted_bounds(lo, shape, -math.inf).astype(y.dtype)
-        hi = None if hi is None else self._part._lifted_bounds(hi, shape, math.inf).astype(y.dtype)
+        (self._index, self._part), large = lifted[0], lifted[0][1]._lift_shape(shape)
+        behind = [part_of_lift(q, self._part, shape) for q in parts]
+        lo = None if lo is None else self._part._lift_bounds(lo, shape, -math.inf).astype(y.dtype)
+        hi = None if hi is None else self._part._lift_bounds(hi, shape, math.inf).astype(y.dtype)
         if operator is None and self._part._selects:
-            m = self._part._raise(np.ones_like(y) if m is None else np.broadcast_to(m, y.shape))
-            data = None if data is None else data.laid_out(lambda array, name: self._part._raise(array))
-            y = self._part._raise(y)
+            m = self._part._synthesis_adjoint(np.ones_like(y) if m is None else np.broadcast_to(m, y.shape))
+            data = None if data is None else data.laid_out(lambda array, name: self._part._synthesis_adjoint(array))
+            y = self._part._synthesis_adjoint(y)
         else:
-            operator = Lowered(operator, self._part, shape)
+            operator = AfterSynthesis(operator, self._part, shape)
         super().__init__(y, behind, large, operator=operator, m=m, lo=lo, hi=hi, data=data, apart=False)
 
     @property
@@ -79,27 +79,27 @@ class LiftedProblem(Problem):
         """The problem as the user gave it."""
         return self.base
 
-    def use(self, workers: Workers, tol: float) -> None:
+    def configure(self, workers: Workers, tol: float) -> None:
         """Share these threads and this tolerance with the image's problem."""
-        super().use(workers, tol)
-        self.base.use(workers, tol)
+        super().configure(workers, tol)
+        self.base.configure(workers, tol)
 
     def image_of(self, x: Array) -> Array:
         """S X."""
-        return self._part._lower(x, self.base.shape)
+        return self._part._synthesis(x, self.base.shape)
 
     def floor(self, x: Array) -> float:
         """As of any problem; what adds up to the image was rounded number by number."""
-        data, parts = self.base.floors(self._part._lower(np.abs(x), self.base.shape))
+        data, parts = self.base.rounding_floors(self._part._synthesis(np.abs(x), self.base.shape))
         return data + sum(parts)
 
     def start(self) -> Array:
         """An X of the image to start from."""
-        return self._part._start(self.base.start())
+        return self._part._lift(self.base.start())
 
-    def begin(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
+    def start_from(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
         """Where to start from an image and one dual a part."""
-        lifted = self._part._free(np.array(self.base.clip(x)))
+        lifted = self._part._null_lift(np.array(self.base.clip(x)))
         if duals is None:
             return lifted, np.zeros(self.stack.size, self.dtype)
         return lifted, self.flat_dual(self._raised(duals))
@@ -108,11 +108,11 @@ class LiftedProblem(Problem):
         """That of S X, by the dual of the image's problem that goes with p."""
         x = self.clip(x)
         cost, image = self.stack.parts[self._index], self.image_of(x)
-        value = cost._worth(x)
+        value = cost._value_in_float64(x)
         # the image is that of X but for rounding
         rounding = UNIT * 2 * (8 + cost._group_size(x.shape)) * value + cost._rounding(x)
-        off = image - self._part._lower(x.astype(np.float64), self.base.shape)
-        value += self._part._worth_of(off) if off.any() else 0.0
+        off = image - self._part._synthesis(x.astype(np.float64), self.base.shape)
+        value += self._part._value_bound(off) if off.any() else 0.0
         flat = self.base.flat_dual(self._image_duals(p))
         # a copy of the image beside X is none of its dual
         own = None if q is None or q.shape != self.base.y.shape else q
@@ -121,10 +121,10 @@ class LiftedProblem(Problem):
 
     def _image_duals(self, p: Array) -> list[Array]:
         duals = self.stack.split(p)
-        own = self._part._lower_dual(duals[self._index], self.base.shape)
+        own = self._part._dual_of_lift(duals[self._index], self.base.shape)
         return [own if i == self._index else dual for i, dual in enumerate(duals)]
 
-    def told(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
+    def parts_and_duals(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
         """The parts of the penalty and their duals."""
         flat = self.base.flat_dual(self._image_duals(found.p))
         return self.base.parts, self.base.stack.split(flat)
@@ -133,7 +133,7 @@ class LiftedProblem(Problem):
     def trivial(self) -> Array | None:
         """An X of the best image that costs nothing."""
         image = self.base.trivial
-        return None if image is None else self._part._free(image)
+        return None if image is None else self._part._null_lift(image)
 
     @cached_property
     def trivial_certificate(self) -> Certificate | None:
@@ -144,10 +144,10 @@ class LiftedProblem(Problem):
         return self.certificate(self.trivial, self.flat_dual(self._raised(duals)))
 
     def _raised(self, duals: Sequence[Array]) -> list[Array]:
-        return [self._part._raise_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
+        return [self._part._lift_of_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
 
 
-class Lowered(Channelwise):
+class AfterSynthesis(Channelwise):
     """A S: the image's operator after S."""
 
     def __init__(self, operator: Channelwise | None, part: Lifted, shape: tuple[int, ...]) -> None:
@@ -156,22 +156,22 @@ class Lowered(Channelwise):
 
     def forward(self, x: Array) -> Array:
         """A S X."""
-        image = self.part._lower(x, self.shape)
+        image = self.part._synthesis(x, self.shape)
         return image if self.after is None else self.after.forward(image)
 
     def adjoint(self, q: Array) -> Array:
         """S^T A^T q."""
-        return self.part._raise(q if self.after is None else self.after.adjoint(q))
+        return self.part._synthesis_adjoint(q if self.after is None else self.after.adjoint(q))
 
     @cached_property
     def norm_squared(self) -> float:
         """The product of the bounds."""
-        return (1.0 if self.after is None else self.after.norm_squared) * float(np.max(self.part._multiplicity(self.shape)))
+        return (1.0 if self.after is None else self.after.norm_squared) * float(np.max(self.part._synthesis_gram(self.shape)))
 
     @cached_property
     def norm_bound(self) -> float:
         """The product of the bounds, however loose."""
-        return (1.0 if self.after is None else self.after.norm_bound) * float(np.max(self.part._multiplicity(self.shape)))
+        return (1.0 if self.after is None else self.after.norm_bound) * float(np.max(self.part._synthesis_gram(self.shape)))
 
     @cached_property
     def mismatch(self) -> float:
@@ -181,13 +181,13 @@ class Lowered(Channelwise):
     @cached_property
     def product_rounding(self) -> float:
         """That of A S X: the copies that S adds up, and A."""
-        copies = float(np.max(self.part._multiplicity(self.shape)))
+        copies = float(np.max(self.part._synthesis_gram(self.shape)))
         own = copies * math.sqrt(copies)
         if self.after is None:
             return own
         return own * math.sqrt(self.after.norm_bound) + math.sqrt(copies) * self.after.product_rounding
 
     @cached_property
-    def gram(self) -> Gram | None:
+    def gram(self) -> Diagonalised | None:
         """Nothing is known."""
         return None

@@ -34,7 +34,7 @@ class Posed:
     given: Layout
     answer: Layout
     background: Array | None = None
-    #: what the dual of each part is multiplied by for that of the part as it was given; see `Penalty._in_its_unit`
+    #: what the dual of each part is multiplied by for that of the part as it was given; see `Penalty._in_unit_spacing`
     units: tuple[float, ...] = ()
 
     @property
@@ -44,9 +44,9 @@ class Posed:
 
     def image(self, x: Array) -> Array:
         """A fresh image in the user's layout and units, its background included."""
-        return self.framed(self.problem.image_of(x))
+        return self.with_background(self.problem.image_of(x))
 
-    def framed(self, x: Array) -> Array:
+    def with_background(self, x: Array) -> Array:
         """An image of the solver's, as the user's; see `image`."""
         returned = self.problem.image_problem.returned
         return self.answer.out(x if returned is None else returned.stored(x))
@@ -55,7 +55,7 @@ class Posed:
         """A fresh dual of a part, whose unit that is, in the user's layout and units."""
         p = p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale)
         p = p if unit == 1 else p * p.dtype.type(unit)
-        return dataclasses.replace(self.answer, axis=part._dual_axis(self.answer.axis, p.ndim)).out(p, part._lead)
+        return dataclasses.replace(self.answer, axis=part._dual_axis(self.answer.axis, p.ndim)).out(p, part._leading_axes)
 
     def unscaled(self, value: float) -> float:
         """An objective, or a gap, in the user's units."""
@@ -79,7 +79,7 @@ class Posed:
         if earlier:
             duals = [d if problem.data.degree == 1 else d * factor for d in self._duals_of(x0)]
             problem.known_dual = self._data_dual_of(x0)
-        return problem.begin(x, duals)
+        return problem.start_from(x, duals)
 
     def data_dual(self, q: Array) -> Array:
         """The dual of the data term in the user's layout and units, as the image given is."""
@@ -102,9 +102,9 @@ class Posed:
         for q, dual, unit in zip(parts, earlier.dual, self.units, strict=True):
             wanted = q._dual_shape(problem.shape)
             axis = q._dual_axis(self.answer.axis, len(wanted))
-            if dual.shape != user_shape(wanted, axis, q._lead):
+            if dual.shape != user_shape(wanted, axis, q._leading_axes):
                 raise ValueError(f"x0 was solved with another penalty: its dual does not fit {type(q).__name__}")
-            dual = to_canonical(dual, axis, q._lead).astype(self.problem.dtype)
+            dual = to_canonical(dual, axis, q._leading_axes).astype(self.problem.dtype)
             duals.append(dual if unit == 1 else dual / dual.dtype.type(unit))
         return duals
 
@@ -126,23 +126,23 @@ def pose(spec: ProblemSpec, parts: Sequence[Penalty]) -> Posed:
         factor = y.dtype.type(scale)
         y, data = y * factor, data.scaled(scale)
         # beyond this every weight gives the trivial answer
-        parts = [q._for_scale(min(scale, 1e300 / max(q._w(), 1.0)), data.degree) for q in parts]
+        parts = [q._rescaled(min(scale, 1e300 / max(q._w(), 1.0)), data.degree) for q in parts]
         lo, hi, level = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi, level))
     answer = dataclasses.replace(answer, scale=scale)
     kept = (lo, hi)
-    both = [q._in_its_unit() for q in parts]
+    both = [q._in_unit_spacing() for q in parts]
     parts, units = [q for q, _ in both], tuple(unit for _, unit in both)
     problem: Problem
     if level is not None:
         level = np.asarray(level)
-        returned = Returned(_beside(np.float64, y, level, parts, shape, linear, m, kept, data), level, *kept)
-        problem = _beside(y.dtype, y, level, parts, shape, linear, m, kept, data, returned)
+        returned = Returned(_unbounded_images(np.float64, y, level, parts, shape, linear, m, kept, data), level, *kept)
+        problem = _unbounded_images(y.dtype, y, level, parts, shape, linear, m, kept, data, returned)
         return Posed(problem, given, answer, level, units)
     problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
     return Posed(problem, given, answer, level, units)
 
 
-def _beside(
+def _unbounded_images(
     dtype: Any,
     y: Array,
     level: Array,

@@ -21,7 +21,7 @@ from ..data_terms import DataTerm, LeastSquares
 from ..dual.denoising import Denoising
 from ..dual.prox import relative
 from ..dual.stack import Stack
-from ..linear.diagonal import Gram, conjugate_gradients
+from ..linear.diagonal import Diagonalised, conjugate_gradients
 from ..operators import Operator
 from ..penalties.base import Penalty
 from ..penalties.lifted import Lifted
@@ -105,7 +105,7 @@ class Channelwise:
         return self.operator.product_rounding(self.own_shape)
 
     @cached_property
-    def gram(self) -> Gram | None:
+    def gram(self) -> Diagonalised | None:
         """A^T A where a transform inverts it."""
         return self.operator.gram(self.own_shape)
 
@@ -127,7 +127,7 @@ class Whole(Channelwise):
         return to_canonical(self.operator.adjoint(q, self.own_shape), self.axis)
 
     @cached_property
-    def gram(self) -> Gram | None:
+    def gram(self) -> Diagonalised | None:
         """Nothing is known."""
         return None
 
@@ -135,10 +135,10 @@ class Whole(Channelwise):
 #: pixels beyond which a solve starts from half the size or ends with flat regions where that pays; a batch, whose answers are
 #: those of single solves, works images together only up to here
 LARGE = 1 << 16
-#: how much shorter than its ball a dual must be for its group to be snapped; regions that one margin joins wrongly, all do
+#: how much shorter than its ball a dual must be for its group to be identified; regions that one margin joins wrongly, all do
 MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
-#: a gap this many times too large can be closed by `Problem._drawn_together`, in so many alternations; thirty times that where
-#: q has a domain to be in
+#: `Problem._alternating_projections` can close a gap this many times too large, in so many alternations; thirty times that
+#: many where q has a domain to be in
 _WITHIN_REACH, _ALTERNATIONS = 30.0, 20
 #: least over largest data weight below which pixels are as good as not measured
 _LITTLE = 1e-4
@@ -258,7 +258,7 @@ class Problem:
         """Whether the data term without an operator is strongly convex enough to go by."""
         return self.data.mu > 0 and self.data.mu >= _LITTLE * self.data.lipschitz
 
-    def use(self, workers: Workers, tol: float) -> None:
+    def configure(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
         self.tol = tol
         if self.denoising is not None:
@@ -311,15 +311,15 @@ class Problem:
         return np.asarray(q / q.dtype.type(max(1.0, self.data.gauge(q))))
 
     @property
-    def gram_of_operator(self) -> Gram | None:
+    def gram_of_operator(self) -> Diagonalised | None:
         """A^T A where a transform inverts it."""
-        return Gram("uniform", 1.0) if self.operator is None else self.operator.gram
+        return Diagonalised("uniform", 1.0) if self.operator is None else self.operator.gram
 
     @property
-    def gram(self) -> Gram | None:
+    def gram(self) -> Diagonalised | None:
         """A^T M A where a division or a transform inverts it."""
         if self.operator is None:
-            return Gram("uniform", 1.0) if self.m is None else Gram("pixel", self.m)
+            return Diagonalised("uniform", 1.0) if self.m is None else Diagonalised("pixel", self.m)
         return self.operator.gram if self.m is None else None
 
     @property
@@ -424,17 +424,17 @@ class Problem:
             if self.returned is not None:
                 length = eps * norm(self.returned.stored(found.x))
             data = max(self.data.lipschitz, 1.0) * length * length if self.data.degree == 2 else math.inf
-            spreads = zip(self.parts, self._spreads, found.values, strict=True)
+            spreads = zip(self.parts, self._bounds_by_length, found.values, strict=True)
             if any(value > spread * length ** (2 if q.degree == 2 else 1) + data for q, spread, value in spreads):
                 return False
-        data, parts = self.floors(found.x)
+        data, parts = self.rounding_floors(found.x)
         beyond = sum(max(value - floor, 0.0) for value, floor in zip(found.values, parts, strict=True))
         return found.data <= data and beyond <= data
 
     @cached_property
-    def _spreads(self) -> list[float]:
+    def _bounds_by_length(self) -> list[float]:
         """For each part the most that an image of length one costs."""
-        return [q._spread(1.0, self.shape) for q in self.parts]
+        return [q._bound_by_length(1.0, self.shape) for q in self.parts]
 
     @cached_property
     def _energy(self) -> float:
@@ -446,14 +446,14 @@ class Problem:
 
     def floor(self, x: Array) -> float:
         """All that storing x in its dtype may add to F."""
-        data, parts = self.image_problem.floors(self.image_of(x))
+        data, parts = self.image_problem.rounding_floors(self.image_of(x))
         return data + sum(parts)
 
-    def floors(self, x: Array) -> tuple[float, list[float]]:
+    def rounding_floors(self, x: Array) -> tuple[float, list[float]]:
         """What storing x in its dtype may add to a data term and to parts that are 0, and evaluating A x to the data term."""
         size = np.abs(x if self.returned is None else self.returned.stored(x), dtype=np.float64)
         size *= 0.5 * float(np.finfo(self.dtype).eps)
-        parts = [q._worst(size) for q in self.parts]
+        parts = [q._bound_by_size(size) for q in self.parts]
         if self.operator is None:
             return self.data.off_by(size), parts
         off = math.sqrt(self.norm_squared) * norm(size) + UNIT * self.product_rounding * norm(x)
@@ -468,12 +468,12 @@ class Problem:
         problem.tol, problem.given = self.tol, True
         if costs is not None:
             # of what rounding made of the image too
-            costs = {i: cost + cast(Lifted, self.parts[i])._worth_of(u - x) for i, cost in costs.items()}
+            costs = {i: cost + cast(Lifted, self.parts[i])._value_bound(u - x) for i, cost in costs.items()}
         found = problem.certificate(u, p.astype(np.float64), None if q is None else q.astype(np.float64), costs=costs)
         self.effort = problem.effort
         off = UNIT * (norm(u) + norm(problem.y))
         own = problem.data.rounding(problem.forward(u), math.sqrt(self.norm_squared) * off)
-        own += sum(q._worst(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(self.parts, found.values, strict=True))
+        own += sum(q._bound_by_size(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(self.parts, found.values, strict=True))
         return dataclasses.replace(found, x=x, p=p, q=q, gap=found.gap + own, rounding=found.rounding + own)
 
     def _gaps(self, x: Array, p: Array, costs: Costs | None) -> list[tuple[float, float]]:
@@ -495,7 +495,7 @@ class Problem:
         """The problem as the user gave it; this one, unless a larger one is behind it."""
         return self
 
-    def begin(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
+    def start_from(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
         """Where to start from an image and one dual a part."""
         p = np.zeros(self.stack.size, self.dtype) if duals is None else self.flat_dual(duals)
         return np.array(self.clip(x)), p
@@ -504,7 +504,7 @@ class Problem:
         """The image that the solvers' x is."""
         return x
 
-    def told(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
+    def parts_and_duals(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
         """The parts of the penalty and their duals."""
         return self.parts, self.duals(found.x, found.p)
 
@@ -514,7 +514,7 @@ class Problem:
 
     def flat_dual(self, duals: Sequence[Array]) -> Array:
         """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
-        chosen = duals if self.denoising is None else self.denoising.of_rest(duals)
+        chosen = duals if self.denoising is None else self.denoising.select_rest(duals)
         p = self.stack.join(chosen, self.dtype)
         for q, dual in zip(self.stack.parts, self.stack.split(p), strict=True):
             q._clear_unused(dual)
@@ -558,7 +558,7 @@ class Problem:
         # elsewhere the dual is drawn to feasibility, where that is cheap
         settled = not self.full.inverts_fast
         within_reach = allowed * (_WITHIN_REACH if self.data.quadratic else 30 * _WITHIN_REACH)
-        self.effort, far = 0, self._reach(fun)
+        self.effort, far = 0, self._length_bound(fun)
         lower: float | None = None
         duals = self._data_duals(z, ktp, q)
         for dual in duals:
@@ -569,7 +569,7 @@ class Problem:
             if lower is None or fun - lower > allowed:
                 lower = _greatest(lower, self._repaired_dual(x64, p, dual, r, far, allowed))
             if lower is not None and not settled and allowed < fun - lower < within_reach:
-                drawn = self._drawn_together(x, p, dual, r - ktp)
+                drawn = self._alternating_projections(x, p, dual, r - ktp)
                 r = self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0])
                 lower = _greatest(lower, self._repaired_dual(x64, *drawn, r, far, allowed))
         values = [value for _, value in parts]
@@ -644,15 +644,15 @@ class Problem:
         mismatch = 0.0 if self.operator is None else self.operator.mismatch
         return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(self.norm_squared) * length) * far
 
-    def _reach(self, fun: float) -> float:
+    def _length_bound(self, fun: float) -> float:
         """A bound on the length of every minimiser, of which F <= fun is known; infinite where none is."""
         far = math.inf if self._range is None else self._length_in_range
         if not math.isfinite(fun):
             return far
         inside, bound = self.data.reach(fun), 1.0 if self.operator is None else self.operator.norm_bound
         for i, q in enumerate(self.parts):
-            own = q._reach(fun, self.shape) if q._w() > 0 else math.inf
-            beside = self._beside[i] if math.isfinite(own) else None
+            own = q._length_bound(fun, self.shape) if q._w() > 0 else math.inf
+            beside = self._unbounded_images[i] if math.isfinite(own) else None
             if beside is not None:
                 size, least = beside
                 # multiples c of images n_k: the least eigenvalue times |c|^2 is at most |A sum c_k n_k|^2 in the data's metric
@@ -669,15 +669,15 @@ class Problem:
         return norm(np.broadcast_to(largest, self.shape))
 
     @cached_property
-    def _beside(self) -> list[tuple[float, float] | None]:
+    def _unbounded_images(self) -> list[tuple[float, float] | None]:
         """For each part the length of the images it leaves free, per coefficient, and the least eigenvalue of their products.
 
         None where they are not known, or cost nothing under A too.
         """
-        images = [q._beside(self.shape) for q in self.parts]
-        return [None if own is None else self._beside_part(i, own) for i, own in enumerate(images)]
+        images = [q._unbounded_images(self.shape) for q in self.parts]
+        return [None if own is None else self._unbounded_part(i, own) for i, own in enumerate(images)]
 
-    def _beside_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:
+    def _unbounded_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:
         if not images:
             return 0.0, 1.0
         # of length one, as a slope is far larger than a constant
@@ -693,7 +693,9 @@ class Problem:
         for vector in vectors.T[~seen]:
             # what neither A nor any other part sees may be taken out of a minimiser; as far as rounding tells
             n = sum(c * image for c, image in zip(vector, images, strict=True))
-            if norm(self.forward(n)) > 1e-14 * math.sqrt(self.norm_squared) * norm(n) or any(q._worth(n) > 0 for q in others):
+            if norm(self.forward(n)) > 1e-14 * math.sqrt(self.norm_squared) * norm(n) or any(
+                q._value_in_float64(n) > 0 for q in others
+            ):
                 return None
         return (size, float(values[seen].min())) if seen.any() else (0.0, 1.0)
 
@@ -727,7 +729,7 @@ class Problem:
         return kept
 
     @cached_property
-    def _null(self) -> tuple[list[Array], list[Array], Array]:
+    def _null_images(self) -> tuple[list[Array], list[Array], Array]:
         """The images n_k that cost nothing, A n_k, and the matrix <A n_k, M A n_l>."""
         basis = self.full.null_basis()
         images = [self.forward(n) for n in basis]
@@ -782,7 +784,7 @@ class Problem:
             dq, dp = _moved(v)
             return self.stack.add_adjoint(np.array(self.adjoint(dq), np.float64), dp)
 
-        near = self.near_system(None, b, 0.0)
+        near = self.preconditioner(None, b, 0.0)
         v, nit = conjugate_gradients(_system, left, np.zeros_like(left), near, 1e-24, enough * enough, _MOST_ITERATIONS)
         self.effort += nit
         dq, dp = _moved(v)
@@ -798,18 +800,18 @@ class Problem:
         """b in A^T A + b K^T K; small, as what q gives up costs only its square."""
         return 8e-3 * self.norm_squared * float(np.max(self.data.m)) / (self.stack.norm_squared or 1.0)
 
-    def near_system(self, data: float | None, penalty: float, identity: float) -> Gram:
+    def preconditioner(self, data: float | None, penalty: float, identity: float) -> Diagonalised:
         """What is near to data A^T A + penalty K^T K + identity I, or where `data` is None A^T M A + ..., and is inverted fast.
 
         What is not diagonal in the penalty's domain is replaced by a multiple of the identity.
         """
-        result = Gram("uniform", (self._gain if data is None else data * self._plain_gain) + identity)
+        result = Diagonalised("uniform", (self._gain if data is None else data * self._plain_gain) + identity)
         for q in self.full.parts:
-            gram = q._near_gram(self.shape) if q._gram(self.shape) is None else q._gram(self.shape)
+            gram = q._approximate_gram(self.shape) if q._gram(self.shape) is None else q._gram(self.shape)
             if gram is None:
-                gram = Gram("uniform", 0.5 * q._norm_squared(self.shape))
+                gram = Diagonalised("uniform", 0.5 * q._norm_squared(self.shape))
             both = result + gram * penalty
-            result = both if both is not None else result + Gram("uniform", penalty * float(np.mean(gram.eigenvalues)))  # type: ignore[assignment]
+            result = both if both is not None else result + Diagonalised("uniform", penalty * float(np.mean(gram.eigenvalues)))  # type: ignore[assignment]
         return result
 
     @cached_property
@@ -827,7 +829,7 @@ class Problem:
         return total(m * np.square(self.forward(probe))) / total(np.square(probe)) or 1.0
 
     @cached_property
-    def _joint(self) -> tuple[float, Gram] | None:
+    def _joint_gram(self) -> tuple[float, Diagonalised] | None:
         """b and A^T A + b K^T K, where that is inverted exactly; b is small, as what q gives up costs only its square."""
         data, penalty = self.gram, self.stack.gram()
         # a part of weight 0 has no dual
@@ -842,17 +844,17 @@ class Problem:
 
         Where that takes iterations, what is left may be `enough` long.
         """
-        if self._joint is None:
+        if self._joint_gram is None:
             dp = self.stack.least_norm_dual(residual, enough)
             self.effort += self.stack.effort
             return None if dp is None else (None, dp)
-        b, joint = self._joint
+        b, joint = self._joint_gram
         dq = joint.solve(residual)
         dp = self.stack.analysis(dq)
         dp *= dp.dtype.type(b)
         return dq, dp
 
-    def _drawn_together(self, x: Array, p: Array, q: Array, atq: Array) -> tuple[Array, Array]:
+    def _alternating_projections(self, x: Array, p: Array, q: Array, atq: Array) -> tuple[Array, Array]:
         """A pair (p, q) nearer to both, p in the ball and A^T q + K^T p what the bounds balance: alternating projections.
 
         What p is outside the ball after the repair scales the whole dual, and with it the bound: this makes it small.
@@ -880,7 +882,7 @@ class Problem:
         return p, q - self.forward(moved.astype(np.float64))
 
     def _orthogonalised(self, q: Array, kept: Array) -> Array:
-        basis, images, matrix = self._null
+        basis, images, matrix = self._null_images
         if not basis:
             return q
         m = np.asarray(self.data.m, dtype=np.float64)
@@ -893,12 +895,12 @@ class Problem:
     @cached_property
     def trivial(self) -> Array | None:
         """The best image that costs nothing under the penalty; None where the bounds forbid it."""
-        if self._closed_means:
+        if self._trivial_is_mean:
             shape = (-1, *(1,) * (len(self.shape) - 1))
-            return np.array(np.broadcast_to(np.array(self._means, self.dtype).reshape(shape), self.shape))
+            return np.array(np.broadcast_to(np.array(self._channel_means, self.dtype).reshape(shape), self.shape))
         if not self.data.quadratic:
             return None
-        basis, images, matrix = self._null
+        basis, images, matrix = self._null_images
         x = np.zeros(self.shape)
         if basis:
             b = np.array([total(np.asarray(self.data.m * self.y) * a) for a in images])
@@ -912,13 +914,13 @@ class Problem:
         return x if np.array_equal(self.clip(x), x) else None
 
     @property
-    def _closed_means(self) -> bool:
+    def _trivial_is_mean(self) -> bool:
         """Whether the best image that costs nothing is the mean of each channel, or 0."""
         plain = self.operator is None and self.m is None and not self.bounded and self.data.quadratic
         return plain and not self.full.costs_nothing("affine")
 
     @cached_property
-    def _means(self) -> list[float]:
+    def _channel_means(self) -> list[float]:
         """The value of each channel of `trivial` without an operator, weights or bounds: its mean, or 0."""
         free = self.full.costs_nothing("constants")
         # as the image holds it
@@ -927,8 +929,8 @@ class Problem:
     @cached_property
     def trivial_fun(self) -> float:
         """F at the trivial image."""
-        if self._closed_means:
-            return 0.5 * sum(_squared_distance(image, mean) for image, mean in zip(self.y, self._means, strict=True))
+        if self._trivial_is_mean:
+            return 0.5 * sum(_squared_distance(image, mean) for image, mean in zip(self.y, self._channel_means, strict=True))
         return math.inf if self.trivial is None else self.data.value(self.forward(self.trivial))
 
     @cached_property
@@ -946,17 +948,17 @@ class Problem:
         p = self.full.least_norm_dual(self.full.without_null(d))
         return None if p is None else self.full.split(p)
 
-    def snapped(self, found: Certificate, tol: float) -> Certificate:
+    def identified(self, found: Certificate, tol: float) -> Certificate:
         """The image made exact where the dual says so: zeros where the gap still meets `tol`, flat regions where it falls."""
         within = max(tol, found.rel_gap)
         kinds = {q.null_space for q in self.parts}
         if "zero" in kinds:
-            found = self._snapped(found, "zero", lambda snapped: snapped.rel_gap <= within)
+            found = self._identified(found, "zero", lambda identified: identified.rel_gap <= within)
         if "constants" in kinds:
-            found = self._snapped(found, "constants", lambda snapped: snapped.gap <= found.gap)
+            found = self._identified(found, "constants", lambda identified: identified.gap <= found.gap)
         return found
 
-    def _snapped(self, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
+    def _identified(self, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
         """Snap by the parts with that null space, trusting ever fewer groups until the result is accepted."""
         duals = self.duals(found.x, found.p)
         parts = [(q, dual) for q, dual in zip(self.parts, duals, strict=True) if q.null_space == null_space]
@@ -964,12 +966,12 @@ class Problem:
         for margin in MARGINS[null_space]:
             x = found.x.copy()
             for q, dual in parts:
-                q._snap(x, dual, margin)
+                q._identify(x, dual, margin)
             if keeps_zeros:
                 x[found.x == 0] = 0
             if np.array_equal(x, found.x):
                 break
-            snapped = self.certificate(self.clip(x), found.p, found.q)
-            if snapped.certified and accept(snapped):
-                return snapped
+            identified = self.certificate(self.clip(x), found.p, found.q)
+            if identified.certified and accept(identified):
+                return identified
         return found

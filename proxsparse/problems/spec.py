@@ -47,16 +47,16 @@ class ProblemSpec:
         return DATA[self.data]() if isinstance(self.data, str) else self.data
 
     @classmethod
-    def of(cls, image: Any, arguments: Mapping[str, Any]) -> tuple[ProblemSpec, dict[str, Any]]:
+    def from_arguments(cls, image: Any, arguments: Mapping[str, Any]) -> tuple[ProblemSpec, dict[str, Any]]:
         """The spec that the arguments of a call make, and the arguments left: those of the search."""
         own = {name: value for name, value in arguments.items() if name in FIELDS}
         return cls(image, **own), {name: value for name, value in arguments.items() if name not in FIELDS}
 
-    def but(self, **changes: Any) -> ProblemSpec:
+    def replace(self, **changes: Any) -> ProblemSpec:
         """The same with some fields changed."""
         return dataclasses.replace(self, **changes)
 
-    def given(self) -> set[str]:
+    def names_given(self) -> set[str]:
         """The names of the arguments that are not what they are by default."""
         plain = {"data": type(self.term) is LeastSquares, "nan_policy": self.nan_policy == "raise"}
         return {name for name in FIELDS if not plain.get(name, getattr(self, name) is None)}

@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays.numbers import Array, total
 from ..dual.denoising import Steps
 from ..dual.stack import Stack
-from ..linear.diagonal import Gram, conjugate_gradients
+from ..linear.diagonal import Diagonalised, conjugate_gradients
 from ..problems.problem import Problem
 
 Solve = Callable[[Array, Array], Array]
@@ -70,7 +70,7 @@ class _Splitting:
         if self.dualised and data is not None:
             data = data * self.share
         if penalty is not None and self.bounded:
-            penalty = penalty + Gram("uniform", 1.0)
+            penalty = penalty + Diagonalised("uniform", 1.0)
         self.gram_data, self.gram_penalty = data, penalty
         joint = None if data is None or penalty is None else data + penalty
         self.split = joint is None and data is not None and penalty is not None and not self.dualised
@@ -79,7 +79,7 @@ class _Splitting:
 
     def _prepare(self) -> None:
         """The maps to invert, for the rho of now."""
-        one = Gram("uniform", 1.0)
+        one = Diagonalised("uniform", 1.0)
         data, penalty, self.system_x = self.gram_data, self.gram_penalty, one
         if self.split:
             self.system_v, self.system_x = one + penalty, data + one * self.rho  # type: ignore[operator, assignment]
@@ -104,7 +104,7 @@ class _Splitting:
 
     def _conjugate_gradients(self, rhs: Array) -> Array:
         """Preconditioned conjugate gradients from the last v, to a hundredth of the first residual."""
-        near = self.problem.near_system(self.rho * self.share if self.dualised else None, self.rho, self.rho * self.bounded)
+        near = self.problem.preconditioner(self.rho * self.share if self.dualised else None, self.rho, self.rho * self.bounded)
         least = float(np.finfo(rhs.dtype).eps) ** 2 * total(np.square(rhs))
         return conjugate_gradients(self._system, rhs, self.v, near, 1e-4, least, 50)[0]
 

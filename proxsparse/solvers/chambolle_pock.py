@@ -148,7 +148,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     # what is behind a penalty of its own has no strong convexity to go by
     balanced = tau is None and (dualised or problem.image_problem is not problem)
     first = 0.25 if tau is None else tau
-    tau = first / problem.curvature if tau is not None or dualised else by_scale(problem)
+    tau = first / problem.curvature if tau is not None or dualised else balanced_step(problem)
     # balanced alone it falls below what the scale says: six times the iterations of TGV on camera at weight 0.03
     least = 0.0 if dualised else tau
     relaxation = x.dtype.type(_RELAXATION_BEHIND if dualised else _RELAXATION)
@@ -160,7 +160,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     nit, next_balance = 0, 10
     # from the last iteration on the next one is over-relaxed where it begins, so that these are vouched for in between
     new, xbar, new_p, new_kt, new_q = x.copy(), np.empty_like(x), p.copy(), kt.copy(), q
-    iterations = yield _vouched(problem, x.copy(), p.copy(), q.copy())
+    iterations = yield _yielded_pair(problem, x.copy(), p.copy(), q.copy())
     while True:
         for _ in range(iterations):
             nit += 1
@@ -180,15 +180,15 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
                 dual = total(np.square(new_q - q)) / sigma_data + total(np.square(new_p - p)) / sigma
                 if primal > 0 and dual > 0:
                     tau = max(tau * min(max(math.sqrt(primal / dual), 0.3), 3.0), least)
-        iterations = yield _vouched(problem, new, new_p, new_q)
+        iterations = yield _yielded_pair(problem, new, new_p, new_q)
 
 
-def _vouched(problem: Problem, x: Array, p: Array, q: Array) -> tuple[Array, ...]:
+def _yielded_pair(problem: Problem, x: Array, p: Array, q: Array) -> tuple[Array, ...]:
     """What is yielded: q too where the data term is dualised and its gradient is no better."""
     return (x, p) if problem.data.quadratic or problem.operator is None else (x, p, q)
 
 
-def by_scale(problem: Problem) -> float:
+def balanced_step(problem: Problem) -> float:
     """A step as the primal and the dual are large: the spread of the measured pixels over the weights."""
     seen = problem.y[np.broadcast_to(np.greater(problem.data.m, 0), problem.y.shape)]
     spread = float(np.std(seen, dtype=np.float64)) if seen.size else 0.0

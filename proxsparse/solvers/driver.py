@@ -31,8 +31,8 @@ class Run:
     status: int
     nit: int
     history: list[tuple[int, float, float, float]]
-    #: whether `best` is snapped already
-    snapped: bool = False
+    #: whether `best` is identified already
+    identified: bool = False
     #: how long it took, where it is gone on with
     seconds: float = 0.0
 
@@ -57,7 +57,7 @@ def run(
     best: Certificate | None = None if before is None else before.best
     stall, pace, shortcut = _Stall(problem), Pace(problem), _Shortcut(problem, tol)
     nit = first = 0 if before is None else before.nit
-    outlook = None if patience is None else _Outlook(patience, tol, options.maxiter - first)
+    outlook = None if patience is None else _SlowConvergence(patience, tol, options.maxiter - first)
     pair = next(steps)
     while True:
         with _quiet():
@@ -69,7 +69,7 @@ def run(
             history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
         stopped = report is not None and report(found, nit)
         if found.certified and found.rel_gap <= tol:
-            return Run(found, 0, nit, history, snapped=shortcut.taken)
+            return Run(found, 0, nit, history, identified=shortcut.taken)
         if best is None or _rank(found) <= _rank(best):
             best = found.copy(best)
         elapsed = time.perf_counter() - begin
@@ -140,13 +140,13 @@ class _Shortcut:
         self.below = self._REACH * tol if large and problem.stack.polyhedral else 0.0
 
     def __call__(self, found: Certificate, nit: int) -> Certificate:
-        """The snapped image where it meets the tolerance; after each try the gap has to fall to a third."""
+        """The identified image where it meets the tolerance; after each try the gap has to fall to a third."""
         if nit < self._LATE or not self.tol < found.rel_gap <= self.below:
             return found
         self.below = found.rel_gap / 3
-        snapped = self.problem.snapped(found, self.tol)
-        self.taken = snapped.rel_gap <= self.tol
-        return snapped if self.taken else found
+        identified = self.problem.identified(found, self.tol)
+        self.taken = identified.rel_gap <= self.tol
+        return identified if self.taken else found
 
 
 class Pace:
@@ -184,7 +184,7 @@ class Pace:
 _FALLS = 0.7
 
 
-class _Outlook:
+class _SlowConvergence:
     """Whether, after so many iterations and twice and four times as many, the gap falls too slowly to end within the limit.
 
     It is expected to go on falling as the power of the iterations that it followed since half of them.

@@ -89,7 +89,7 @@ class _InnerProx:
     def __call__(self, v: Array, step: float) -> Array:
         problem = self.problem
         denoising = Denoising(v, [q * step for q in problem.parts], lo=problem.lo, hi=problem.hi)
-        kept = denoising.of_rest(problem.stack.split(self.p))
+        kept = denoising.select_rest(problem.stack.split(self.p))
         start = denoising.rest.join(kept, v.dtype) * v.dtype.type(step)
         dual = dual_fast_gradient(denoising, denoising.rest.project(start))
         x, p = next(dual)

@@ -35,7 +35,7 @@ def solve_nonconvex(
         raise ValueError(f"{type(penalty).__name__} takes no bounds")
     limits = parse("exact", options)
     posed = pose(spec, [])
-    problem, scaled = posed.problem, penalty._for_scale(posed.scale)
+    problem, scaled = posed.problem, penalty._rescaled(posed.scale)
     if not math.isfinite(problem.lipschitz):
         raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
     by_pixel = problem.operator is None and problem.data.quadratic
@@ -139,7 +139,7 @@ def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any
 
 
 def solve_reweighted(
-    attempt: Callable[..., SolveResult],
+    solve_quietly: Callable[..., SolveResult],
     spec: ProblemSpec,
     penalty: Reweighted,
     rule: str | None,
@@ -156,7 +156,7 @@ def solve_reweighted(
     axis, background, options = spec.channel_axis, spec.background, options or {}
     if spec.spacing is not None:
         penalty = dataclasses.replace(penalty, penalty=penalty.penalty._spaced(spec.spacing))
-        spec = spec.but(spacing=None)
+        spec = spec.replace(spacing=None)
 
     def _image(found: SolveResult) -> Array:
         return found.x if background is None else found.x - np.asarray(background, found.x.dtype)
@@ -169,7 +169,7 @@ def solve_reweighted(
             left["maxtime"] = max(options["maxtime"] - (time.perf_counter() - begin), 1e-9)
         start, last = results[-1] if results else x0, k == penalty.solves - 1
         call = {"method": method, "tol": tol, "callback": callback, "options": left, "debias": debias and last}
-        result = attempt(spec, convex, None if results else rule, x0=start, **call)
+        result = solve_quietly(spec, convex, None if results else rule, x0=start, **call)
         results.append(result)
         if penalty.weight is None:
             penalty = penalty.with_weight(result.weight)
@@ -178,7 +178,7 @@ def solve_reweighted(
         convex = penalty.reweighted(penalty.lengths(_image(result), axis))
     first, result = results[0], results[-1]
     convex = penalty.reweighted(penalty.lengths(_image(result), axis))
-    own = attempt(spec, convex, x0=result, method="chambolle-pock", tol=tol, options={"maxiter": 0})
+    own = solve_quietly(spec, convex, x0=result, method="chambolle-pock", tol=tol, options={"maxiter": 0})
     cost = penalty.value(_image(result), channel_axis=axis)
     name = type(penalty.penalty).__name__
     result.update(terms={"data": result.terms["data"], name: cost}, fun=result.terms["data"] + cost)

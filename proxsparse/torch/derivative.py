@@ -50,7 +50,7 @@ def derivative(
     ridge = sum(part._w() * _RIDGES[type(part)](part) for part in penalty.parts if type(part) in _RIDGES)
     diagonal = np.bincount(tied, 1 + per_pixel * ridge, len(sizes))[1:]
     least = _LEAST * float(np.abs(at).max(initial=0.0))
-    bent = [groups.hessian(at, tied, scales, least) for groups in _bending(penalty, tuple(x.shape[1:]))]
+    bent = [groups.hessian(at, tied, scales, least) for groups in _curved_parts(penalty, tuple(x.shape[1:]))]
     found = _solved(diagonal, bent, np.bincount(tied, directions, len(sizes))[1:])
     u = torch.from_numpy(np.append(0.0, found)[tied].reshape(tuple(x.shape)))
     with torch.enable_grad():
@@ -69,7 +69,7 @@ def tied_pixels(penalty: Penalty, shape: tuple[int, ...], weights: list[float], 
     return torch.from_numpy(labels.astype(np.int32) if last < 2**31 else labels)
 
 
-def _bending(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
+def _curved_parts(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
     """Of the parts with groups that bend; L1 and anisotropic total variation are straight."""
     parts = [part for part in penalty.parts if type(part) in _GROUPS and part._w() > 0]
     straight = [isinstance(part, TotalVariation) and not part.isotropic and part.huber == 0 for part in parts]
@@ -193,16 +193,16 @@ def _labels(penalty: Penalty, shape: tuple[int, ...], duals: Any) -> Array:
     made = []
     for part, p in zip(penalty.parts, duals, strict=True):
         if part._w() > 0:
-            snapped = drawn.copy()
+            identified = drawn.copy()
             # of a group of many numbers the ball is smaller by their rounding
             rounding = (64 + _largest_group(part, p)) * float(np.finfo(p.dtype).eps)
-            part._snap(snapped, p, max(_MARGIN, rounding))
-            made.append(snapped.reshape(-1))
-    names = _components([np.unique(snapped, return_inverse=True)[1] for snapped in made], drawn.size)
+            part._identify(identified, p, max(_MARGIN, rounding))
+            made.append(identified.reshape(-1))
+    names = _components([np.unique(identified, return_inverse=True)[1] for identified in made], drawn.size)
     # whoever is tied to a 0 is 0
     kept = np.ones(int(names.max(initial=-1)) + 1, bool)
-    for snapped in made:
-        kept[names[snapped == 0]] = False
+    for identified in made:
+        kept[names[identified == 0]] = False
     return np.where(kept, np.cumsum(kept), 0)[names]
 
 

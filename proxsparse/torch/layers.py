@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._solve import attempt
+from .._solve import solve_quietly
 from ..arrays.checks import check_number
 from ..dual.prox import accuracy_of
 from ..penalties import Penalty, SecondOrderTV, TotalVariation
 from ..problems.spec import ProblemSpec
-from ..result import ConvergenceWarning, Said, heard, say, warn
+from ..result import CollectedWarning, ConvergenceWarning, collect_warnings, warn, warn_of_collected
 from ..runtime.workers import Workers
 from ..solvers.options import parse
 from .derivative import derivative, tied_pixels
@@ -180,16 +180,16 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
             penalty = times[i] * self.penalty
             options = {"maxiter": self.maxiter, "history": False}
             try:
-                with heard(said, i):
+                with collect_warnings(said, i):
                     spec = ProblemSpec(given[i].numpy(), channel_axis=0)
-                    results[i] = attempt(spec, penalty, tol=tol, options=options)
+                    results[i] = solve_quietly(spec, penalty, tol=tol, options=options)
             except ValueError as error:
                 raise ValueError(f"image {i} of the batch: {error}") from None
 
-        said: list[Said] = []
+        said: list[CollectedWarning] = []
         with Workers(self.workers) as pool:
             pool.run([functools.partial(_solve, i) for i in range(len(given))])
-        say(said)
+        warn_of_collected(said)
         failed = [result.rel_gap for result in results if not result.success]
         if failed:
             worst = f"the largest relative gap is {max(failed):.1e}"
@@ -225,11 +225,11 @@ class _Prox(torch.autograd.Function):  # type: ignore[misc]
         weights, link, x, labels = ctx.saved_tensors
         with torch.no_grad():
             u, along = derivative(ctx.penalty, x, weights, labels, gradient)
-        u, along = _Once.apply(u.to(gradient.dtype), along, link, weights, gradient)
+        u, along = _OnceDifferentiable.apply(u.to(gradient.dtype), along, link, weights, gradient)
         return u, -along, None, None, None, None
 
 
-class _Once(torch.autograd.Function):  # type: ignore[misc]
+class _OnceDifferentiable(torch.autograd.Function):  # type: ignore[misc]
     """A derivative whose own derivative is not known: what depends on it raises, and is not taken for constant."""
 
     @staticmethod

@@ -88,7 +88,7 @@ def choose(spec: ProblemSpec, penalty: Penalty, rule: str, *, workers: int = 1) 
         raise unknown("rule for the weight", rule, RULES)
     with Workers(workers) as pool:
         task = _Task.of(spec, penalty, pool)
-        rule = task.sound(rule)
+        rule = task.resolve_rule(rule)
         weights = task.choose(rule)
     given, scale = spec.noise_std, task.posed.scale
     noise = given if given is not None or rule == "gcv" else task.noise / scale
@@ -99,7 +99,7 @@ def choose(spec: ProblemSpec, penalty: Penalty, rule: str, *, workers: int = 1) 
     elif given is None and rule != "gcv" and task.found.doubtful:
         told = f"noise and texture can hardly be told apart {the_image}"
         warn(f"{told}: the weight takes the noise to be {noise:.3g}, which may be too large; give noise_std=", UserWarning)
-    return Choice(with_weights(penalty, task.told(weights)), rule, noise, task.path(rule))
+    return Choice(with_weights(penalty, task.in_user_units(weights)), rule, noise, task.path(rule))
 
 
 _NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise")
@@ -130,13 +130,13 @@ class _Task:
         missing = [q.weight is None for q in penalty.parts]
         return cls(posed, missing, None if given is None else given * posed.scale, workers)
 
-    def told(self, weights: Weights) -> Weights:
+    def in_user_units(self, weights: Weights) -> Weights:
         """The weights in the user's units, of the image and of lengths."""
         return tuple(w / one for w, one in zip(weights, self.ones, strict=True))
 
     # -- what is asked, and whether it is sound ----------------------------------------------------------------------
 
-    def sound(self, rule: str) -> str:
+    def resolve_rule(self, rule: str) -> str:
         """The rule that "auto" means here; raises ValueError where a rule says nothing about this problem."""
         if rule == "auto":
             rule = "gcv" if self.given is None and self._not_an_image else "sure"
@@ -239,7 +239,7 @@ class _Task:
             parts[i] = parts[i].with_weight(weight)
         m, lo, hi = (v.astype(y.dtype) if isinstance(v, np.ndarray) else v for v in (problem.m, problem.lo, problem.hi))
         posed = problem_of(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
-        posed.use(self.workers, _LOOSE)
+        posed.configure(self.workers, _LOOSE)
         return posed
 
     def _residual(self, y: Array, x: Array) -> float:
@@ -320,7 +320,7 @@ class _Task:
         if fastest(posed) == "admm":
             return 1.0
         if posed.image_problem.operator is None:
-            return chambolle_pock.by_scale(posed) * posed.lipschitz
+            return chambolle_pock.balanced_step(posed) * posed.lipschitz
         return 0.25
 
     # -- discrepancy -------------------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ class _Task:
             return None
         order = sorted(self.fits)
         scale = self.posed.scale
-        weights = np.array([self.told(w) for w in order]).reshape(len(order), len(self.missing))
+        weights = np.array([self.in_user_units(w) for w in order]).reshape(len(order), len(self.missing))
         df, residual = np.array([self.fits[w] for w in order]).T
         score = np.array([self.score(w, rule) for w in order])
         # the square of an extreme image is no number
@@ -458,5 +458,5 @@ def _damping(penalty: Penalty, shape: tuple[int, ...]) -> float:
 
 def first_guess(spec: ProblemSpec, penalty: Penalty) -> Weights:
     """Weights of about the right size for the parts that lack one, in the user's units; as for least squares."""
-    task = _Task.of(spec.but(data="l2"), penalty, SERIAL)
-    return task.told(task.guess(task.noise or _FAINT * task.spread))
+    task = _Task.of(spec.replace(data="l2"), penalty, SERIAL)
+    return task.in_user_units(task.guess(task.noise or _FAINT * task.spread))

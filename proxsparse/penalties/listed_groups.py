@@ -12,8 +12,8 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.rounding import norm
-from ..kernels import lists as kernels
-from ..linear.diagonal import Gram
+from ..kernels import listed_groups as kernels
+from ..linear.diagonal import Diagonalised
 from .group_lasso import onto_l1_balls
 from .windows import OverlappingGroupLasso
 
@@ -119,7 +119,7 @@ class ListedGroups(OverlappingGroupLasso, made_of="lists"):
 
     _shown = "OverlappingGroupLasso"
     _plain_windows = False
-    _lead = 0
+    _leading_axes = 0
     _image_like = False
 
     def __post_init__(self) -> None:
@@ -219,7 +219,7 @@ class ListedGroups(OverlappingGroupLasso, made_of="lists"):
         lengths, a = self._group_norms(p), self._radii(self._starts(p))
         return float(np.divide(lengths, a, out=np.where(lengths > 0, math.inf, 0.0), where=a > 0).max(initial=0.0))
 
-    def _over(self, shape: tuple[int, ...]) -> Array:
+    def _gram_diagonal(self, shape: tuple[int, ...]) -> Array:
         """The number of groups over each pixel."""
         groups = self._lists(shape)
         return np.bincount(groups.indices, minlength=groups.pixels).reshape(shape[1:]).astype(np.float64)
@@ -237,12 +237,12 @@ class ListedGroups(OverlappingGroupLasso, made_of="lists"):
         return np.asarray(self._w() * a.reshape(shape[1:]))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return float(self._over(shape).max())
+        return float(self._gram_diagonal(shape).max())
 
-    def _gram(self, shape: tuple[int, ...]) -> Gram | None:
-        return Gram("pixel", self._over(shape))
+    def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
+        return Diagonalised("pixel", self._gram_diagonal(shape))
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         x.reshape(len(x), -1)[:, self._lists(x.shape).indices[self._inside(p, margin)]] = 0
 
     def _inside(self, p: Array, margin: float) -> Array:
@@ -286,7 +286,7 @@ class WeightedWindows(OverlappingGroupLasso, made_of="weighted windows"):
     def _add_adjoint(self, out: Array, p: Array) -> None:
         super()._add_adjoint(out, p.astype(out.dtype, copy=False) * self._scales(p.shape[2:], out.shape).astype(out.dtype))
 
-    def _over(self, shape: tuple[int, ...]) -> Array:
+    def _gram_diagonal(self, shape: tuple[int, ...]) -> Array:
         """K^T K of each pixel."""
         ones = np.ones((1, *shape[1:]))
         copies, over = np.zeros(self._dual_shape(ones.shape)), np.zeros(ones.shape)
@@ -302,12 +302,12 @@ class WeightedWindows(OverlappingGroupLasso, made_of="weighted windows"):
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
         # the largest weight over a pixel is at least the root of the mean square
         windows = math.prod(m for _, _, _, m in self._counts(shape))
-        return np.asarray(self._w() * np.sqrt(self._over(shape) / windows))
+        return np.asarray(self._w() * np.sqrt(self._gram_diagonal(shape) / windows))
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return float(self._over(shape).max())
+        return float(self._gram_diagonal(shape).max())
 
-    def _snap(self, x: Array, p: Array, margin: float) -> None:
+    def _identify(self, x: Array, p: Array, margin: float) -> None:
         inside = self._group_norms(p) < (1.0 - margin) * self._w()
         copies = np.zeros(super()._dual_shape((1, *x.shape[1:])))
         copies[:] = inside

@@ -160,7 +160,7 @@ def _denoise(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from ..comparison.rows import PENALTIES_BY_DEFAULT, compare
+    from ..comparison.compare import PENALTIES_BY_DEFAULT, compare
     from ..result import ConvergenceWarning
     from .files import FileError, matching, read, require_free, write_text
 
