@@ -14,7 +14,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
-    from .batch.images import BatchResult, solve_batch
+    from .batch.result import BatchResult
+    from .batch.solve import solve_batch
     from .blocks.solve import BlocksResult, solve_blocks
     from .comparison.compare import compare
     from .comparison.result import Comparison
@@ -49,8 +50,8 @@ _HOME = {
     "compare": "comparison.compare",
     "Comparison": "comparison.result",
     "oracle_weight": "_path",
-    "solve_batch": "batch.images",
-    "BatchResult": "batch.images",
+    "solve_batch": "batch.solve",
+    "BatchResult": "batch.result",
     "solve_blocks": "blocks.solve",
     "BlocksResult": "blocks.solve",
     "L1": "penalties",

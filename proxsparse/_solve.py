@@ -19,9 +19,10 @@ from .operators import MatrixOperator
 from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import with_weights
 from .penalties.nonconvex import Nonconvex, Reweighted
+from .problems.certificate import Certificate
 from .problems.lifted import problem_of
 from .problems.pose import Posed, pose
-from .problems.problem import Certificate, Problem
+from .problems.problem import Problem
 from .problems.refit import ACCURACY, refit
 from .problems.spec import ProblemSpec
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn

@@ -24,6 +24,7 @@ from proxsparse import (
     solve_batch,
 )
 from proxsparse.batch import images as _batch
+from proxsparse.batch import solve as _door
 
 FIELDS = ["fun", "gap", "rel_gap", "x_error_bound", "certified", "success", "status", "nit", "message", "method"]
 
@@ -102,7 +103,7 @@ def test_whatever_solve_takes_a_batch_takes(penalty, kwargs):
 def test_parts_of_a_batch_and_arguments_that_say_nothing_change_nothing(monkeypatch):
     y = images((12, 13))
     whole = solve_batch(y, "tv", 0.2, bounds=None, channel_axis=None, nan_policy="raise")
-    monkeypatch.setattr(_batch, "_AT_ONCE", 3 * 12 * 13)
+    monkeypatch.setattr(_door, "_AT_ONCE", 3 * 12 * 13)
     y[4] = 0.5
     parts = check(y, "tv", 0.2)
     assert np.array_equal(np.delete(parts.x, 4, 0), np.delete(whole.x, 4, 0))
@@ -233,7 +234,7 @@ def test_unequal_and_large_images_are_shared_among_threads(monkeypatch):
     solve_batch([image_of((20, n)) for n in range(10, 16)], "l1+tv", (0.1, 0.2), workers=2)
     assert len(threads) == 2
     threads.clear()
-    monkeypatch.setattr(_batch, "_AT_ONCE", 1)
+    monkeypatch.setattr(_door, "_AT_ONCE", 1)
     solve_batch(images((12, 13)), "l1+tv", (0.1, 0.2), workers=2)
     assert len(threads) == 2
 

@@ -64,7 +64,7 @@ def check_spacing(value: Any) -> float | tuple[float, ...] | None:
 
 
 def inverse_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array | None:
-    """What differences along each axis are multiplied by; None where that is 1."""
+    """Return 1 / spacing for each axis, the factors of differences; None where all are 1."""
     if spacing is None:
         return None
     if np.size(spacing) not in (1, axes):

@@ -32,7 +32,7 @@ class Picture:
 
     @property
     def top(self) -> float:
-        """What the file's numbers were divided by: the top of an integer type's range, 1 for floats."""
+        """The largest number of an integer type, by which the file's numbers were divided; 1 for floats."""
         return float(np.iinfo(self.dtype).max) if self.dtype.kind in "iu" else 1.0
 
     def describe(self) -> str:

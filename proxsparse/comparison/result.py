@@ -101,7 +101,7 @@ class Comparison:
         return max(means, key=lambda name: means[name])
 
     def paired(self, metric: str = "psnr", against: str | None = None) -> list[dict[str, Any]]:
-        """Of every other row, how much larger its metric is than that of the row `against`, image by image.
+        """Return the differences of a metric, image by image, between every other row and the row `against`.
 
         Parameters
         ----------

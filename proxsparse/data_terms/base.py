@@ -66,7 +66,7 @@ class DataTerm(abc.ABC):
 
     @property
     def nearest(self) -> Array:
-        """The z that each pixel by itself is nearest to."""
+        """argmin D, pixel by pixel."""
         return np.asarray(self.y)
 
     def off_by(self, e: Array) -> float:

@@ -65,12 +65,12 @@ class Denoising:
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
 
     def in_order_of_parts(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
-        """What belongs to the parts of `rest` and to the w|x| parts, in the order of `parts`."""
+        """Merge a list over the parts of `rest` and one over the w|x| parts into the order of `parts`."""
         others, own = iter(rest), iter(pointwise)
         return [next(own if is_own else others) for is_own in self._is_pointwise]
 
     def select_rest(self, one_a_part: Sequence[Any]) -> list[Any]:
-        """Of what is given in the order of `parts`, that which belongs to `rest`."""
+        """Keep the entries of a list over `parts` whose parts are in `rest`."""
         return [each for each, is_own in zip(one_a_part, self._is_pointwise, strict=True) if not is_own]
 
     def primal_step(self, v: Array, tau: float) -> Array:
@@ -217,7 +217,7 @@ class Denoising:
         return norm(self.y) if self.m is None else math.sqrt(total(self.m * np.square(self.y, dtype=np.float64)))
 
     def data_gap(self, x: Array, ktp: Array) -> tuple[float, float]:
-        """What x loses against the primal that K^T p induces in data + <K^T p, x> + w|x|, and the data term."""
+        """Return L(x) - min L and the data term at x, for L(x) = data + <K^T p, x> + w|x| within bounds."""
         if self.uniform:
             flat = (a.reshape(-1) for a in (x, ktp, self.y))
             loss, data = pointwise.data_gap(*flat, *self.limits)

@@ -117,10 +117,10 @@ class Kept:
                     os.unlink(temporary)
 
     def enable(self) -> None:
-        """As Numba has it; it is always on."""
+        """Do nothing: the cache is always on. Numba's dispatcher calls it."""
 
     def disable(self) -> None:
-        """As Numba has it; it is always on."""
+        """Do nothing: the cache is always on. Numba's dispatcher calls it."""
 
     def flush(self) -> None:
         """Forget all forms of this kernel."""

@@ -20,12 +20,12 @@ def jit(function: Function) -> Function:
 
 
 def jit_sum(function: Function) -> Function:
-    """As `jit`, for loops that add up: sums may be reordered (NaN and infinity still propagate)."""
+    """Compile like `jit`, and allow sums to be reordered; NaN and infinity still propagate."""
     return _compile(function, {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz"}})
 
 
 def jit_extremes(function: Function) -> Function:
-    """As `jit_sum`, for the least and the greatest of finite numbers: NaN is not looked for."""
+    """Compile like `jit_sum`, for loops over finite numbers: minima and maxima ignore NaN."""
     return _compile(function, {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz", "nnan"}})
 
 

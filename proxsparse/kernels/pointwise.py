@@ -97,7 +97,7 @@ def l1_gap(x, p, radius):
 
 @jit_sum
 def data_gap(x, ktp, y, soft, lo, hi):
-    """What x loses against the primal that the dual induces in 1/2 ||x - y||^2 + <K^T p, x> + soft |x|_1, and 1/2 ||x - y||^2.
+    """Return L(x) - min L and 1/2 ||x - y||^2, for L(x) = 1/2 ||x - y||^2 + <K^T p, x> + soft |x|_1 within [lo, hi].
 
     Each term is >= 0; float64, in partial sums of 4096 pixels.
     """

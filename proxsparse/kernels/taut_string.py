@@ -127,7 +127,7 @@ def scan(x, p, y, w, radius, most, start, height, again, until):
 
 @jit
 def funnel(x, p, y, w, radius, start, height):
-    """As `scan`, from a bend on: the hulls below the upper ends and above the lower ends, from the last bend to the sample.
+    """Write the solution from a bend on, like `scan`, in linear time: by the hulls below the upper and above the lower ends.
 
     Each hull is a row of pieces, (samples, sum, slope); a new sample joins the pieces that it makes no hull.
     """

@@ -325,7 +325,7 @@ def _pixel_sums(x, ktp, y, soft, lo, hi):
 
 @jit
 def certificate(sums, x, p, y, ring, width, radius, soft, lo, hi, begin, end):
-    """Of the rows `begin` to `end`, in float64 in sums[row], as `total_variation_2d.certificate`; arrays as in `sweep`."""
+    """sums[row] = the sums of `total_variation_2d.certificate` over each row from `begin` to `end`; arrays as in `sweep`."""
     x, p, y, ring = borrowed(x), borrowed(p), borrowed(y), borrowed(ring)
     n, height = p.shape[2], ring.shape[0]
     length, dot = np.empty(n), np.empty(n)

@@ -106,7 +106,7 @@ class Penalty(abc.ABC):
     # -- what a subclass may write ---------------------------------------------------------------------------------
 
     def _first_order_norm(self) -> Penalty | None:
-        """The norm that P is to first order near what costs nothing; None where P is smooth there."""
+        """The norm that equals P to first order near the null space; None where P is smooth there."""
         return self
 
     def _conjugate(self, p: Array) -> float:
@@ -117,7 +117,7 @@ class Penalty(abc.ABC):
         """p = argmin over q of 1/2 |q - p|^2 + sigma c(q), in place; `_project` then makes it the same in the ball."""
 
     def _in_unit_spacing(self) -> tuple[Penalty, float]:
-        """The same penalty with distances in units of the least one, and what its dual is to be multiplied by."""
+        """The same penalty with distances in units of the least one, and the factor that takes its dual back."""
         return self, 1.0
 
     def _rescaled(self, factor: float, degree: int) -> Penalty:
@@ -125,7 +125,7 @@ class Penalty(abc.ABC):
         return self * factor ** (degree - 1)
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
-        """The most numbers of K x that make one length."""
+        """The most numbers of K x in one group."""
         return 1
 
     def _dual_length(self, p: Array) -> float:
@@ -140,7 +140,7 @@ class Penalty(abc.ABC):
         return self._w() * math.sqrt(math.prod(self._dual_shape(shape)) * square) * length
 
     def _bound_by_size(self, size: Array) -> float:
-        """A bound on P(e) over the images with ``|e| <= size``; 0 where what costs nothing is 0, which is stored as it is."""
+        """A bound on P(e) over the images with ``|e| <= size``; 0 where the null space is 0, which rounding leaves alone."""
         return 0.0 if self._copies or self.null_space == "zero" else self._bound_by_length(norm(size), size.shape)
 
     def _rounding(self, x: Array) -> float:
@@ -152,11 +152,11 @@ class Penalty(abc.ABC):
         return 2 + self._norm_squared(shape) + (0.0 if self._copies else transform_roundings(math.prod(shape)))
 
     def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
-        """R so that every x with P(x) <= value is one of length at most R beside a sum of multiples of `_unbounded_images`."""
+        """R so that every x with P(x) <= value is u + v, with |u| <= R and v in the span of `_unbounded_images`."""
         return math.inf
 
     def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
-        """The images, few, whose multiples may be of any size where P is bounded; None where they are not known."""
+        """A basis of the directions in which P stays bounded; None where it is not known."""
         return None
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
@@ -172,7 +172,7 @@ class Penalty(abc.ABC):
         return None
 
     def _approximate_gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
-        """What is near to K^T K and is inverted fast, where K^T K itself is not: a preconditioner."""
+        """A map near to K^T K that is inverted fast, where K^T K itself is not: a preconditioner; None where none is known."""
         return None
 
     def _threshold(self, shape: tuple[int, ...]) -> Any:
@@ -192,7 +192,7 @@ class Penalty(abc.ABC):
     def _sweep(
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
     ) -> bool:
-        """Several Chambolle-Pock iterations in place for 1/2 ||x - y||^2 + P(x) + soft |x|_1; False where no kernel does.
+        """Several Chambolle-Pock iterations in place for 1/2 ||x - y||^2 + P(x) + soft |x|_1; False where no kernel fits.
 
         limits = soft, lo, hi; steps[k] = tau, sigma, theta, 1 / (1 + tau).
         """
@@ -201,7 +201,7 @@ class Penalty(abc.ABC):
     def _certificate(
         self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
     ) -> tuple[float, ...] | None:
-        """All that `Denoising.measure` adds up, in one pass: see there; None where no kernel does."""
+        """The sums of `Denoising.measure`, in one pass of a kernel; None where no kernel fits."""
         return None
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
@@ -228,10 +228,10 @@ class Penalty(abc.ABC):
         return ""
 
     def _identify(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
-        """Make exact, in place, what the dual says: (K x)_g = 0 for groups whose dual is shorter than (1 - margin) w."""
+        """Set x, in place, so that (K x)_g = 0 for the groups whose dual is shorter than (1 - margin) w."""
 
     def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
-        """The same penalty on images of that shape as `_grid` and `_within` cut it into regions; None where they do not."""
+        """The same penalty in the form that `_grid` and `_within` can cut into regions; None where there is none."""
         return None
 
     def _grid(self, axes: int) -> list[tuple[int, int]]:
@@ -259,6 +259,7 @@ class Penalty(abc.ABC):
         return self._gap(x, np.zeros(self._dual_shape(x.shape), x.dtype))[1]
 
     def _w(self) -> float:
+        """The weight; raises ValueError where the penalty has none."""
         if self.weight is None:
             raise ValueError(f"{self!r} has no weight: give one, as in {type(self).__name__}(0.1)")
         return self.weight

@@ -236,7 +236,7 @@ class Reweighted:
         return self.penalty._w() if self.epsilon is None else self.epsilon
 
     def lengths(self, x: Array, channel_axis: int | None = None) -> Array:
-        """What is weighted: pixels, differences or their vectors; of all channels together, of the shape of `pixel_weight`."""
+        """Return the sizes of pixels, differences or vectors of these, over all channels: one a number of `pixel_weight`."""
         z = np.asarray(self.penalty.analysis(x, channel_axis=channel_axis), np.float64)
         lead = self.penalty._leading_axes
         square = z * z

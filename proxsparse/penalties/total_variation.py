@@ -81,7 +81,7 @@ class TotalVariation(Penalty):
 
     @property
     def _without_dual(self) -> tuple[bool, bool, bool]:
-        """Of the last plane, row and column: whether the pixels there have no dual; see `InnerTotalVariation`."""
+        """Whether the pixels of the last plane, row and column have no dual; see `InnerTotalVariation`."""
         return False, False, False
 
     def __post_init__(self) -> None:
@@ -112,7 +112,7 @@ class TotalVariation(Penalty):
         return dataclasses.replace(self, weight=self._w() * factor ** (degree - 1), huber=self.huber * factor)
 
     def _scales(self, spatial: tuple[int, ...]) -> Array | None:
-        """What differences are multiplied by, (axes, *spatial) or broadcasting to it; None where that is 1."""
+        """The factors of the differences, (axes, *spatial) or broadcasting to it; None where all are 1."""
         axes, rates = len(spatial), inverse_spacing(self.spacing, len(spatial))
         scales = None if rates is None else rates.reshape(axes, *(1,) * axes)
         if self.pixel_weight is not None:

@@ -17,7 +17,9 @@ from ..linear.diagonal import Diagonalised
 from ..penalties.base import Penalty
 from ..penalties.lifted import Lifted, part_of_lift
 from ..runtime.workers import Workers
-from .problem import Certificate, Channelwise, Costs, Problem, Returned
+from .certificate import Certificate
+from .channelwise import Channelwise
+from .problem import Costs, Problem, Returned
 
 
 def problem_of(
@@ -89,12 +91,12 @@ class LiftedProblem(Problem):
         return self._part._synthesis(x, self.base.shape)
 
     def floor(self, x: Array) -> float:
-        """As of any problem; what adds up to the image was rounded number by number."""
+        """All that storing X in its dtype may add to F: each summand of S X was rounded by itself."""
         data, parts = self.base.rounding_floors(self._part._synthesis(np.abs(x), self.base.shape))
         return data + sum(parts)
 
     def start(self) -> Array:
-        """An X of the image to start from."""
+        """A lift of the image to start from."""
         return self._part._lift(self.base.start())
 
     def start_from(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
@@ -131,7 +133,7 @@ class LiftedProblem(Problem):
 
     @cached_property
     def trivial(self) -> Array | None:
-        """An X of the best image that costs nothing."""
+        """A lift, of cost 0, of the best image in the null space."""
         image = self.base.trivial
         return None if image is None else self._part._null_lift(image)
 
@@ -175,12 +177,12 @@ class AfterSynthesis(Channelwise):
 
     @cached_property
     def mismatch(self) -> float:
-        """That of A: S and S^T are adjoint."""
+        """The mismatch of A and A^T: S and S^T are adjoint exactly."""
         return 0.0 if self.after is None else self.after.mismatch
 
     @cached_property
     def product_rounding(self) -> float:
-        """That of A S X: the copies that S adds up, and A."""
+        """Bound on the rounding of A S X: of the sums of S, and of A."""
         copies = float(np.max(self.part._synthesis_gram(self.shape)))
         own = copies * math.sqrt(copies)
         if self.after is None:
@@ -189,5 +191,5 @@ class AfterSynthesis(Channelwise):
 
     @cached_property
     def gram(self) -> Diagonalised | None:
-        """Nothing is known."""
+        """None: no transform inverts it."""
         return None

@@ -18,8 +18,9 @@ from ..penalties.base import Penalty
 from ..penalties.lifted import Lifted
 from ..result import SolveResult
 from ..testing import require_sound
+from .channelwise import Channelwise, Whole
 from .lifted import problem_of
-from .problem import Channelwise, Problem, Returned, Whole
+from .problem import Problem, Returned
 from .spec import ProblemSpec
 
 

@@ -5,7 +5,6 @@ minimise over x:  F(x) = D(A x; y) + sum_i w_i P_i(x)   subject to  lo <= x <= h
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..arrays.layout import from_canonical, to_canonical, user_shape
 from ..arrays.numbers import Array, total
 from ..arrays.rounding import SUM, UNIT, norm
 from ..data_terms import DataTerm, LeastSquares
@@ -22,115 +20,11 @@ from ..dual.denoising import Denoising
 from ..dual.prox import relative
 from ..dual.stack import Stack
 from ..linear.diagonal import Diagonalised, conjugate_gradients
-from ..operators import Operator
 from ..penalties.base import Penalty
 from ..penalties.lifted import Lifted
 from ..runtime.workers import Workers
-
-
-@dataclasses.dataclass
-class Certificate:
-    """A primal, a dual that vouches for it, and what that says."""
-
-    x: Array
-    p: Array
-    #: the dual of the data term, where a solver works on one
-    q: Array | None
-    fun: float
-    gap: float
-    data: float
-    values: list[float]
-    certified: bool = True
-    #: where not certified: the stationarity residual and the complementarity, both relative
-    residual: float = 0.0
-    #: how much of the gap is there for what rounding may hide
-    rounding: float = 0.0
-    #: whether F(x) is no more than what storing x in its dtype may make of 0
-    negligible: bool = False
-
-    @property
-    def rel_gap(self) -> float:
-        """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
-        return 0.0 if self.negligible else relative(self.gap, self.fun)
-
-    def copy(self, into: Certificate | None = None) -> Certificate:
-        """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""
-        if into is None:
-            x, p = self.x.copy(), self.p.copy()
-        else:
-            x, p = into.x, into.p
-            x[...], p[...] = self.x, self.p
-        kept = copy.copy(self)
-        kept.x, kept.p = x, p
-        kept.q = None if self.q is None else self.q.copy()
-        return kept
-
-
-class Channelwise:
-    """An operator on (channels, *spatial), each channel by itself."""
-
-    def __init__(self, operator: Operator, shape: tuple[int, ...]) -> None:
-        self.operator, self.shape = operator, shape
-        #: of what the operator takes
-        self.own_shape = shape[1:]
-        self.norm_is_bound = operator.norm_is_bound
-
-    def forward(self, x: Array) -> Array:
-        """A x."""
-        return self.operator.forward(x[0])[None] if len(x) == 1 else np.stack([self.operator.forward(c) for c in x])
-
-    def adjoint(self, q: Array) -> Array:
-        """A^T q."""
-        each = (self.operator.adjoint(c, self.own_shape) for c in q)
-        return next(each)[None] if len(q) == 1 else np.stack(list(each))
-
-    @cached_property
-    def norm_squared(self) -> float:
-        """Bound on or estimate of ||A||^2."""
-        return self.operator.norm_squared(self.own_shape)
-
-    @cached_property
-    def norm_bound(self) -> float:
-        """Bound on ||A||^2, however loose."""
-        return self.operator.norm_bound(self.own_shape)
-
-    @cached_property
-    def mismatch(self) -> float:
-        """How far A and A^T are from being adjoint, relative to ||A||."""
-        return self.operator.mismatch(self.own_shape)
-
-    @cached_property
-    def product_rounding(self) -> float:
-        """Bound on the rounding of a product in float64, in units of 2^-53 and the length of what is multiplied."""
-        return self.operator.product_rounding(self.own_shape)
-
-    @cached_property
-    def gram(self) -> Diagonalised | None:
-        """A^T A where a transform inverts it."""
-        return self.operator.gram(self.own_shape)
-
-
-class Whole(Channelwise):
-    """An operator that takes the channels all at once, in the user's layout."""
-
-    def __init__(self, operator: Operator, shape: tuple[int, ...], channel_axis: int) -> None:
-        super().__init__(operator, shape)
-        self.axis = channel_axis
-        self.own_shape = user_shape(shape, channel_axis)
-
-    def forward(self, x: Array) -> Array:
-        """A x."""
-        return self.operator.forward(from_canonical(x, self.axis))
-
-    def adjoint(self, q: Array) -> Array:
-        """A^T q."""
-        return to_canonical(self.operator.adjoint(q, self.own_shape), self.axis)
-
-    @cached_property
-    def gram(self) -> Diagonalised | None:
-        """Nothing is known."""
-        return None
-
+from .certificate import Certificate
+from .channelwise import Channelwise
 
 #: pixels beyond which a solve starts from half the size or ends with flat regions where that pays; a batch, whose answers are
 #: those of single solves, works images together only up to here
@@ -296,7 +190,7 @@ class Problem:
 
     @property
     def curvature(self) -> float:
-        """`lipschitz`, or where there is none ||A||^2 times the size of a dual of the data term over that of the image."""
+        """`lipschitz`; where it is infinite ||A||^2 max m / spread(y), the ratio of dual to primal sizes."""
         if math.isfinite(self.lipschitz):
             return self.lipschitz
         spread = float(np.std(self.y, dtype=np.float64))
@@ -374,7 +268,7 @@ class Problem:
 
     @property
     def _terms(self) -> list[DataTerm]:
-        """The data term worked with, and that of the weights left out of the work."""
+        """The data term that is solved, and the one of the faint weights that is only measured."""
         return [self.data] if self.faint is None else [self.data, self.faint]
 
     def _in_domain(self, x: Array) -> Array:
@@ -406,7 +300,7 @@ class Problem:
         return None
 
     def _is_negligible(self, found: Certificate) -> bool:
-        """Whether F(x) is no more than what storing x in its dtype, and evaluating it there, may make of 0.
+        """Whether F(x) is no more than `rounding_floors`: as far as the dtype can tell it is 0.
 
         Term by term: what a large weight makes of the rounding of x excuses no data term.
         """
@@ -450,7 +344,7 @@ class Problem:
         return data + sum(parts)
 
     def rounding_floors(self, x: Array) -> tuple[float, list[float]]:
-        """What storing x in its dtype may add to a data term and to parts that are 0, and evaluating A x to the data term."""
+        """Bounds on the data term and on each part that rounding x to its dtype, and A x in float64, makes of an exact 0."""
         size = np.abs(x if self.returned is None else self.returned.stored(x), dtype=np.float64)
         size *= 0.5 * float(np.finfo(self.dtype).eps)
         parts = [q._bound_by_size(size) for q in self.parts]
@@ -460,7 +354,7 @@ class Problem:
         return self.data.off_by_length(off), parts
 
     def _certificate_of_returned(self, x: Array, p: Array, q: Array | None, costs: Costs | None) -> Certificate:
-        """That of the image with its background, as it is returned: in float64, with what taking the background off rounds."""
+        """The certificate of the image x + b as it is returned, in float64, and a bound on the rounding of (x + b) - b."""
         assert self.returned is not None
         # the certificate is of this very image
         x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
@@ -496,12 +390,12 @@ class Problem:
         return self
 
     def start_from(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
-        """Where to start from an image and one dual a part."""
+        """The primal and the flat dual of a start from an image and one dual a part."""
         p = np.zeros(self.stack.size, self.dtype) if duals is None else self.flat_dual(duals)
         return np.array(self.clip(x)), p
 
     def image_of(self, x: Array) -> Array:
-        """The image that the solvers' x is."""
+        """The image that belongs to the solver's variable x: x itself here, S X in a lifted problem."""
         return x
 
     def parts_and_duals(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
@@ -730,7 +624,7 @@ class Problem:
 
     @cached_property
     def _null_images(self) -> tuple[list[Array], list[Array], Array]:
-        """The images n_k that cost nothing, A n_k, and the matrix <A n_k, M A n_l>."""
+        """A basis n_k of the null space of the penalty, A n_k, and the matrix <A n_k, M A n_l>."""
         basis = self.full.null_basis()
         images = [self.forward(n) for n in basis]
         return basis, images, self._products(images)
@@ -801,9 +695,9 @@ class Problem:
         return 8e-3 * self.norm_squared * float(np.max(self.data.m)) / (self.stack.norm_squared or 1.0)
 
     def preconditioner(self, data: float | None, penalty: float, identity: float) -> Diagonalised:
-        """What is near to data A^T A + penalty K^T K + identity I, or where `data` is None A^T M A + ..., and is inverted fast.
+        """A map near to data A^T A + penalty K^T K + identity I (A^T M A + ... where `data` is None) that is inverted fast.
 
-        What is not diagonal in the penalty's domain is replaced by a multiple of the identity.
+        A term that is not diagonal in the penalty's domain is replaced by a multiple of the identity.
         """
         result = Diagonalised("uniform", (self._gain if data is None else data * self._plain_gain) + identity)
         for q in self.full.parts:
@@ -855,9 +749,9 @@ class Problem:
         return dq, dp
 
     def _alternating_projections(self, x: Array, p: Array, q: Array, atq: Array) -> tuple[Array, Array]:
-        """A pair (p, q) nearer to both, p in the ball and A^T q + K^T p what the bounds balance: alternating projections.
+        """Alternating projections of (p, q) on the balls and on the pairs with A^T q + K^T p = 0, or balanced by the bounds.
 
-        What p is outside the ball after the repair scales the whole dual, and with it the bound: this makes it small.
+        A p far outside the ball after the repair would scale the whole dual down, and with it the bound.
         """
         p, atq = p.copy(), atq.astype(self.dtype)
         moved = np.zeros(self.shape, self.dtype)
@@ -894,7 +788,7 @@ class Problem:
 
     @cached_property
     def trivial(self) -> Array | None:
-        """The best image that costs nothing under the penalty; None where the bounds forbid it."""
+        """The minimiser of the data term over the null space of the penalty; None where the bounds forbid it."""
         if self._trivial_is_mean:
             shape = (-1, *(1,) * (len(self.shape) - 1))
             return np.array(np.broadcast_to(np.array(self._channel_means, self.dtype).reshape(shape), self.shape))
@@ -915,7 +809,7 @@ class Problem:
 
     @property
     def _trivial_is_mean(self) -> bool:
-        """Whether the best image that costs nothing is the mean of each channel, or 0."""
+        """Whether `trivial` is the mean of each channel, or 0, without any linear system."""
         plain = self.operator is None and self.m is None and not self.bounded and self.data.quadratic
         return plain and not self.full.costs_nothing("affine")
 
@@ -949,7 +843,7 @@ class Problem:
         return None if p is None else self.full.split(p)
 
     def identified(self, found: Certificate, tol: float) -> Certificate:
-        """The image made exact where the dual says so: zeros where the gap still meets `tol`, flat regions where it falls."""
+        """The image with exact zeros, where the gap still meets `tol`, and exactly flat regions, where the gap falls."""
         within = max(tol, found.rel_gap)
         kinds = {q.null_space for q in self.parts}
         if "zero" in kinds:
@@ -959,7 +853,7 @@ class Problem:
         return found
 
     def _identified(self, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
-        """Snap by the parts with that null space, trusting ever fewer groups until the result is accepted."""
+        """Identify zeros or flat regions by the parts with that null space, with ever larger margins until one is accepted."""
         duals = self.duals(found.x, found.p)
         parts = [(q, dual) for q, dual in zip(self.parts, duals, strict=True) if q.null_space == null_space]
         keeps_zeros = any(q.null_space == "zero" for q in self.parts)

@@ -172,7 +172,10 @@ class _Splitting:
         return self._residuals(z, kv, copies) if measure else None
 
     def _residuals(self, z: Array, kv: Array, copies: list[tuple[Array, Array, Array, Array, float]]) -> tuple[float, float]:
-        """Of z = K v, kv that of the iteration before, and the copies of v or A v: copy, now, before, multiplier, weight."""
+        """The relative primal and dual residuals of z = K v, with the K v before, and of the copies of v or A v.
+
+        Each copy is (copy, now, before, multiplier, weight).
+        """
         primal = total(np.square(z - self.kv))
         size = max(total(np.square(z)), total(np.square(self.kv))) + self.spread
         change = total(np.square(self.kv - kv))

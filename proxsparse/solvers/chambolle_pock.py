@@ -184,12 +184,12 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
 
 
 def _yielded_pair(problem: Problem, x: Array, p: Array, q: Array) -> tuple[Array, ...]:
-    """What is yielded: q too where the data term is dualised and its gradient is no better."""
+    """(x, p), or (x, p, q) where the data term is dualised and its gradient is no better a dual."""
     return (x, p) if problem.data.quadratic or problem.operator is None else (x, p, q)
 
 
 def balanced_step(problem: Problem) -> float:
-    """A step as the primal and the dual are large: the spread of the measured pixels over the weights."""
+    """The step tau by the ratio of primal to dual sizes: the spread of the measured pixels over the largest weight."""
     seen = problem.y[np.broadcast_to(np.greater(problem.data.m, 0), problem.y.shape)]
     spread = float(np.std(seen, dtype=np.float64)) if seen.size else 0.0
     weight = max((q._w() for q in problem.parts), default=0.0)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..dual.denoising import Steps
-from ..problems.problem import LARGE, Certificate, Problem
+from ..problems.certificate import Certificate
+from ..problems.problem import LARGE, Problem
 from .options import Options
 
 

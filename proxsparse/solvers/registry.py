@@ -7,7 +7,8 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..dual.denoising import Steps
-from ..problems.problem import Certificate, Problem
+from ..problems.certificate import Certificate
+from ..problems.problem import Problem
 from . import admm, chambolle_pock, exact, fista
 from .driver import SLOW, Run, run
 from .options import Options

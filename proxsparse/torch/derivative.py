@@ -70,7 +70,7 @@ def tied_pixels(penalty: Penalty, shape: tuple[int, ...], weights: list[float], 
 
 
 def _curved_parts(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
-    """Of the parts with groups that bend; L1 and anisotropic total variation are straight."""
+    """The groups of the parts with a second derivative; L1 and anisotropic total variation are piecewise linear."""
     parts = [part for part in penalty.parts if type(part) in _GROUPS and part._w() > 0]
     straight = [isinstance(part, TotalVariation) and not part.isotropic and part.huber == 0 for part in parts]
     return [_GROUPS[type(part)](part, shape) for part, is_straight in zip(parts, straight, strict=True) if not is_straight]
@@ -109,7 +109,7 @@ class _Groups(NamedTuple):
     corner: float = 0.0
 
     def hessian(self, x: Array, labels: Array, scales: Array, least: float) -> _Hessian:
-        """Of P at the images x, one after the other, times their scales, as a matrix on the numbers of the labels from 1 on."""
+        """The Hessian of P at the images x, times their scales: a matrix over the labels from 1 on, image after image."""
         n, images = len(self.weight), len(scales)
         rows, pixels = self.analysis.shape
         # the same for every image

@@ -124,7 +124,7 @@ class _Task:
 
     @classmethod
     def of(cls, spec: ProblemSpec, penalty: Penalty, workers: Workers) -> _Task:
-        """The task for what a user gave; weights that are missing are posed as 1."""
+        """The task of a spec, posed with weights of 1 where they are missing."""
         given = spec.noise_std
         posed = pose(spec, with_weights(penalty, [1.0] * len(penalty.parts)).parts)
         missing = [q.weight is None for q in penalty.parts]

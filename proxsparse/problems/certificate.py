@@ -1,0 +1,47 @@
+"""An image, the dual that bounds how far it is from the minimiser, and that bound."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+from ..arrays.numbers import Array
+from ..dual.prox import relative
+
+
+@dataclasses.dataclass
+class Certificate:
+    """An image x, a dual p (and q), F(x), and the gap F(x) - G(p, q) >= F(x) - F* that they certify."""
+
+    x: Array
+    p: Array
+    #: the dual of the data term, where a solver works on one
+    q: Array | None
+    fun: float
+    gap: float
+    data: float
+    values: list[float]
+    certified: bool = True
+    #: where not certified: the stationarity residual and the complementarity, both relative
+    residual: float = 0.0
+    #: how much of the gap is there for what rounding may hide
+    rounding: float = 0.0
+    #: whether F(x) is no more than what storing x in its dtype may make of 0
+    negligible: bool = False
+
+    @property
+    def rel_gap(self) -> float:
+        """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
+        return 0.0 if self.negligible else relative(self.gap, self.fun)
+
+    def copy(self, into: Certificate | None = None) -> Certificate:
+        """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""
+        if into is None:
+            x, p = self.x.copy(), self.p.copy()
+        else:
+            x, p = into.x, into.p
+            x[...], p[...] = self.x, self.p
+        kept = copy.copy(self)
+        kept.x, kept.p = x, p
+        kept.q = None if self.q is None else self.q.copy()
+        return kept
