@@ -14,7 +14,11 @@ import pytest
 import proxsparse
 
 ROOT = Path(__file__).parents[1]
+
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 

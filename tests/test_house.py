@@ -1,4 +1,4 @@
-"""The rooms of the package, what each file imports, and the light import."""
+"""Bad input gets a clear error that names the value."""
 
 import ast
 import shutil
@@ -12,7 +12,19 @@ import pytest
 
 import proxsparse
 
+
+def test_an_unknown_name_is_an_attribute_error():
+    import proxsparse
+
+    with pytest.raises(AttributeError, match="no attribute 'slove'"):
+        _ = proxsparse.slove
+    assert "solve" in dir(proxsparse)
+    assert proxsparse.__version__ in repr(proxsparse.__version__)
+
+
 PACKAGE = Path(proxsparse.__file__).parent
+
+
 #: rooms from the ground up: a file imports from its own room and from rooms on lines above its own
 FLOORS = """
 arrays runtime
@@ -31,6 +43,8 @@ comparison
 cli
 __main__
 """
+
+
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
 
 

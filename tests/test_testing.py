@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import PENALTIES, fitted
+from examples import PENALTIES, fitted
 
 from proxsparse import (
     L1,

@@ -1,0 +1,262 @@
+"""Image files: read as floats, written back as they came; what is broken is one line."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from examples import image_of
+from skimage.io import imread, imsave
+
+from proxsparse import phantoms, solve
+from proxsparse.cli import main
+
+
+def gray(dtype):
+    top = np.iinfo(dtype).max
+    return np.clip((0.4 + 0.3 * image_of((24, 23))) * top, 0, top).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [("uint8", ".png"), ("uint16", ".png"), ("uint8", ".tif"), ("uint16", ".tiff"), ("int16", ".npy")]
+)
+def test_integer_files_are_fractions_of_their_range(dtype, suffix, tmp_path, capsys):
+    image, source, target = gray(dtype), tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    np.save(source, image) if suffix == ".npy" else imsave(source, image, check_contrast=False)
+    assert main(["denoise", str(source), str(target), "--penalty", "tv", "--weight", "0.1"]) == 0
+    top = np.iinfo(dtype).max
+    assert f"fractions of its range 0..{top}" in capsys.readouterr().out
+    written = np.load(target) if suffix == ".npy" else imread(target)
+    assert written.dtype == image.dtype
+    expected = np.clip(np.rint(solve(image / top, "tv", 0.1).x * top), np.iinfo(dtype).min, top)
+    np.testing.assert_array_equal(written, expected)
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [("float32", ".npy"), ("float64", ".npy"), ("float32", ".tif")])
+def test_float_files_keep_their_values(dtype, suffix, tmp_path):
+    image, source, target = image_of((24, 23)).astype(dtype), tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    np.save(source, image) if suffix == ".npy" else imsave(source, image, check_contrast=False)
+    assert main(["denoise", str(source), str(target), "--weight", "0.1", "--quiet"]) == 0
+    written = np.load(target) if suffix == ".npy" else imread(target)
+    assert written.dtype == image.dtype
+    np.testing.assert_array_equal(written, solve(image, "tv", 0.1).x)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colour_is_kept_as_it_came(channels, tmp_path):
+    image = np.stack([gray("uint8")] * channels, axis=-1)
+    image[..., -1] //= 2
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    imsave(source, image, check_contrast=False)
+    assert main(["denoise", str(source), str(target), "--weight", "0.1", "--quiet"]) == 0
+    written = imread(target)
+    assert written.shape == image.shape
+    if channels in (2, 4):
+        np.testing.assert_array_equal(written[..., -1], image[..., -1])
+    assert (written[..., 0] != image[..., 0]).any()
+
+
+def test_tiff_is_read_by_what_it_says(tmp_path, capsys):
+    """Planar colour, a gray volume, and CMYK, which is refused."""
+    import tifffile
+
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    arguments = ["denoise", str(source), str(target), "--weight", "0.1", "--quiet", "--overwrite"]
+    planar = np.stack([gray("uint8")] * 3)
+    tifffile.imwrite(source, planar, photometric="rgb", planarconfig="separate")
+    assert main(arguments) == 0
+    expected = solve(planar / 255, "tv", 0.1, channel_axis=0).x
+    np.testing.assert_array_equal(imread_tiff(target), np.clip(np.rint(255 * expected), 0, 255))
+    volume = image_of((9, 8, 4)).astype(np.float32)
+    tifffile.imwrite(source, volume, photometric="minisblack")
+    assert main(arguments) == 0
+    np.testing.assert_array_equal(imread_tiff(target), solve(volume, "tv", 0.1).x)
+    tifffile.imwrite(source, np.zeros((8, 8, 4), np.uint8), photometric="separated")
+    assert main(arguments) == 2
+    assert "neither gray nor RGB" in capsys.readouterr().err
+
+
+def imread_tiff(path):
+    import tifffile
+
+    return tifffile.imread(path)
+
+
+def test_bool_and_volume_and_channel_axis(tmp_path):
+    mask = image_of((24, 23)) > 0.3
+    np.save(tmp_path / "mask.npy", mask)
+    assert main(["denoise", str(tmp_path / "mask.npy"), str(tmp_path / "out.npy"), "--weight", "0.3", "--quiet"]) == 0
+    assert np.load(tmp_path / "out.npy").dtype == bool
+    np.save(tmp_path / "rgb.npy", image_of((3, 9, 8)))
+    arguments = [
+        "denoise",
+        str(tmp_path / "rgb.npy"),
+        str(tmp_path / "out2.npy"),
+        "--weight",
+        "0.3",
+        "--channel-axis",
+        "0",
+        "--quiet",
+    ]
+    assert main(arguments) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out2.npy"), solve(image_of((3, 9, 8)), "tv", 0.3, channel_axis=0).x)
+
+
+def png(path, array, mode=None):
+    from PIL import Image
+
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path)
+
+
+def cut_short(path):
+    png(path, np.random.default_rng(0).integers(0, 255, (64, 65), np.uint8))
+    path.write_bytes(path.read_bytes()[:900])
+
+
+def renamed(path):
+    path.write_text("name,value\n1,2\n" * 50)
+
+
+def header_alone(path):
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
+def lying_npy(path):
+    np.save(path, np.zeros((4, 4)))
+    # says 4 x 9
+    path.write_bytes(path.read_bytes().replace(b"(4, 4)", b"(4, 9)"))
+
+
+def pickled_npy(path):
+    np.save(path, np.array([print], object), allow_pickle=True)
+
+
+def words_npy(path):
+    np.save(path, np.array(["a", "b"]))
+
+
+def complex_npy(path):
+    np.save(path, np.ones((3, 3), complex))
+
+
+def huge_npy(path):
+    """The header of 8 exabytes, and nothing after it."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**9)})
+
+
+HOSTILE = {
+    "cut.png": (cut_short, "cannot be read as PNG"),
+    "text.png": (renamed, "cannot be read as PNG"),
+    "text.tif": (renamed, "cannot be read as TIF"),
+    "text.npy": (renamed, "cannot be read as NPY"),
+    "header.png": (header_alone, "cannot be read as PNG"),
+    "empty.png": (lambda path: path.write_bytes(b""), "cannot be read as PNG"),
+    "empty.tif": (lambda path: path.write_bytes(b""), "cannot be read as TIF"),
+    "empty.npy": (lambda path: path.write_bytes(b""), "cannot be read as NPY"),
+    "lying.npy": (lying_npy, "cannot be read as NPY"),
+    "pickled.npy": (pickled_npy, "cannot be read as NPY"),
+    "words.npy": (words_npy, "not real numbers"),
+    "complex.npy": (complex_npy, "not real numbers"),
+    "huge.npy": (huge_npy, "cannot be read as NPY"),
+    "nothing.npy": (lambda path: np.save(path, np.zeros((0, 3))), "is empty"),
+    "folder.png": (lambda path: path.mkdir(), "cannot be read as PNG"),
+    "folder.npy": (lambda path: path.mkdir(), "cannot be read as NPY"),
+    "missing.png": (lambda path: None, "no such file"),
+    "loop.png": (lambda path: path.symlink_to(path), "cannot be read as PNG"),
+    "noext": (renamed, "unknown kind of file"),
+}
+
+
+@pytest.mark.parametrize("command", ["denoise", "compare"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_line_and_exit_code_2(name, command, tmp_path, capsys):
+    make, message = HOSTILE[name]
+    path, out = tmp_path / name, tmp_path / "out.npy"
+    make(path)
+    before = sorted(tmp_path.rglob("*"))
+    good = tmp_path / "good.npy"
+    np.save(good, image_of((9, 8)))
+    arguments = {
+        "denoise": ["denoise", str(path), str(out), "--weight", "0.1"],
+        "compare": ["compare", str(good), str(path), "--data-range", "1", "--csv", str(tmp_path / "out.csv")],
+    }[command]
+    if command == "compare" and name.startswith("folder"):
+        message = "is a folder"
+    if command == "compare" and name == "nothing.npy":
+        message = "has shape (0, 3)"
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1
+    assert said.err.startswith("proxsparse: ")
+    assert message in said.err
+    good.unlink()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["palette", "16-bit TIFF", "alpha", "1 bit", "gray and alpha"])
+def test_kinds_of_files_that_are_no_surprise(kind, tmp_path):
+    gray = (255 * phantoms.regions((24, 25))).round().astype(np.uint8)
+    path = tmp_path / ("in.tif" if kind == "16-bit TIFF" else "in.png")
+    out = tmp_path / ("out.tif" if kind == "16-bit TIFF" else "out.png")
+    if kind == "palette":
+        png(path, np.stack([gray, gray, 255 - gray], -1), "P")
+    elif kind == "16-bit TIFF":
+        tifffile.imwrite(path, gray.astype(np.uint16) * 257)
+    elif kind == "alpha":
+        png(path, np.stack([gray, gray, gray, np.full_like(gray, 77)], -1))
+    elif kind == "gray and alpha":
+        png(path, np.stack([gray, np.full_like(gray, 77)], -1))
+    else:
+        png(path, gray > 100)
+    assert main(["denoise", str(path), str(out), "--weight", "0.02", "--quiet"]) == 0
+    found = imread(out)
+    assert found.shape[:2] == gray.shape
+    if "alpha" in kind:
+        assert (found[..., -1] == 77).all()
+    if kind == "16-bit TIFF":
+        assert found.dtype == np.uint16
+        assert np.abs(found.astype(float) / 257 - gray).mean() < 5
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, out.name])
+
+
+FULL = """
+import resource, signal, sys
+from proxsparse.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("suffix", ["png", *(pytest.param(suffix, marks=pytest.mark.slow) for suffix in ("tif", "npy", "csv"))])
+def test_a_full_disk_leaves_no_half_file(suffix, tmp_path):
+    np.save(tmp_path / "in.npy", np.random.default_rng(0).random((64, 65)))
+    png(tmp_path / "in.png", np.random.default_rng(0).integers(0, 255, (64, 65), np.uint8))
+    before = sorted(tmp_path.iterdir())
+    out = tmp_path / f"out.{suffix}"
+    given = tmp_path / ("in.png" if suffix == "png" else "in.npy")
+    arguments = ["denoise", str(given), str(out), "--weight", "0.1", "--quiet"]
+    if suffix == "csv":
+        arguments = [
+            "compare",
+            str(given),
+            "--noise-std",
+            "0.1",
+            "--data-range",
+            "1",
+            "--penalty",
+            "none",
+            "tv",
+            "l1",
+            "--csv",
+            str(out),
+        ]
+        arguments += ["--quiet", "--report", str(tmp_path / "out.html")]
+    done = subprocess.run([sys.executable, "-c", FULL, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "cannot be written" in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
