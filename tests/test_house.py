@@ -177,3 +177,13 @@ def test_the_oldest_versions_tried_are_those_promised():
     assert promised.keys() == tried.keys()
     for name, version in promised.items():
         assert f"{tried[name]}.".startswith(f"{version}.")
+
+
+def test_tests_mirror_the_rooms():
+    tests = Path(__file__).parent
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    for path in tests.rglob("test_*.py"):
+        room, name = path.parent.name, path.stem.removeprefix("test_")
+        if room in rooms and room != "metrics":
+            there = {file.stem.strip("_") for file in (PACKAGE / room).glob("*.py")}
+            assert name in there, f"{path}: there is no {room}/{name}.py"

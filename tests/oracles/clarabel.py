@@ -6,7 +6,6 @@ import warnings
 
 import cvxpy as cp
 import numpy as np
-import pywt
 from oracles import naive
 
 from proxsparse import (
@@ -17,74 +16,96 @@ from proxsparse import (
     GroupLasso,
     Huber,
     LeastAbsoluteDeviations,
+    LeastSquares,
     OverlappingGroupLasso,
     Poisson,
     SecondOrderTV,
+    TotalVariation,
     TreeGroupLasso,
     WaveletL1,
 )
+from proxsparse.penalties.base import Composed
 
 
 def expression(penalty, x, shape):
     """P(x) as a CVXPY expression of the flat variable x, from the definitions in naive.py."""
-    if len(penalty.parts) > 1:
-        return sum(expression(part, x, shape) for part in penalty.parts)
-    if hasattr(penalty, "operator"):
-        matrix = naive.matrix_of(lambda u: naive.blur(u, penalty.operator.kernel, penalty.operator.boundary), shape)
-        return expression(penalty.inner, matrix @ x, shape)
-    if isinstance(penalty, L1):
-        a = 1.0 if penalty.pixel_weight is None else penalty.pixel_weight.reshape(-1)
-        return penalty.weight * cp.sum(cp.multiply(a, cp.abs(x)))
-    if isinstance(penalty, OverlappingGroupLasso):
-        order = 2 if penalty.norm == "l2" else "inf"
-        listed = [[np.ravel_multi_index(i, shape) for i in g] for g in naive.groups_of(penalty, shape)]
-        # groups of one size are one matrix
-        alike = [np.array([g for g in listed if len(g) == size]) for size in sorted({len(g) for g in listed})]
-        root = [np.sqrt(g.shape[1]) if penalty.group_weight == "sqrt" else 1.0 for g in alike]
-        return penalty.weight * sum(
-            a * cp.sum(cp.norm(cp.vstack([x[g[:, i]] for i in range(g.shape[1])]), order, axis=0))
-            for a, g in zip(root, alike, strict=True)
-        )
-    if isinstance(penalty, TreeGroupLasso):
-        labels = [naive.blocks(shape, 2**k).reshape(-1) for k in range(penalty.levels)]
-        return penalty.weight * sum(
-            a * cp.norm(x[np.flatnonzero(label == g)])
-            for label, a in zip(labels, penalty.level_weight, strict=True)
-            for g in set(label)
-        )
-    if isinstance(penalty, SecondOrderTV):
-        differences = functools.partial(naive.second_differences, spacing=penalty.spacing or 1.0)
-        rows = naive.matrix_of(differences, shape).reshape(-1, int(np.prod(shape)), int(np.prod(shape)))
-        return penalty.weight * cp.sum(cp.norm(cp.vstack([row @ x for row in rows]), 2, axis=0))
-    if isinstance(penalty, GroupLasso):
-        labels = (naive.blocks(shape, penalty.block) if penalty.labels is None else penalty.labels).reshape(-1)
-        listed = [np.flatnonzero(labels == g) for g in range(labels.max() + 1)]
-        root = [1.0 if penalty.group_weight is None else np.sqrt(len(g)) for g in listed]
-        order = 2 if penalty.norm == "l2" else "inf"
-        return penalty.weight * sum(a * cp.norm(x[g], order) for a, g in zip(root, listed, strict=True) if len(g))
-    if isinstance(penalty, L2):
-        return penalty.weight / 2 * cp.sum_squares(x)
-    if isinstance(penalty, ElasticNet):
-        r = penalty.l1_ratio
-        return penalty.weight * (r * cp.norm1(x) + (1 - r) / 2 * cp.sum_squares(x))
-    if isinstance(penalty, DCTL1):
-        return penalty.weight * cp.norm1(naive.matrix_of(naive.cosines, shape) @ x)
-    if isinstance(penalty, WaveletL1) and penalty.undecimated:
-        return penalty.weight * cp.norm1(naive.matrix_of(naive.haar_frame, shape) @ x)
-    if isinstance(penalty, WaveletL1):
-        wavelet = pywt.Wavelet(penalty.wavelet)
-        forward = naive.matrix_of(lambda u: naive.wavelet(u, (wavelet.dec_lo, wavelet.dec_hi)), shape)
-        return penalty.weight * cp.norm1(forward @ x)
+    return sum(part.weight * naive.of_class(EXPRESSIONS, part)(part, x, shape) for part in penalty.parts)
+
+
+def of_operator(q, x, shape):
+    """P(W x) / w for a blur W."""
+    matrix = naive.matrix_of(lambda u: naive.blur(u, q.operator.kernel, q.operator.boundary), shape)
+    return naive.of_class(EXPRESSIONS, q.inner)(q.inner, matrix @ x, shape)
+
+
+def l1(q, x, shape):
+    a = 1.0 if q.pixel_weight is None else q.pixel_weight.reshape(-1)
+    return cp.sum(cp.multiply(a, cp.abs(x)))
+
+
+def order(q):
+    return 2 if q.norm == "l2" else "inf"
+
+
+def windows(q, x, shape):
+    listed = [[np.ravel_multi_index(i, shape) for i in g] for g in naive.groups_of(q, shape)]
+    # groups of one size are one matrix
+    alike = [np.array([g for g in listed if len(g) == size]) for size in sorted({len(g) for g in listed})]
+    root = [np.sqrt(g.shape[1]) if q.group_weight == "sqrt" else 1.0 for g in alike]
+    columns = [cp.vstack([x[g[:, i]] for i in range(g.shape[1])]) for g in alike]
+    return sum(a * cp.sum(cp.norm(z, order(q), axis=0)) for a, z in zip(root, columns, strict=True))
+
+
+def tree(q, x, shape):
+    labels = [naive.blocks(shape, 2**k).reshape(-1) for k in range(q.levels)]
+    pairs = zip(labels, q.level_weight, strict=True)
+    return sum(a * cp.norm(x[np.flatnonzero(label == g)]) for label, a in pairs for g in set(label))
+
+
+def second_order(q, x, shape):
+    differences = functools.partial(naive.second_differences, spacing=q.spacing or 1.0)
+    rows = naive.matrix_of(differences, shape).reshape(-1, int(np.prod(shape)), int(np.prod(shape)))
+    return cp.sum(cp.norm(cp.vstack([row @ x for row in rows]), 2, axis=0))
+
+
+def groups(q, x, shape):
+    labels = (naive.blocks(shape, q.block) if q.labels is None else q.labels).reshape(-1)
+    listed = [np.flatnonzero(labels == g) for g in range(labels.max() + 1)]
+    root = [1.0 if q.group_weight is None else np.sqrt(len(g)) for g in listed]
+    return sum(a * cp.norm(x[g], order(q)) for a, g in zip(root, listed, strict=True) if len(g))
+
+
+def wavelet(q, x, shape):
+    return cp.norm1(naive.matrix_of(lambda u: naive.wavelet_coefficients(q, u), shape) @ x)
+
+
+def total_variation(q, x, shape):
     matrix = naive.matrix_of(naive.differences, shape)
-    spacing = np.broadcast_to(penalty.spacing or 1.0, len(shape))
-    a = np.ones((len(shape), *shape)) if penalty.pixel_weight is None else penalty.pixel_weight
+    spacing = np.broadcast_to(q.spacing or 1.0, len(shape))
+    a = np.ones((len(shape), *shape)) if q.pixel_weight is None else q.pixel_weight
     d = [cp.multiply(a[k].reshape(-1) / spacing[k], matrix[k * x.size : (k + 1) * x.size] @ x) for k in range(len(shape))]
-    lengths = cp.norm(cp.vstack(d), 2, axis=0) if penalty.isotropic else cp.hstack([cp.abs(v) for v in d])
-    if penalty.huber == 0:
-        return penalty.weight * cp.sum(lengths)
+    lengths = cp.norm(cp.vstack(d), 2, axis=0) if q.isotropic else cp.hstack([cp.abs(v) for v in d])
+    if q.huber == 0:
+        return cp.sum(lengths)
     # Huber's function is the least of t^2 / 2c + |length - t|
     t = cp.Variable(lengths.shape[0], nonneg=True)
-    return penalty.weight * (cp.sum_squares(t) / (2 * penalty.huber) + cp.sum(cp.pos(lengths - t)))
+    return cp.sum_squares(t) / (2 * q.huber) + cp.sum(cp.pos(lengths - t))
+
+
+#: class -> P(x) / w of a penalty q
+EXPRESSIONS = {
+    Composed: of_operator,
+    L1: l1,
+    L2: lambda q, x, shape: cp.sum_squares(x) / 2,
+    ElasticNet: lambda q, x, shape: q.l1_ratio * cp.norm1(x) + (1 - q.l1_ratio) / 2 * cp.sum_squares(x),
+    TotalVariation: total_variation,
+    SecondOrderTV: second_order,
+    GroupLasso: groups,
+    OverlappingGroupLasso: windows,
+    TreeGroupLasso: tree,
+    DCTL1: lambda q, x, shape: cp.norm1(naive.matrix_of(naive.cosines, shape) @ x),
+    WaveletL1: wavelet,
+}
 
 
 _KNOWN = {}
@@ -97,19 +118,31 @@ def distance(data, z, y, m):
         return cp.Constant(0.0)
     background = np.broadcast_to(np.reshape(getattr(data, "background", 0.0), -1), m.shape)[seen]
     z, y, m = z[seen], y[seen], m[seen]
-    if isinstance(data, LeastAbsoluteDeviations):
-        return cp.sum(cp.multiply(m, cp.abs(z - y)))
-    if isinstance(data, Huber):
-        return 0.5 * cp.sum(cp.multiply(m, cp.huber(z - y, data.delta)))
-    if isinstance(data, Poisson):
-        # a pixel without counts costs what stands there, which is no less than 0
-        some, none, rates = np.flatnonzero(y > 0), np.flatnonzero(y == 0), z + background
-        cost = cp.sum(cp.multiply(m[some], cp.kl_div(y[some], rates[some]))) if some.size else cp.Constant(0.0)
-        if none.size:
-            held = rates[none]
-            cost += m[none] @ held + cp.transforms.indicator([held >= 0])
-        return cost
+    return DISTANCES[type(data)](data, z, y, m, background)
+
+
+def poisson(data, z, y, m, background):
+    # a pixel without counts costs what stands there, which is no less than 0
+    some, none, rates = np.flatnonzero(y > 0), np.flatnonzero(y == 0), z + background
+    cost = cp.sum(cp.multiply(m[some], cp.kl_div(y[some], rates[some]))) if some.size else cp.Constant(0.0)
+    if none.size:
+        empty = rates[none]
+        cost += m[none] @ empty + cp.transforms.indicator([empty >= 0])
+    return cost
+
+
+def least_squares(data, z, y, m, background):
     return 0.5 * cp.sum_squares(cp.multiply(np.sqrt(m), z - y))
+
+
+#: class -> D(z; y)
+DISTANCES = {
+    type(None): least_squares,
+    LeastSquares: least_squares,
+    LeastAbsoluteDeviations: lambda data, z, y, m, background: cp.sum(cp.multiply(m, cp.abs(z - y))),
+    Huber: lambda data, z, y, m, background: 0.5 * cp.sum(cp.multiply(m, cp.huber(z - y, data.delta))),
+    Poisson: poisson,
+}
 
 
 def minimise(y, penalty, *, matrix=None, shape=None, pixel_weight=None, bounds=None, data=None):

@@ -10,9 +10,10 @@ from fractions import Fraction as Q
 from math import isqrt
 
 import numpy as np
+from oracles.naive import of_class
 
-from proxsparse import L1, L2, GroupLasso, Huber, OverlappingGroupLasso, Poisson, SecondOrderTV
-from proxsparse.data_terms import LeastAbsoluteDeviations
+from proxsparse import L1, L2, GroupLasso, Huber, OverlappingGroupLasso, Poisson, SecondOrderTV, TotalVariation
+from proxsparse.data_terms import LeastAbsoluteDeviations, LeastSquares
 
 #: of roots, fixed-point
 BITS = 256
@@ -46,50 +47,70 @@ def _inside(at, step, shape):
     return all(0 <= i + s < n for i, s, n in zip(at, step, shape, strict=True))
 
 
-def groups_of(penalty, shape):
-    """[(a, norm, forms)]: the penalty is w sum of a times the norm of the forms, each {pixel: coefficient}; norms "l2", "linf"."""
-    index = np.arange(int(np.prod(shape))).reshape(shape)
-    if isinstance(penalty, L1):
-        a = [Q(1)] * index.size if penalty.pixel_weight is None else rationals(penalty.pixel_weight)
-        return [(a[j], "l2", [{j: Q(1)}]) for j in range(index.size)]
-    if isinstance(penalty, GroupLasso):
-        labels = np.add.outer(100 * (np.arange(shape[0]) // penalty.block), np.arange(shape[1]) // penalty.block)
-        return [(Q(1), penalty.norm, [{int(j): Q(1)} for j in index[labels == g]]) for g in np.unique(labels)]
-    if isinstance(penalty, OverlappingGroupLasso):
-        k = int(penalty.window)
-        corners = itertools.product(*(range(n - k + 1) for n in shape))
-        return [(Q(1), penalty.norm, [{int(j): Q(1)} for j in index[a : a + k, b : b + k].reshape(-1)]) for a, b in corners]
-    groups = []
+def l1_groups(penalty, index):
+    a = [Q(1)] * index.size if penalty.pixel_weight is None else rationals(penalty.pixel_weight)
+    return [(a[j], "l2", [{j: Q(1)}]) for j in range(index.size)]
+
+
+def blocks(penalty, index):
+    """The pixels of each block."""
+    labels = np.add.outer(100 * (np.arange(index.shape[0]) // penalty.block), np.arange(index.shape[1]) // penalty.block)
+    return [index[labels == g] for g in np.unique(labels)]
+
+
+def block_groups(penalty, index):
+    return [(Q(1), penalty.norm, [{int(j): Q(1)} for j in block]) for block in blocks(penalty, index)]
+
+
+def window_groups(penalty, index):
+    k = int(penalty.window)
+    corners = itertools.product(*(range(n - k + 1) for n in index.shape))
+    return [(Q(1), penalty.norm, [{int(j): Q(1)} for j in index[a : a + k, b : b + k].reshape(-1)]) for a, b in corners]
+
+
+def second_differences(penalty, index):
+    groups, shape = [], index.shape
     for at in itertools.product(*map(range, shape)):
         forms, here = [], int(index[at])
-        if isinstance(penalty, SecondOrderTV):
-            for step in ((1, 0), (0, 1)):
-                back = tuple(-s for s in step)
-                if _inside(at, step, shape) and _inside(at, back, shape):
-                    forms.append(
-                        {
-                            int(index[_moved(at, back)]): Q(1),
-                            here: Q(-2),
-                            int(index[_moved(at, step)]): Q(1),
-                        }
-                    )
-            if _inside(at, (1, 1), shape):
-                down, right = int(index[_moved(at, (1, 0))]), int(index[_moved(at, (0, 1))])
-                # sqrt(2) times it: the form twice
-                forms += 2 * [{int(index[_moved(at, (1, 1))]): Q(1), down: Q(-1), right: Q(-1), here: Q(1)}]
-        else:
-            spacing = np.broadcast_to(1.0 if penalty.spacing is None else penalty.spacing, 2)
-            for axis, step in enumerate(((1, 0), (0, 1))):
-                if _inside(at, step, shape):
-                    rate = 1 / Q(float(spacing[axis]))
-                    a = Q(1) if penalty.pixel_weight is None else Q(float(penalty.pixel_weight[(..., *at)].reshape(-1)[0]))
-                    forms.append({here: -a * rate, int(index[_moved(at, step)]): a * rate})
-        groups += (
-            [(Q(1), "l2", forms)]
-            if isinstance(penalty, SecondOrderTV) or penalty.isotropic
-            else [(Q(1), "l2", [form]) for form in forms]
-        )
+        for step in ((1, 0), (0, 1)):
+            back = tuple(-s for s in step)
+            if _inside(at, step, shape) and _inside(at, back, shape):
+                forms.append({int(index[_moved(at, back)]): Q(1), here: Q(-2), int(index[_moved(at, step)]): Q(1)})
+        if _inside(at, (1, 1), shape):
+            down, right = int(index[_moved(at, (1, 0))]), int(index[_moved(at, (0, 1))])
+            # sqrt(2) times it: the form twice
+            forms += 2 * [{int(index[_moved(at, (1, 1))]): Q(1), down: Q(-1), right: Q(-1), here: Q(1)}]
+        groups.append((Q(1), "l2", forms))
     return groups
+
+
+def differences(penalty, index):
+    groups, shape = [], index.shape
+    spacing = np.broadcast_to(1.0 if penalty.spacing is None else penalty.spacing, 2)
+    for at in itertools.product(*map(range, shape)):
+        forms, here = [], int(index[at])
+        for axis, step in enumerate(((1, 0), (0, 1))):
+            if _inside(at, step, shape):
+                rate = 1 / Q(float(spacing[axis]))
+                a = Q(1) if penalty.pixel_weight is None else Q(float(penalty.pixel_weight[(..., *at)].reshape(-1)[0]))
+                forms.append({here: -a * rate, int(index[_moved(at, step)]): a * rate})
+        groups += [(Q(1), "l2", forms)] if penalty.isotropic else [(Q(1), "l2", [form]) for form in forms]
+    return groups
+
+
+#: class -> the groups of a penalty, from the numbers of the pixels
+GROUPS = {
+    L1: l1_groups,
+    GroupLasso: block_groups,
+    OverlappingGroupLasso: window_groups,
+    SecondOrderTV: second_differences,
+    TotalVariation: differences,
+}
+
+
+def groups_of(penalty, shape):
+    """[(a, norm, forms)]: the penalty is w sum of a times the norm of the forms, each {pixel: coefficient}; norms "l2", "linf"."""
+    return of_class(GROUPS, penalty)(penalty, np.arange(int(np.prod(shape))).reshape(shape))
 
 
 def value_of(penalty, x, shape):
@@ -112,25 +133,38 @@ def value_of(penalty, x, shape):
     return w * below, w * above
 
 
+def huber(data, v, own, weight):
+    r, delta = abs(v - own), Q(data.delta)
+    cost = weight * (r * r / 2 if r <= delta else delta * (r - delta / 2))
+    return cost, cost
+
+
+def poisson(data, v, own, weight):
+    s = v + Q(float(data.background))
+    if s < 0 or (s == 0 and own > 0):
+        raise ValueError("outside the domain")
+    logs = (Q(0), Q(0)) if own == 0 else logarithm(own / s)
+    return tuple(weight * (s - own + own * log) for log in logs)
+
+
+def least_squares(data, v, own, weight):
+    return (weight * (v - own) ** 2 / 2,) * 2
+
+
+#: class -> (below, above) the cost of one pixel
+COSTS = {
+    type(None): least_squares,
+    LeastSquares: least_squares,
+    LeastAbsoluteDeviations: lambda data, v, own, weight: (weight * abs(v - own),) * 2,
+    Huber: huber,
+    Poisson: poisson,
+}
+
+
 def distance(data, z, y, m):
     """(below, above) D(z; y)."""
-    below = above = Q(0)
-    for v, own, weight in zip(z, y, m, strict=True):
-        if isinstance(data, LeastAbsoluteDeviations):
-            low = high = weight * abs(v - own)
-        elif isinstance(data, Huber):
-            r, delta = abs(v - own), Q(data.delta)
-            low = high = weight * (r * r / 2 if r <= delta else delta * (r - delta / 2))
-        elif isinstance(data, Poisson):
-            s = v + Q(float(data.background))
-            if s < 0 or (s == 0 and own > 0):
-                raise ValueError("outside the domain")
-            logs = (Q(0), Q(0)) if own == 0 else logarithm(own / s)
-            low, high = (weight * (s - own + own * log) for log in logs)
-        else:
-            low = high = weight * (v - own) ** 2 / 2
-        below, above = below + low, above + high
-    return below, above
+    costs = [COSTS[type(data)](data, v, own, weight) for v, own, weight in zip(z, y, m, strict=True)]
+    return sum((low for low, _ in costs), Q(0)), sum((high for _, high in costs), Q(0))
 
 
 def objective(penalty, x, y, *, data=None, m=None, matrix=None, background=None):
@@ -177,27 +211,43 @@ def gap_of_pair(penalty, result, y, *, m=None, bounds=(None, None)):
     return objective(penalty, result.x, y, m=m)[1] - lower
 
 
-def duals_of(penalty, dual, shape):
-    """The numbers of each group of `groups_of`, in its order."""
-    if isinstance(penalty, GroupLasso):
-        index = np.arange(int(np.prod(shape))).reshape(shape)
-        labels = np.add.outer(100 * (np.arange(shape[0]) // penalty.block), np.arange(shape[1]) // penalty.block)
-        flat = dual.reshape(-1)
-        return [rationals(flat[index[labels == g]]) for g in np.unique(labels)]
-    if isinstance(penalty, OverlappingGroupLasso):
-        return [rationals(dual[:, a, b]) for a, b in itertools.product(*map(range, dual.shape[1:]))]
+def window_duals(penalty, dual, shape):
+    return [rationals(dual[:, a, b]) for a, b in itertools.product(*map(range, dual.shape[1:]))]
+
+
+def block_duals(penalty, dual, shape):
+    flat = dual.reshape(-1)
+    return [rationals(flat[block]) for block in blocks(penalty, np.arange(int(np.prod(shape))).reshape(shape))]
+
+
+def second_order_duals(penalty, dual, shape):
     found = []
     for at in itertools.product(*map(range, shape)):
-        p = []
-        if isinstance(penalty, SecondOrderTV):
-            p += [Q(float(dual[(k, *at)])) for k in range(2) if 0 < at[k] < shape[k] - 1]
-            if all(i < n - 1 for i, n in zip(at, shape, strict=True)):
-                # of sqrt(2) times the form: half of its length in each of two
-                p += 2 * [Q(float(dual[(2, *at)])) * root(Q(1, 2))[0]]
-        else:
-            p += [Q(float(dual[(k, *at)])) for k in range(2) if at[k] < shape[k] - 1]
-        if isinstance(penalty, SecondOrderTV) or penalty.isotropic:
-            found.append(p)
-        else:
-            found += [[v] for v in p]
+        p = [Q(float(dual[(k, *at)])) for k in range(2) if 0 < at[k] < shape[k] - 1]
+        if all(i < n - 1 for i, n in zip(at, shape, strict=True)):
+            # of sqrt(2) times the form: half of its length in each of two
+            p += 2 * [Q(float(dual[(2, *at)])) * root(Q(1, 2))[0]]
+        found.append(p)
     return found
+
+
+def difference_duals(penalty, dual, shape):
+    found = []
+    for at in itertools.product(*map(range, shape)):
+        p = [Q(float(dual[(k, *at)])) for k in range(2) if at[k] < shape[k] - 1]
+        found += [p] if penalty.isotropic else [[v] for v in p]
+    return found
+
+
+#: class -> the numbers of each group of a dual
+DUALS = {
+    GroupLasso: block_duals,
+    OverlappingGroupLasso: window_duals,
+    SecondOrderTV: second_order_duals,
+    TotalVariation: difference_duals,
+}
+
+
+def duals_of(penalty, dual, shape):
+    """The numbers of each group of `groups_of`, in its order."""
+    return of_class(DUALS, penalty)(penalty, dual, shape)

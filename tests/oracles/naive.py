@@ -1,9 +1,23 @@
-"""Every formula again in plain NumPy and Python, slowly and without the package: the oracle of the tests."""
+"""Every formula again in plain NumPy and Python, slowly and without the package's maps: the oracle of the tests."""
 
 import itertools
 import math
 
 import numpy as np
+import pywt
+
+from proxsparse import (
+    DCTL1,
+    L1,
+    L2,
+    ElasticNet,
+    GroupLasso,
+    OverlappingGroupLasso,
+    SecondOrderTV,
+    TotalVariation,
+    TreeGroupLasso,
+    WaveletL1,
+)
 
 
 def differences(x):
@@ -189,3 +203,42 @@ def matrix_of(linear, shape):
         unit[index] = 1.0
         columns.append(np.asarray(linear(unit)).reshape(-1))
     return np.array(columns).T
+
+
+def tree(q, x):
+    """The sum over levels of blocks of 2^k pixels."""
+    labels = [blocks(x.shape, 2**k) for k in range(q.levels)]
+    return sum(a * grouped(x, label, None, "l2") for label, a in zip(labels, q.level_weight, strict=True))
+
+
+def wavelet_coefficients(q, x):
+    """The coefficients of one level, of a basis or of a tight frame."""
+    if q.undecimated:
+        return haar_frame(x)
+    filters = pywt.Wavelet(q.wavelet)
+    return wavelet(x, (filters.dec_lo, filters.dec_hi))
+
+
+#: class -> P(x) / w of a penalty q
+VALUES = {
+    L1: lambda q, x: np.abs(x).sum(),
+    L2: lambda q, x: sum(0.5 * v * v for v in x.flat),
+    ElasticNet: lambda q, x: sum(q.l1_ratio * abs(v) + (1 - q.l1_ratio) * 0.5 * v * v for v in x.flat),
+    TotalVariation: lambda q, x: tv(x, q.isotropic, q.spacing or 1.0, q.pixel_weight, q.huber),
+    SecondOrderTV: lambda q, x: second_order(x, q.spacing or 1.0),
+    GroupLasso: lambda q, x: grouped(x, blocks(x.shape, q.block), q.group_weight, q.norm),
+    OverlappingGroupLasso: lambda q, x: listed(x, groups_of(q, x.shape), q.group_weight, q.norm),
+    TreeGroupLasso: tree,
+    DCTL1: lambda q, x: np.abs(cosines(x)).sum(),
+    WaveletL1: lambda q, x: np.abs(wavelet_coefficients(q, x)).sum(),
+}
+
+
+def of_class(table, thing):
+    """The entry of a table by class, of subclasses that of the class they are made for."""
+    return next(table[kind] for kind in type(thing).__mro__ if kind in table)
+
+
+def value(penalty, x):
+    """P(x)."""
+    return sum(part.weight * float(of_class(VALUES, part)(part, x)) for part in penalty.parts)

@@ -65,7 +65,7 @@ def test_value_is_a_norm_but_for_its_null_space(penalty, shape, dtype, rng):
     x, z = draw(shape, dtype, rng), draw(shape, dtype, rng)
     value, other = penalty.value(x), penalty.value(z)
     tol = 1e-5 * (value + other) + 1e-6
-    assert value >= 0
+    assert value > 0 or min(shape) <= 2
     assert penalty.value(-x) == pytest.approx(value, abs=tol)
     assert penalty.value(dtype(2.5) * x) == pytest.approx(2.5 * value, abs=3 * tol)
     assert penalty.value(x + z) <= value + other + tol
