@@ -57,7 +57,7 @@ def main(*sides):
                     with Workers(workers) as pool:
                         problem = Denoising(y, [penalty])
                         problem.workers = pool
-                        x, p = y.copy(), np.zeros(problem.rest.size, dtype)
+                        x, p = y.copy(), np.zeros(problem.dualised.size, dtype)
                         xbar = x.copy()
                         steps = chambolle_pock.Schedule(problem, None, None).next(n, dtype)
                         for _ in range(8):  # the first compiles

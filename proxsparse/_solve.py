@@ -21,9 +21,9 @@ from .penalties.base import with_weights
 from .penalties.nonconvex import Nonconvex, Reweighted
 from .problems.certificate import Certificate
 from .problems.lifted import problem_of
-from .problems.pose import Posed, pose
 from .problems.problem import Problem
 from .problems.refit import ACCURACY, refit
+from .problems.setup import ProblemSetup, set_up
 from .problems.spec import ProblemSpec
 from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
 from .runtime.progress import Progress
@@ -31,7 +31,7 @@ from .runtime.workers import SERIAL, Workers
 from .solvers.driver import run
 from .solvers.nonconvex import solve_nonconvex, solve_reweighted
 from .solvers.options import METHODS, Options, parse
-from .solvers.registry import SOLVERS, fastest, run_auto
+from .solvers.registry import SOLVERS, auto_method, run_auto
 from .weights.rules import RULES, Choice, choose
 
 #: what `solve` takes as penalty
@@ -239,39 +239,39 @@ def solve_quietly(
         )
         choice = choose(spec, chosen, rule, workers=threads.workers)
     chosen = choice.penalty
-    posed = pose(spec, chosen.parts)
-    problem = posed.problem
+    setup = set_up(spec, chosen.parts)
+    problem = setup.problem
     chosen_here = method == "auto"
     if chosen_here:
-        method = fastest(problem)
+        method = auto_method(problem)
     parsed = parse(method, options)
     left: list[tuple[str, int]] = []
-    with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, posed)) as report:
+    with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, setup)) as report:
         problem.configure(workers, tol)
         if chosen_here and not parsed.method:
-            ended, method, left = run_auto(problem, method, posed.start(x0), tol, parsed, report)
+            ended, method, left = run_auto(problem, method, setup.start(x0), tol, parsed, report)
         else:
-            ended = run(problem, SOLVERS[method](problem, *posed.start(x0), **parsed.method), tol, parsed, report)
+            ended = run(problem, SOLVERS[method](problem, *setup.start(x0), **parsed.method), tol, parsed, report)
         # what is exact, or not finite, gains nothing
         done = method == "exact" or ended.status == 5 or ended.identified
         best = ended.best if done else problem.identified(ended.best, tol)
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
-    result = _result(posed, best, status)
+    result = _result(setup, best, status)
     if left:
         told = ", then ".join(f"{name} until iteration {nit}" for name, nit in left)
         result.message += f" Slow to converge: {told}, then {method}."
     result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule=choice.rule)
     result.update(noise_std=choice.noise_std, weight_path=choice.path)
-    result.history = _history(posed, ended.history)
-    result.debiased = _debiased(posed, best, method, parsed) if debias else None
+    result.history = _history(setup, ended.history)
+    result.debiased = _debiased(setup, best, method, parsed) if debias else None
     result.time = time.perf_counter() - begin
     return result
 
 
-def _debiased(posed: Posed, best: Certificate, method: str, options: Options) -> Array:
+def _debiased(setup: ProblemSetup, best: Certificate, method: str, options: Options) -> Array:
     """The answer refitted; see `problems/refit.py`."""
-    problem, x = posed.problem.image_problem, posed.problem.image_of(best.x)
-    _, duals = posed.problem.parts_and_duals(best)
+    problem, x = setup.problem.image_problem, setup.problem.image_of(best.x)
+    _, duals = setup.problem.parts_and_duals(best)
 
     def _solved(y: Array) -> Array:
         operator, m, lo, hi = problem.operator, problem.m, problem.lo, problem.hi
@@ -284,7 +284,7 @@ def _debiased(posed: Posed, best: Certificate, method: str, options: Options) ->
             warn(f"the refit is of an answer with a relative gap of {ended.best.rel_gap:.1e} only", ConvergenceWarning)
         return again.image_of(ended.best.x)
 
-    return posed.with_background(refit(problem, x, _solved))
+    return setup.with_background(refit(problem, x, _solved))
 
 
 def _settled(spec: ProblemSpec) -> ProblemSpec:
@@ -295,9 +295,9 @@ def _settled(spec: ProblemSpec) -> ProblemSpec:
     if noise is None and spec.operator is not None:
         raise ValueError("data='huber' with an operator needs noise_std=, or Huber(delta)")
     if noise is None:
-        posed = pose(spec.replace(data="l2"), [])
-        seen = None if posed.problem.m is None else posed.problem.m > 0
-        noise = estimate_noise(posed.problem.y, channel_axis=0, observed=seen) / posed.scale
+        setup = set_up(spec.replace(data="l2"), [])
+        seen = None if setup.problem.m is None else setup.problem.m > 0
+        noise = estimate_noise(setup.problem.y, channel_axis=0, observed=seen) / setup.scale
     if not noise > 0:
         raise ValueError("no noise was found in the image: give Huber(delta)")
     return spec.replace(data=Huber(1.345 * noise))
@@ -397,26 +397,26 @@ def warn_of_integers(image: Any, penalty: Any, data: Any) -> None:
         )
 
 
-def _result(posed: Posed, best: Certificate, status: int) -> SolveResult:
+def _result(setup: ProblemSetup, best: Certificate, status: int) -> SolveResult:
     """The certificate in the user's units and layout."""
-    problem = posed.problem
+    problem = setup.problem
     mu = problem.image_problem.mu if best.certified else 0.0
     parts, own = problem.parts_and_duals(best)
-    names, duals = ["data", *_term_names(parts)], zip(own, parts, posed.units, strict=True)
+    names, duals = ["data", *_term_names(parts)], zip(own, parts, setup.units, strict=True)
     return SolveResult(
-        x=posed.image(best.x),
-        fun=posed.unscaled(best.fun),
-        gap=posed.unscaled(best.gap),
+        x=setup.image(best.x),
+        fun=setup.unscaled(best.fun),
+        gap=setup.unscaled(best.gap),
         rel_gap=best.rel_gap,
-        x_error_bound=math.sqrt(2 * best.gap / mu) / posed.scale if mu > 0 else math.inf,
+        x_error_bound=math.sqrt(2 * best.gap / mu) / setup.scale if mu > 0 else math.inf,
         certified=best.certified,
         stationarity=None if best.certified else best.residual,
         success=status == 0,
         status=status,
         message=_message(status, best, problem),
-        terms=dict(zip(names, map(posed.unscaled, [best.data, *best.values]), strict=True)),
-        data_dual=None if best.q is None else posed.data_dual(best.q),
-        dual=tuple(posed.dual(*each) for each in duals),
+        terms=dict(zip(names, map(setup.unscaled, [best.data, *best.values]), strict=True)),
+        data_dual=None if best.q is None else setup.data_dual(best.q),
+        dual=tuple(setup.dual(*each) for each in duals),
     )
 
 
@@ -433,12 +433,12 @@ def _message(status: int, best: Certificate, problem: Problem) -> str:
     return " ".join(told)
 
 
-def _history(posed: Posed, checks: list[tuple[int, float, float, float]]) -> dict[str, Array]:
+def _history(setup: ProblemSetup, checks: list[tuple[int, float, float, float]]) -> dict[str, Array]:
     iteration, objective, gap, seconds = zip(*checks, strict=True) if checks else ((), (), (), ())
     return {
         "iteration": np.array(iteration, dtype=int),
-        "objective": np.array([posed.unscaled(v) for v in objective], dtype=float),
-        "gap": np.array([posed.unscaled(v) for v in gap], dtype=float),
+        "objective": np.array([setup.unscaled(v) for v in objective], dtype=float),
+        "gap": np.array([setup.unscaled(v) for v in gap], dtype=float),
         "seconds": np.array(seconds, dtype=float),
     }
 
@@ -452,16 +452,16 @@ def _term_names(parts: Sequence[Penalty]) -> list[str]:
 class _Report:
     """What happens at each check: the progress display and the user's callback."""
 
-    def __init__(self, callback: Any, options: Options, tol: float, posed: Posed) -> None:
-        self.callback, self.posed = callback, posed
+    def __init__(self, callback: Any, options: Options, tol: float, setup: ProblemSetup) -> None:
+        self.callback, self.setup = callback, setup
         self.progress = Progress(tol, options.disp)
 
     def __call__(self, found: Certificate, nit: int) -> bool:
         self.progress.show(nit, found.rel_gap)
         if self.callback is None:
             return False
-        posed = self.posed
-        x, fun, gap = posed.image(found.x), posed.unscaled(found.fun), posed.unscaled(found.gap)
+        setup = self.setup
+        x, fun, gap = setup.image(found.x), setup.unscaled(found.fun), setup.unscaled(found.gap)
         try:
             self.callback(SolveResult(x=x, fun=fun, gap=gap, rel_gap=found.rel_gap, nit=nit))
         except StopIteration:

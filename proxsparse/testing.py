@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arrays.numbers import Array, total
-from .arrays.rounding import norm
+from .arrays.roundoff import norm
 from .dual.denoising import Denoising
 from .operators import Composition, Operator, is_own, once
 from .penalties.base import Composed, Penalty
@@ -233,7 +233,7 @@ def _ball_and_value(draw: _Sample) -> Iterator[str]:
             f"the ball of _project is too large, or the value of _gap too small: <p, Kx> - c(p) reaches {largest:.6g}, "
             f"P(x) is {draw.value:.6g}"
         )
-    elif draw.penalty._projects and largest < draw.value - _LIMIT * scale:
+    elif draw.penalty._projection_is_nearest and largest < draw.value - _LIMIT * scale:
         yield (
             f"the ball of _project is too small, or the value of _gap too large: <p, Kx> - c(p) reaches {largest:.6g} at most, "
             f"P(x) is {draw.value:.6g}"
@@ -243,7 +243,7 @@ def _ball_and_value(draw: _Sample) -> Iterator[str]:
     radius, length = draw.penalty._w(), draw.penalty._dual_norm(p)
     if length > radius * (1 + draw.near):
         yield f"_project leaves the ball: the _dual_norm of its point is {length:.6g}, the weight {radius:.6g}"
-    if draw.penalty._projects and draw.penalty.degree == 1 and draw.value > 0 and length < radius * (1 - _LIMIT):
+    if draw.penalty._projection_is_nearest and draw.penalty.degree == 1 and draw.value > 0 and length < radius * (1 - _LIMIT):
         yield f"_dual_norm is too small on the edge of the ball: {length:.6g}, the weight {radius:.6g}"
 
 
@@ -262,7 +262,7 @@ def _gap(draw: _Sample) -> Iterator[str]:
 
 
 def _projection(draw: _Sample) -> Iterator[str]:
-    if not draw.penalty._projects:
+    if not draw.penalty._projection_is_nearest:
         return
     far = draw.dual(3.0)
     p = draw.projected(far)
@@ -310,7 +310,7 @@ def _degree_and_null_space(draw: _Sample) -> Iterator[str]:
 
 def _proximal_point(draw: _Sample) -> Iterator[str]:
     penalty, v = draw.penalty, draw.image().astype(np.float64)
-    if not penalty._projects:
+    if not penalty._projection_is_nearest:
         return
     x = np.asarray(penalty.prox(v, channel_axis=0, tol=1e-8, maxiter=20000))
     zero = np.zeros(draw.kx.shape)
@@ -335,7 +335,8 @@ def _overrides(draw: _Sample) -> Iterator[str]:
     Penalty._dual_step(penalty, image, slow, draw.x, sigma)
     penalty._dual_step(other, fast, draw.x, sigma)
     if norm(image - other) > 10 * draw.near * norm(image):
-        yield f"_dual_step is not project(damp(p + sigma K x)): K^T p is off by {norm(image - other) / norm(image):.2g}"
+        off = norm(image - other) / norm(image)
+        yield f"_dual_step is not project(prox_conjugate(p + sigma K x)): K^T p is off by {off:.2g}"
     if penalty._has_exact(draw.shape, True):
         x, dual = np.empty_like(draw.x), np.zeros_like(p)
         penalty._exact(x, dual, draw.x)

@@ -1,4 +1,4 @@
-"""What counts as an image: dtypes, layouts, channel axes, finiteness. Every array a user gives passes through here."""
+"""Arrays as float32 or float64, finite, scaled by a power of two; every array a user gives passes through here."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def require_finite(array: Array, name: str = "image") -> None:
         raise ValueError(f"{name} has {count} NaN or infinite values, the first at index {first}")
 
 
-def power_of_two(y: Array) -> float:
+def power_of_two_scale(y: Array) -> float:
     """A power of two that brings extreme images into the middle of the dtype's range; 1 for all others."""
     largest = max(float(y.max()), -float(y.min()))
     reach = 30 if y.dtype == np.float32 else 200

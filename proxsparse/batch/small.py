@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.numbers import Array, as_float, power_of_two, total
+from ..arrays.numbers import Array, as_float, power_of_two_scale, total
 from ..dual.denoising import Denoising
-from ..kernels.rows import SmallImages, fits
+from ..kernels.row_strips import SmallImages, fits
 from ..penalties import Penalty, TotalVariation
 from ..problems.problem import LARGE, MARGINS, Problem
 from ..problems.spec import ProblemSpec
@@ -24,11 +24,11 @@ class SmallBatch:
     """Small gray images under one total variation, every one as `driver.run` and `Problem.identified` take it, all at once.
 
     An image that does not go the usual way, a gap that falls until it meets the tolerance, is left to be solved by itself, and
-    so are those of `apart`.
+    so are those of `alone`.
     """
 
-    def __init__(self, y: Array, apart: Array, penalty: TotalVariation, tol: float, options: Options, pool: Workers) -> None:
-        self.apart = apart
+    def __init__(self, y: Array, alone: Array, penalty: TotalVariation, tol: float, options: Options, pool: Workers) -> None:
+        self.alone = alone
         self.y, self.penalty, self.tol, self.options = y, penalty, tol, options
         # what the images share, from one of them
         self.problem = Problem(y[:1], [penalty], (1, *y.shape[1:]))
@@ -45,7 +45,7 @@ class SmallBatch:
         #: the length of each image
         self.sizes = np.sqrt([total(np.square(image, dtype=np.float64)) for image in y])
         self.spread = penalty._bound_by_length(1.0, (1, *y.shape[1:]))
-        self.reach = self.denoising.rest.dual_length(np.zeros(self.denoising.rest.size, y.dtype))
+        self.reach = self.denoising.dualised.dual_length(np.zeros(self.denoising.dualised.size, y.dtype))
 
     @classmethod
     def of(
@@ -77,11 +77,13 @@ class SmallBatch:
         # an image that is not finite is named, one that has to be scaled is scaled, by itself
         largest = np.maximum(y.max(axis=(1, 2)), -y.min(axis=(1, 2)))
         sizes = np.sort(largest[largest > 0])
-        apart = np.zeros(len(y), bool)
-        if not np.isfinite(largest).all() or (sizes.size and not power_of_two(sizes[:1]) == power_of_two(sizes[-1:]) == 1):
-            apart = np.array([not math.isfinite(size) or power_of_two(size[None]) != 1 for size in largest])
-            y = np.where(apart[:, None, None], y.dtype.type(0), y)
-        return cls(y, apart, chosen, search.get("tol", 1e-4), parsed, pool)
+        alone = np.zeros(len(y), bool)
+        if not np.isfinite(largest).all() or (
+            sizes.size and not power_of_two_scale(sizes[:1]) == power_of_two_scale(sizes[-1:]) == 1
+        ):
+            alone = np.array([not math.isfinite(size) or power_of_two_scale(size[None]) != 1 for size in largest])
+            y = np.where(alone[:, None, None], y.dtype.type(0), y)
+        return cls(y, alone, chosen, search.get("tol", 1e-4), parsed, pool)
 
     def run(self, found: dict[str, Any]) -> Array:
         """Solve, and put the answers in their places; returns the indices of the images left."""
@@ -91,8 +93,8 @@ class SmallBatch:
         schedule = Schedule(self.denoising, options.method.get("tau"), options.method.get("gamma"))
         paces = [Pace(self.problem) for _ in range(n)]
         nit, count = np.zeros(n, int), np.zeros(n, int)
-        fun, gap, status = np.zeros(n), np.full(n, np.inf), np.where(self.apart, -2, -1)
-        active = np.flatnonzero(~self.apart)
+        fun, gap, status = np.zeros(n), np.full(n, np.inf), np.where(self.alone, -2, -1)
+        active = np.flatnonzero(~self.alone)
         while active.size:
             before = gap[active]
             fun[active], gap[active] = self._measure(x, p, active)
@@ -124,7 +126,7 @@ class SmallBatch:
         own, value, loss, data, _ = self.images.sums(x, p, self.in_sums, chosen).T
         loss = np.maximum(loss, 0.0)
         gap = loss + np.maximum(own, 0.0)
-        like = self.denoising.y, np.zeros(self.denoising.rest.size, self.y.dtype)
+        like = self.denoising.y, np.zeros(self.denoising.dualised.size, self.y.dtype)
         off = self.denoising.rounding(*like, [(own, value)], loss, data, self.sizes[chosen])
         exact = (gap == 0) & ~p[chosen].any(axis=(1, 2)) if (gap == 0).any() else np.zeros(len(gap), bool)
         return data + value, np.where(exact, 0.0, gap + off)

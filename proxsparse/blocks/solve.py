@@ -1,4 +1,4 @@
-"""One image larger than memory: what is asked of it checked, and its result; the work is that of `sweeps.py`."""
+"""One image larger than memory: what is asked of it checked, and its result; the work is that of `schwarz.py`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ..runtime.progress import Progress
 from ..runtime.workers import Workers
 from ..solvers.options import integer, parse
 from .partition import Cut, Part
+from .schwarz import Blocks
 from .store import Image, allocate, file_of, is_of, share_memory
-from .sweeps import Blocks
 
 
 class BlocksResult(OptimizeResult):
@@ -184,7 +184,7 @@ def solve_blocks(
         history, status = work.run(tol, most.maxiter, display, begin)
         nit, fun, gap, _ = history[-1]
         fun, gap = work.snap(fun, gap, tol) if status == 0 else (fun, gap)
-    rel_gap = work.relative(gap, fun)
+    rel_gap = work.relative_gap(gap, fun)
     warn_of_integers(np.zeros(0, source.dtype), chosen, spec.data)
     if status != 0:
         warn(f"{MESSAGES[status]} Relative gap {rel_gap:.2e}, tol {tol:.2e}, after {nit} sweeps.", ConvergenceWarning)

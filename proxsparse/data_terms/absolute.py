@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..arrays.rounding import UNIT, norm
+from ..arrays.roundoff import UNIT, norm
 from .base import DataTerm, largest_ratio
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..arrays.rounding import UNIT, norm
+from ..arrays.roundoff import UNIT, norm
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

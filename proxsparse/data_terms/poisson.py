@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array, as_float, require_finite, total
-from ..arrays.rounding import UNIT, norm
+from ..arrays.roundoff import UNIT, norm
 from .base import DataTerm, largest_ratio
 
 

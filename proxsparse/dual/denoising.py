@@ -18,7 +18,7 @@ from ..arrays.numbers import (
     Array,
     total,
 )
-from ..arrays.rounding import UNIT, norm
+from ..arrays.roundoff import UNIT, norm
 from ..kernels import pointwise
 from ..runtime.workers import SERIAL, Workers
 from .stack import Stack
@@ -45,7 +45,7 @@ class Denoising:
     """The problem above on arrays (channels, *spatial).
 
     Parts that are w|x| pixel by pixel need no dual of their own: each primal step solves them with the data and the
-    bounds, in closed form. `rest` holds the other parts; a dual is a flat vector over `rest`.
+    bounds, in closed form. `dualised` holds the other parts; a dual is a flat vector over `dualised`.
     """
 
     def __init__(self, y: Array, parts: Sequence[Penalty], m: Array | None = None, lo: Any = None, hi: Any = None) -> None:
@@ -56,7 +56,7 @@ class Denoising:
         thresholds = [q._threshold(y.shape) for q in parts]
         self._is_pointwise = [t is not None for t in thresholds]
         self.pointwise = tuple(q for q, own in zip(parts, self._is_pointwise, strict=True) if own)
-        self.rest = Stack(self.select_rest(self.parts), y.shape)
+        self.dualised = Stack(self.select_dualised(self.parts), y.shape)
         self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
         self._soft = bool(np.any(self.soft))
         self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
@@ -65,12 +65,12 @@ class Denoising:
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
 
     def in_order_of_parts(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
-        """Merge a list over the parts of `rest` and one over the w|x| parts into the order of `parts`."""
+        """Merge a list over the parts of `dualised` and one over the w|x| parts into the order of `parts`."""
         others, own = iter(rest), iter(pointwise)
         return [next(own if is_own else others) for is_own in self._is_pointwise]
 
-    def select_rest(self, one_a_part: Sequence[Any]) -> list[Any]:
-        """Keep the entries of a list over `parts` whose parts are in `rest`."""
+    def select_dualised(self, one_a_part: Sequence[Any]) -> list[Any]:
+        """Keep the entries of a list over `parts` whose parts are in `dualised`."""
         return [each for each, is_own in zip(one_a_part, self._is_pointwise, strict=True) if not is_own]
 
     def primal_step(self, v: Array, tau: float) -> Array:
@@ -98,25 +98,25 @@ class Denoising:
         """The minimiser and its dual (0 where that is not asked for), where an algorithm ends with them; None elsewhere."""
         if not self.has_exact:
             return None
-        p = np.zeros(self.rest.size if dual else 0, self.y.dtype)
-        if not self.rest.parts:
+        p = np.zeros(self.dualised.size if dual else 0, self.y.dtype)
+        if not self.dualised.parts:
             return self.start(), p
         x = np.empty_like(self.y)
-        self.rest.parts[0]._exact(x, self.rest.split(p)[0] if dual else None, self.y)
+        self.dualised.parts[0]._exact(x, self.dualised.split(p)[0] if dual else None, self.y)
         return self._threshold_and_clip(x, self.soft), p
 
     @property
     def has_exact(self) -> bool:
         """Whether there is such an algorithm."""
-        rest = self.rest
+        rest = self.dualised
         alone = not (self._soft or self.bounded)
         return not rest.parts or (self.uniform and len(rest.parts) == 1 and rest.parts[0]._has_exact(rest.shape, alone))
 
     def coarser(self) -> Denoising | None:
         """The same problem at half the size, where its dual is a good start; None elsewhere."""
-        if not self.uniform or len(self.rest.parts) != 1:
+        if not self.uniform or len(self.dualised.parts) != 1:
             return None
-        coarse = self.rest.parts[0]._coarser(self.y)
+        coarse = self.dualised.parts[0]._coarser(self.y)
         if coarse is None:
             return None
         half = Denoising(coarse[1], self.in_order_of_parts([coarse[0]], self.pointwise), lo=self.lo, hi=self.hi)
@@ -125,21 +125,21 @@ class Denoising:
 
     def finer(self, p: Array) -> Array:
         """A dual of this problem from that of the coarser one."""
-        part = self.rest.parts[0]
+        part = self.dualised.parts[0]
         coarse = part._dual_shape((*self.y.shape[:-2], *(-(-n // 2) for n in self.y.shape[-2:])))
-        return self.rest.project(part._finer(p.reshape(coarse), self.y.shape).reshape(-1))
+        return self.dualised.project(part._finer(p.reshape(coarse), self.y.shape).reshape(-1))
 
     def induced(self, p: Array) -> Array:
         """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
-        return self.answer_to(self.rest.adjoint(p))
+        return self.primal_from_adjoint(self.dualised.adjoint(p))
 
-    def answer_to(self, ktp: Array) -> Array:
+    def primal_from_adjoint(self, ktp: Array) -> Array:
         """`induced`, from K^T p in float64."""
         return self._induced(self._unconstrained(ktp))
 
     def dual_value(self, ktp: Array) -> float:
         """The least of data + <K^T p, x> + w|x| within bounds, in float64; less c(p) it is the dual objective at p."""
-        x = self.answer_to(ktp)
+        x = self.primal_from_adjoint(ktp)
         m = 1.0 if self.m is None else self.m
         return total(0.5 * m * np.square(x - self.y) + ktp * x + self.soft * np.abs(x))
 
@@ -169,16 +169,16 @@ class Denoising:
     def measure(self, x: Array, p: Array) -> Measure:
         """F(x), its terms and the duality gap of x and p; every sum of the gap is of terms >= 0, in float64."""
         fused = None
-        if self.uniform and len(self.rest.parts) == 1:
-            fused = self.rest.parts[0]._certificate(x, self.rest.split(p)[0], self.y, self.limits, self.workers)
+        if self.uniform and len(self.dualised.parts) == 1:
+            fused = self.dualised.parts[0]._certificate(x, self.dualised.split(p)[0], self.y, self.limits, self.workers)
         if fused is not None:
             # w h(Kx) - <p, Kx>, w h(Kx), the loss of x against the induced primal, the data term, |x|_1
             own, value, loss, data, size = fused
             parts = [(own, value)]
             pointwise = [float(q._threshold(x.shape)) * size for q in self.pointwise]
         else:
-            parts = self.rest.gaps(x, p)
-            loss, data = self.data_gap(x, self.rest.adjoint(p))
+            parts = self.dualised.gaps(x, p)
+            loss, data = self.data_gap(x, self.dualised.adjoint(p))
             zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
             pointwise = [q._gap(x, zero)[1] for q in self.pointwise]
         values = [value for _, value in parts]
@@ -197,14 +197,14 @@ class Denoising:
         phi_j(t) = m_j/2 (t - u_j)^2 + soft |t| is strongly convex: with u off by d its minimum is off by at most m_j d^2, and
         what t loses by at most m_j |t - best| d. `size` is that of y; numbers, or arrays of them over images like x.
         """
-        ktp = self.rest.dual_length(p) / math.sqrt(self.mu)
+        ktp = self.dualised.dual_length(p) / math.sqrt(self.mu)
         if isinstance(size, float) and ktp > 16 * size:
             # a weight beyond what matters
-            ktp = self.rest.dual_length(p, measured=True) / math.sqrt(self.mu)
+            ktp = self.dualised.dual_length(p, measured=True) / math.sqrt(self.mu)
         # what is beyond u is not cut off
         cut = np.minimum(self._cut, size + ktp) if self._cut else 0.0
-        own = of_loss(loss, data, size, ktp, cut, self.rest.roundings)
-        return self.rest.rounding(x, p, parts) + UNIT * x.size * loss + own
+        own = of_loss(loss, data, size, ktp, cut, self.dualised.roundings)
+        return self.dualised.rounding(x, p, parts) + UNIT * x.size * loss + own
 
     @cached_property
     def _cut(self) -> float:
@@ -231,10 +231,10 @@ class Denoising:
 
     def duals(self, x: Array, p: Array) -> list[Array]:
         """The dual of every part, in the order of `parts`: those in p, and those that go with x and p."""
-        return self.in_order_of_parts(self.rest.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
+        return self.in_order_of_parts(self.dualised.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
 
     def _pointwise_duals(self, x: Array, p: Array) -> list[Array]:
-        u = self._unconstrained(self.rest.adjoint(p)) * (1.0 if self.m is None else self.m)
+        u = self._unconstrained(self.dualised.adjoint(p)) * (1.0 if self.m is None else self.m)
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
         return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]
@@ -257,7 +257,7 @@ def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, 
 
     The dual is smooth with constant ||K||^2 / mu; the restart is O'Donoghue & Candes 2015, equation 13.
     """
-    rest = problem.rest
+    rest = problem.dualised
     scalar = p.dtype.type
     step = problem.mu / rest.norm_squared if rest.size else 1.0
     t = 1.0

@@ -30,7 +30,7 @@ class ProxResult(NamedTuple):
     nit: int
 
 
-def relative(gap: float, fun: float) -> float:
+def relative_gap(gap: float, fun: float) -> float:
     """Gap / fun, 0 where both are 0, infinite where the gap is."""
     if gap == 0:
         return 0.0
@@ -54,9 +54,9 @@ def prox(
         raise ValueError(f"v is empty: shape {v.shape}")
     axis = normalise_channel_axis(channel_axis, v.ndim)
     lo, hi = canonical_bounds(bounds, Layout(v.shape, axis), v.dtype)
-    tol = accuracy_of(v.dtype) if tol is None else tol
-    tol = check_accuracy(tol, maxiter)
-    if any(not q._projects for q in penalty.parts):
+    tol = default_tol(v.dtype) if tol is None else tol
+    tol = check_tol_and_maxiter(tol, maxiter)
+    if any(not q._projection_is_nearest for q in penalty.parts):
         raise ValueError(f"the prox of {penalty!r} is not to be had part by part: use solve")
     step = check_weight(step)
     parts = [q.with_weight(step * q._w()) for q in penalty.parts]
@@ -71,15 +71,15 @@ def prox(
     gap, fun, *_ = problem.measure(x, p)
     found = zip(parts, problem.duals(x, p), strict=True)
     dual = tuple(from_canonical(d, q._dual_axis(axis, d.ndim), q._leading_axes).copy() for q, d in found)
-    return ProxResult(result, dual, fun, gap, relative(gap, fun), nit)
+    return ProxResult(result, dual, fun, gap, relative_gap(gap, fun), nit)
 
 
-def accuracy_of(dtype: Any) -> float:
+def default_tol(dtype: Any) -> float:
     """The tolerance of a proximal operator where none is given."""
     return 1e-5 if dtype == np.float32 else 1e-8
 
 
-def check_accuracy(tol: Any, maxiter: Any) -> float:
+def check_tol_and_maxiter(tol: Any, maxiter: Any) -> float:
     """Return the tolerance of a proximal operator, or raise naming it and the iterations."""
     tol = as_scalar(tol)
     if not (isinstance(tol, (int, float, np.number)) and tol >= 0 and maxiter >= 0):
@@ -89,16 +89,16 @@ def check_accuracy(tol: Any, maxiter: Any) -> float:
 
 def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Array, int]:
     """The primal, the dual and the iterations of the fast dual gradient to a relative gap of `tol`."""
-    steps = dual_fast_gradient(problem, np.zeros(problem.rest.size, problem.y.dtype))
+    steps = dual_fast_gradient(problem, np.zeros(problem.dualised.size, problem.y.dtype))
     x, p = next(steps)
     nit = 0
     while True:
         gap, fun, *_ = problem.measure(x, p)
-        if relative(gap, fun) <= tol:
+        if relative_gap(gap, fun) <= tol:
             return x, p, nit
         if nit >= maxiter:
             warn(
-                f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}",
+                f"prox stopped at maxiter={maxiter} with a relative gap of {relative_gap(gap, fun):.1e} > tol={tol:.1e}",
                 ConvergenceWarning,
             )
             return x, p, nit

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..arrays.rounding import SUM, UNIT, norm
+from ..arrays.roundoff import SUM, UNIT, norm
 from ..linear.diagonal import Diagonalised, conjugate_gradients
 from .null_space import affine_images, constant_images
 

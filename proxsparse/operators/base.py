@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..arrays.rounding import transform_roundings
+from ..arrays.roundoff import transform_roundings
 from ..linear.diagonal import Diagonalised
 
 

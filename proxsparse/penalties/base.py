@@ -17,8 +17,8 @@ import numpy as np
 
 from ..arrays.checks import check_weight, representable
 from ..arrays.layout import canonical_shape, from_canonical, normalise_channel_axis, to_canonical
-from ..arrays.numbers import Array, as_float, as_scalar, power_of_two, require_finite, total
-from ..arrays.rounding import UNIT, norm, transform_roundings
+from ..arrays.numbers import Array, as_float, as_scalar, power_of_two_scale, require_finite, total
+from ..arrays.roundoff import UNIT, norm, transform_roundings
 from ..dual.prox import ProxResult, max_weight, prox
 from ..linear.diagonal import Diagonalised
 from ..operators import Operator, Wavelet, as_operator
@@ -54,16 +54,16 @@ class Penalty(abc.ABC):
     degree: ClassVar[int | None] = 1
     #: the images that cost nothing: "zero", "constants" or "affine" ones (of each channel), or "unknown"
     null_space: ClassVar[str] = "zero"
-    #: P(clip(x, lo, hi)) <= P(x) for all lo <= hi, between which 0 stands unless constants cost nothing
-    _shrinks: ClassVar[bool] = False
+    #: whether P(clip(x, lo, hi)) <= P(x): for all lo <= hi where constants cost nothing, else for lo <= 0 <= hi
+    _clipping_lowers: ClassVar[bool] = False
     #: whether `_project` is the nearest point of the ball
-    _projects: ClassVar[bool] = True
+    _projection_is_nearest: ClassVar[bool] = True
     #: the first step tau of accelerated Chambolle-Pock, in units of the data term's curvature
     _first_step: ClassVar[float] = 0.5
     #: the public class that made this one
     _shown: ClassVar[str] = ""
     #: whether K copies pixels and multiplies them, and nothing else: each number of K x is then right but for its own rounding
-    _copies: ClassVar[bool] = False
+    _selects_pixels: ClassVar[bool] = False
     #: axes of the dual before (channels, *spatial)
     _leading_axes: ClassVar[int] = 0
     #: whether the dual has the image's spatial axes, among which channels keep their place; elsewhere they come last
@@ -141,21 +141,21 @@ class Penalty(abc.ABC):
 
     def _bound_by_size(self, size: Array) -> float:
         """A bound on P(e) over the images with ``|e| <= size``; 0 where the null space is 0, which rounding leaves alone."""
-        return 0.0 if self._copies or self.null_space == "zero" else self._bound_by_length(norm(size), size.shape)
+        return 0.0 if self._selects_pixels or self.null_space == "zero" else self._bound_by_length(norm(size), size.shape)
 
     def _rounding(self, x: Array) -> float:
         """How far w h(K x), and <p, K x>, may be off in float64, beside what is relative to w h(K x)."""
-        return 0.0 if self._copies else UNIT * transform_roundings(x.size) * self._bound_by_length(norm(x), x.shape)
+        return 0.0 if self._selects_pixels else UNIT * transform_roundings(x.size) * self._bound_by_length(norm(x), x.shape)
 
     def _adjoint_roundings(self, shape: tuple[int, ...]) -> float:
         """Roundings in a number of K^T p: no more than ||K||^2 copies are added up where K copies."""
-        return 2 + self._norm_squared(shape) + (0.0 if self._copies else transform_roundings(math.prod(shape)))
+        return 2 + self._norm_squared(shape) + (0.0 if self._selects_pixels else transform_roundings(math.prod(shape)))
 
     def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
-        """R so that every x with P(x) <= value is u + v, with |u| <= R and v in the span of `_unbounded_images`."""
+        """R so that every x with P(x) <= value is u + v, with |u| <= R and v in the span of `_null_space_basis`."""
         return math.inf
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         """A basis of the directions in which P stays bounded; None where it is not known."""
         return None
 
@@ -180,7 +180,7 @@ class Penalty(abc.ABC):
         return None
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """p = project(damp(p + sigma K x)); out += K^T p."""
+        """p = project(prox_conjugate(p + sigma K x)); out += K^T p."""
         z = np.empty_like(p)
         self._analysis(z, x)
         z *= p.dtype.type(sigma)
@@ -364,7 +364,7 @@ class Penalty(abc.ABC):
         float
         """
         x, _ = self._canonical(x, "x", channel_axis)
-        scale = power_of_two(x)
+        scale = power_of_two_scale(x)
         # in other units the same cost, for penalties of any degree
         scaled = self if scale == 1 else self._rescaled(scale, 1)
         x = x * x.dtype.type(scale)
@@ -495,14 +495,14 @@ class Penalty(abc.ABC):
         """
         y, _ = self._canonical(y, "y", channel_axis)
         y = y.astype(np.float64)
-        scale = power_of_two(y)
+        scale = power_of_two_scale(y)
         return max_weight(self, y * scale) / scale
 
 
 class Identity(Penalty):
     """What penalties of the image itself share: K is the identity."""
 
-    _copies = True
+    _selects_pixels = True
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape
@@ -732,8 +732,8 @@ class Composed(Penalty):
         # orthogonal coefficients are as long as the image
         return self.inner._length_bound(value, self._out_shape(shape)) if self.null_space == "zero" else math.inf
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
-        return [] if self.null_space == "zero" and self.inner._unbounded_images(self._out_shape(shape)) == [] else None
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
+        return [] if self.null_space == "zero" and self.inner._null_space_basis(self._out_shape(shape)) == [] else None
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self.operator.norm_squared(shape[1:]) * self.inner._norm_squared(self._out_shape(shape)))

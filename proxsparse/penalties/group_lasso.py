@@ -47,7 +47,7 @@ class GroupLasso(Penalty):
     group_weight: Any = None
     norm: str = "l2"
 
-    _copies = True
+    _selects_pixels = True
     _first_step = 2.0
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class GroupLasso(Penalty):
         return "unknown" if self.labels is not None and (self.labels < 0).any() else "zero"
 
     @property
-    def _shrinks(self) -> bool:  # type: ignore[override]
+    def _clipping_lowers(self) -> bool:  # type: ignore[override]
         return self.null_space == "zero"
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
@@ -185,7 +185,7 @@ class GroupLasso(Penalty):
         stretch = 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
         return value / float(weights.min(where=weights > 0, initial=math.inf)) * stretch
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:

@@ -38,8 +38,8 @@ class L1(Penalty):
 
     pixel_weight: Any = None
 
-    _shrinks = True
-    _copies = True
+    _clipping_lowers = True
+    _selects_pixels = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,7 +98,7 @@ class L1(Penalty):
         weights = self._pixel_costs(shape)
         return value / float(weights.min(where=weights > 0, initial=math.inf))
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:

@@ -30,7 +30,7 @@ class L2(Identity):
     """
 
     degree = 2
-    _shrinks = True
+    _clipping_lowers = True
 
     def _first_order_norm(self) -> Penalty | None:
         return None
@@ -58,7 +58,7 @@ class L2(Identity):
     def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         return math.sqrt(2 * value / self._w()) if self._w() > 0 else math.inf
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
@@ -93,8 +93,8 @@ class ElasticNet(Penalty):
     unit: float = 1.0
 
     degree = None
-    _shrinks = True
-    _copies = True
+    _clipping_lowers = True
+    _selects_pixels = True
     _leading_axes = 1
 
     def _first_order_norm(self) -> Penalty | None:
@@ -156,7 +156,7 @@ class ElasticNet(Penalty):
         far = value / first if first > 0 else math.inf
         return min(far, math.sqrt(2 * value / second)) if second > 0 else far
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:

@@ -9,16 +9,16 @@ from typing import Any, cast
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..arrays.rounding import norm
+from ..arrays.roundoff import norm
 from ..linear.diagonal import Diagonalised
 from .base import Identity, Penalty
-from .lifted import Lifted
+from .infimal import InfimalPenalty
 from .listed_groups import ListedGroups
 from .windows import OverlappingGroupLasso
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class LatentGroups(Lifted, Identity, OverlappingGroupLasso, made_of="latent groups"):
+class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso, made_of="latent groups"):
     """``P(x) = w min sum_g a_g |v_g|`` over the v_g on the groups that add up to x: supports are unions of groups.
 
     X holds the v_g, S adds them up. In the dual ``P(x) = max <p, x>`` over the p whose length on every group is at most w a_g:
@@ -28,7 +28,7 @@ class LatentGroups(Lifted, Identity, OverlappingGroupLasso, made_of="latent grou
     _shown = "OverlappingGroupLasso"
     _plain_windows = False
     _leading_axes = 0
-    _shrinks = False
+    _clipping_lowers = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..arrays.rounding import norm
+from ..arrays.roundoff import norm
 from ..kernels import listed_groups as kernels
 from ..linear.diagonal import Diagonalised
 from .group_lasso import onto_l1_balls
@@ -162,7 +162,7 @@ class ListedGroups(OverlappingGroupLasso, made_of="lists"):
         return "zero" if weighted and self._covers_all else "unknown"
 
     @property
-    def _shrinks(self) -> bool:  # type: ignore[override]
+    def _clipping_lowers(self) -> bool:  # type: ignore[override]
         return self.null_space == "zero"
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays.checks import check_spacing, inverse_spacing
 from ..arrays.numbers import Array
-from ..arrays.rounding import UNIT
+from ..arrays.roundoff import UNIT
 from ..dual.null_space import affine_images
 from ..kernels import second_order as kernels
 from ..linear.diagonal import Diagonalised, neumann_laplacian
@@ -168,7 +168,7 @@ class SecondOrderTV(Penalty):
         far *= math.sqrt(self._group_size(shape))
         return value / self._w() / float(self._rates(len(shape) - 1).min()) * far
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return affine_images(shape)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:

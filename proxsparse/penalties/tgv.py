@@ -11,16 +11,16 @@ import numpy as np
 
 from ..arrays.checks import check_number, inverse_spacing
 from ..arrays.numbers import Array, total
-from ..arrays.rounding import UNIT
+from ..arrays.roundoff import UNIT
 from ..kernels import tgv as kernels
 from .base import Penalty
-from .lifted import Lifted
+from .infimal import InfimalPenalty
 from .second_order import SecondOrderTV, _two, largest_laplacian
 from .total_variation import TotalVariation
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class TGV(Lifted, SecondOrderTV):
+class TGV(InfimalPenalty, SecondOrderTV):
     """``P(x) = w min over fields u of sum |Dx - u| + ratio sum |Eu|``: piecewise affine images, with edges between.
 
     Parameters

@@ -13,7 +13,7 @@ from ..arrays.checks import check_number, check_pixel_weight, check_spacing, inv
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.null_space import constant_images
-from ..kernels import pointwise, region_means, rows, taut_string
+from ..kernels import pointwise, region_means, row_strips, taut_string
 from ..kernels import total_variation as kernels
 from ..linear.diagonal import Diagonalised, neumann_laplacian
 from ..runtime.workers import Workers
@@ -57,7 +57,7 @@ class TotalVariation(Penalty):
     huber: float = 0.0
     coupled: bool = True
 
-    _shrinks = True
+    _clipping_lowers = True
     _leading_axes = 1
 
     @property
@@ -270,7 +270,7 @@ class TotalVariation(Penalty):
         together = value / self._w() + self.huber / 2 * math.prod(self._dual_shape(shape))
         return together / least * math.sqrt(self._group_size(shape) * math.prod(shape))
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return constant_images(shape)
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
@@ -319,7 +319,7 @@ class TotalVariation(Penalty):
                 taut_string.funnel(out, dual, signal, w, radius, start, height)
 
     def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
-        if not self.is_plain or not rows.fits(y.shape) or min(y.shape[-2:]) < 64:
+        if not self.is_plain or not row_strips.fits(y.shape) or min(y.shape[-2:]) < 64:
             return None
         # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
         differences = np.abs(np.diff(y[..., ::4, :])), np.abs(np.diff(y[..., ::4], axis=-2))
@@ -350,8 +350,10 @@ class TotalVariation(Penalty):
     ) -> None:
         radius = self._ball_radius(p, p.shape[0] * p.shape[1])
         soft, lo, hi = (x.dtype.type(v) for v in limits)
-        if rows.fits(x.shape):
-            rows.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sweep(xbar, radius, (soft, lo, hi), steps, workers)
+        if row_strips.fits(x.shape):
+            row_strips.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sweep(
+                xbar, radius, (soft, lo, hi), steps, workers
+            )
         else:
             arrays = (to_4d(x), to_4d(xbar), *self._planes(p), to_4d(y))
             # so that a call stays short
@@ -371,9 +373,9 @@ class TotalVariation(Penalty):
             for one in zip(sums, *signals, strict=True):
                 taut_string.certificate(*one, self._w(), *limits)
             return tuple(sums.sum(axis=(0, 1)).tolist())
-        if not rows.fits(x.shape):
+        if not row_strips.fits(x.shape):
             return None
-        return tuple(rows.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sums(self._w(), limits, workers))
+        return tuple(row_strips.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sums(self._w(), limits, workers))
 
     def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
         return self

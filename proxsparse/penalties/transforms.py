@@ -63,7 +63,7 @@ class _TransformL1(Penalty):
         # K^T K = I, and lengths are at most sums of sizes
         return value / (self._w() * (1 - 1e-6)) if self._w() > 0 else math.inf
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:

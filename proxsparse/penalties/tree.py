@@ -41,9 +41,9 @@ class TreeGroupLasso(Penalty):
     level_weight: Any = None
 
     _leading_axes = 1
-    _copies = True
+    _selects_pixels = True
     _first_step = 2.0
-    _shrinks = True
+    _clipping_lowers = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,7 +98,7 @@ class TreeGroupLasso(Penalty):
         a = self.levels if self.level_weight is None else float(self.level_weight.sum())
         return value / (self._w() * a) if self._w() * a > 0 else math.inf
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:

@@ -67,8 +67,8 @@ class OverlappingGroupLasso(Penalty):
 
     _leading_axes = 1
     # K^T K is all but a multiple of the identity: nothing has far to travel
-    _shrinks = True
-    _copies = True
+    _clipping_lowers = True
+    _selects_pixels = True
     _first_step = 2.0
     #: the class for each kind of groups that are no plain windows: those subclasses name themselves
     _kinds: ClassVar[dict[str, type[OverlappingGroupLasso]]] = {}
@@ -251,7 +251,7 @@ class OverlappingGroupLasso(Penalty):
         weights = self._pixel_costs(shape)
         return value / float(weights.min(where=weights > 0, initial=math.inf)) * self._length_per_cost(shape)
 
-    def _unbounded_images(self, shape: tuple[int, ...]) -> list[Array] | None:
+    def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
 
     def _length_per_cost(self, shape: tuple[int, ...]) -> float:

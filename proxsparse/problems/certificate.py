@@ -6,7 +6,7 @@ import copy
 import dataclasses
 
 from ..arrays.numbers import Array
-from ..dual.prox import relative
+from ..dual.prox import relative_gap
 
 
 @dataclasses.dataclass
@@ -32,7 +32,7 @@ class Certificate:
     @property
     def rel_gap(self) -> float:
         """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
-        return 0.0 if self.negligible else relative(self.gap, self.fun)
+        return 0.0 if self.negligible else relative_gap(self.gap, self.fun)
 
     def copy(self, into: Certificate | None = None) -> Certificate:
         """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""

@@ -56,7 +56,7 @@ class Channelwise:
         return self.operator.gram(self.own_shape)
 
 
-class Whole(Channelwise):
+class AllChannels(Channelwise):
     """An operator that takes the channels all at once, in the user's layout."""
 
     def __init__(self, operator: Operator, shape: tuple[int, ...], channel_axis: int) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..arrays.rounding import UNIT
+from ..arrays.roundoff import UNIT
 from ..data_terms import DataTerm
 from ..linear.diagonal import Diagonalised
 from ..penalties.base import Penalty
-from ..penalties.lifted import Lifted, part_of_lift
+from ..penalties.infimal import InfimalPenalty, part_of_lift
 from ..runtime.workers import Workers
 from .certificate import Certificate
 from .channelwise import Channelwise
-from .problem import Costs, Problem, Returned
+from .problem import Costs, Problem, WithBackground
 
 
 def problem_of(
@@ -32,17 +32,18 @@ def problem_of(
     lo: Any = None,
     hi: Any = None,
     data: DataTerm | None = None,
-    returned: Returned | None = None,
+    returned: WithBackground | None = None,
 ) -> Problem:
     """The problem, or where a part is a minimisation of its own the larger one behind it."""
-    kind = LiftedProblem if any(isinstance(q, Lifted) and q._w() > 0 for q in parts) else Problem
+    kind = LiftedProblem if any(isinstance(q, InfimalPenalty) and q._w() > 0 for q in parts) else Problem
     return kind(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, returned=returned)
 
 
 class LiftedProblem(Problem):
     """The problem of the larger X behind a part that is a minimisation of its own; answers are certified in the image's.
 
-    The other parts, the data term and the bounds see S X. Where S takes some channels, the others are pixels not measured.
+    The other parts, the data term and the bounds see S X. Where S selects channels of X, as for TGV, the others have the data
+    weight 0.
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class LiftedProblem(Problem):
         lo: Any = None,
         hi: Any = None,
         data: DataTerm | None = None,
-        returned: Returned | None = None,
+        returned: WithBackground | None = None,
     ) -> None:
-        self.base = Problem(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, apart=False, returned=returned)
-        lifted = [(i, q) for i, q in enumerate(parts) if isinstance(q, Lifted)]
+        self.base = Problem(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, separate=False, returned=returned)
+        lifted = [(i, q) for i, q in enumerate(parts) if isinstance(q, InfimalPenalty)]
         if len(lifted) > 1:
             raise ValueError(
                 f"a sum takes one penalty that is a minimisation of its own, got {', '.join(repr(q) for _, q in lifted)}"
@@ -74,7 +75,7 @@ class LiftedProblem(Problem):
             y = self._part._synthesis_adjoint(y)
         else:
             operator = AfterSynthesis(operator, self._part, shape)
-        super().__init__(y, behind, large, operator=operator, m=m, lo=lo, hi=hi, data=data, apart=False)
+        super().__init__(y, behind, large, operator=operator, m=m, lo=lo, hi=hi, data=data, separate=False)
 
     @property
     def image_problem(self) -> Problem:
@@ -152,7 +153,7 @@ class LiftedProblem(Problem):
 class AfterSynthesis(Channelwise):
     """A S: the image's operator after S."""
 
-    def __init__(self, operator: Channelwise | None, part: Lifted, shape: tuple[int, ...]) -> None:
+    def __init__(self, operator: Channelwise | None, part: InfimalPenalty, shape: tuple[int, ...]) -> None:
         self.after, self.part, self.shape = operator, part, shape
         self.norm_is_bound = operator is None or operator.norm_is_bound
 

@@ -14,14 +14,14 @@ from typing import Any, cast
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..arrays.rounding import SUM, UNIT, norm
+from ..arrays.roundoff import SUM, UNIT, norm
 from ..data_terms import DataTerm, LeastSquares
 from ..dual.denoising import Denoising
-from ..dual.prox import relative
+from ..dual.prox import relative_gap
 from ..dual.stack import Stack
 from ..linear.diagonal import Diagonalised, conjugate_gradients
 from ..penalties.base import Penalty
-from ..penalties.lifted import Lifted
+from ..penalties.infimal import InfimalPenalty
 from ..runtime.workers import Workers
 from .certificate import Certificate
 from .channelwise import Channelwise
@@ -58,7 +58,7 @@ def _squared_distance(image: Array, value: Any) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class Returned:
+class WithBackground:
     """The image that is returned where there is a background: x + b, rounded and within bounds; certified in float64.
 
     `problem` is the one of x - b in float64.
@@ -69,14 +69,14 @@ class Returned:
     lo: Any
     hi: Any
 
-    def stored(self, x: Array) -> Array:
+    def with_background(self, x: Array) -> Array:
         """x + b, in x's dtype."""
         stored = x + np.asarray(self.background, x.dtype)
         return np.asarray(stored if self.lo is None and self.hi is None else np.clip(stored, self.lo, self.hi))
 
-    def beside(self, x: Array) -> Array:
+    def less_background(self, x: Array) -> Array:
         """The image that is returned, less the background, in float64."""
-        return np.asarray(self.stored(x).astype(np.float64) - self.background)
+        return np.asarray(self.with_background(x).astype(np.float64) - self.background)
 
 
 def _working_weights(term: DataTerm, y: Array, m: Array, whole: bool) -> tuple[Array, DataTerm | None]:
@@ -102,7 +102,7 @@ class Problem:
 
     `stack` holds the parts whose dual the solvers work on: with A = I and least squares that measure every pixel, or parts that
     are all w|x| pixel by pixel, `denoising` is set, and such parts are left to the primal step (see `Denoising`); otherwise, or
-    not `apart`, `stack` holds all parts.
+    not `separate`, `stack` holds all parts.
     """
 
     def __init__(
@@ -116,8 +116,8 @@ class Problem:
         lo: Any = None,
         hi: Any = None,
         data: DataTerm | None = None,
-        apart: bool = True,
-        returned: Returned | None = None,
+        separate: bool = True,
+        returned: WithBackground | None = None,
     ) -> None:
         #: the data term of what the weights worked with lack of those given: it is measured
         self.faint: DataTerm | None = None
@@ -139,13 +139,13 @@ class Problem:
         self.known_dual: Array | None = None
         self.data = term.bind(y, m)
         self.denoising: Denoising | None = None
-        if apart and operator is None and (self._strong or pixelwise):
+        if separate and operator is None and (self._strong or pixelwise):
             if self.data.mu == 0 and m is not None:
                 # what was not measured may hold anything
                 y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
             self.denoising = Denoising(y, self.parts, m, lo, hi)
-        self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.rest
-        self.stack = self.full if self.denoising is None else self.denoising.rest
+        self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.dualised
+        self.stack = self.full if self.denoising is None else self.denoising.dualised
 
     @property
     def _strong(self) -> bool:
@@ -253,8 +253,8 @@ class Problem:
         else:
             x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
             parts = self._gaps(x.astype(np.float64), p, costs)
-            if self.operator is None and (self._range is not None or self._strong):
-                found = self._certificate_in_range(x, p, parts)
+            if self.operator is None and (self._minimiser_box is not None or self._strong):
+                found = self._certificate_in_box(x, p, parts)
             else:
                 found = self._general_certificate(x, p, q, parts)
         if self.faint is not None and self.returned is None:
@@ -316,7 +316,7 @@ class Problem:
             plain = self.data.degree == 2 and self.m is None
             length = eps * (math.sqrt(self._energy) + math.sqrt(2 * found.data) if plain else norm(found.x))
             if self.returned is not None:
-                length = eps * norm(self.returned.stored(found.x))
+                length = eps * norm(self.returned.with_background(found.x))
             data = max(self.data.lipschitz, 1.0) * length * length if self.data.degree == 2 else math.inf
             spreads = zip(self.parts, self._bounds_by_length, found.values, strict=True)
             if any(value > spread * length ** (2 if q.degree == 2 else 1) + data for q, spread, value in spreads):
@@ -335,7 +335,7 @@ class Problem:
         """The size of y in the data term's metric: sum m y^2 or sum m |y|."""
         if self.denoising is not None and self.returned is None:
             return self.denoising.size * self.denoising.size
-        size = np.abs(self.y if self.returned is None else self.returned.stored(self.y), dtype=np.float64)
+        size = np.abs(self.y if self.returned is None else self.returned.with_background(self.y), dtype=np.float64)
         return total(self.data.m * (size * size if self.data.degree == 2 else size))
 
     def floor(self, x: Array) -> float:
@@ -345,7 +345,7 @@ class Problem:
 
     def rounding_floors(self, x: Array) -> tuple[float, list[float]]:
         """Bounds on the data term and on each part that rounding x to its dtype, and A x in float64, makes of an exact 0."""
-        size = np.abs(x if self.returned is None else self.returned.stored(x), dtype=np.float64)
+        size = np.abs(x if self.returned is None else self.returned.with_background(x), dtype=np.float64)
         size *= 0.5 * float(np.finfo(self.dtype).eps)
         parts = [q._bound_by_size(size) for q in self.parts]
         if self.operator is None:
@@ -358,11 +358,11 @@ class Problem:
         assert self.returned is not None
         # the certificate is of this very image
         x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
-        problem, u = self.returned.problem, self.returned.beside(x)
+        problem, u = self.returned.problem, self.returned.less_background(x)
         problem.tol, problem.given = self.tol, True
         if costs is not None:
             # of what rounding made of the image too
-            costs = {i: cost + cast(Lifted, self.parts[i])._value_bound(u - x) for i, cost in costs.items()}
+            costs = {i: cost + cast(InfimalPenalty, self.parts[i])._value_bound(u - x) for i, cost in costs.items()}
         found = problem.certificate(u, p.astype(np.float64), None if q is None else q.astype(np.float64), costs=costs)
         self.effort = problem.effort
         off = UNIT * (norm(u) + norm(problem.y))
@@ -408,13 +408,13 @@ class Problem:
 
     def flat_dual(self, duals: Sequence[Array]) -> Array:
         """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
-        chosen = duals if self.denoising is None else self.denoising.select_rest(duals)
+        chosen = duals if self.denoising is None else self.denoising.select_dualised(duals)
         p = self.stack.join(chosen, self.dtype)
         for q, dual in zip(self.stack.parts, self.stack.split(p), strict=True):
             q._clear_unused(dual)
         return self.stack.project(p)
 
-    def _certificate_in_range(self, x: Array, p: Array, parts: list[tuple[float, float]]) -> Certificate:
+    def _certificate_in_box(self, x: Array, p: Array, parts: list[tuple[float, float]]) -> Certificate:
         """Without an operator, where lo and hi hold a minimiser: the dual is the least of D(x) + <K^T p, x> between them.
 
         gap = [D(x) + <K^T p, x> - that] + sum_i [w_i h_i(K_i x) + c_i(p_i) - <p_i, K_i x>], every term >= 0.
@@ -422,7 +422,7 @@ class Problem:
         x64 = x.astype(np.float64)
         ktp = self.stack.adjoint(p)
         limits = (-math.inf if self.lo is None else self.lo, math.inf if self.hi is None else self.hi)
-        best = np.clip(self.data.lowest(ktp), *(limits if self._range is None else self._range))
+        best = np.clip(self.data.lowest(ktp), *(limits if self._minimiser_box is None else self._minimiser_box))
         terms = self.data.values(x64)
         data = total(terms)
         loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
@@ -430,10 +430,10 @@ class Problem:
         gap = max(loss, 0.0) + sum(max(gap, 0.0) for gap, _ in parts)
         off = 0.0
         if math.isfinite(gap):
-            off = self._rounding_in_range(x64, best, ktp, p) + float(self.stack.rounding(x64, p, parts))
+            off = self._rounding_in_box(x64, best, ktp, p) + float(self.stack.rounding(x64, p, parts))
         return Certificate(x, p, None, data + sum(values), float(gap + off), data, values, rounding=off)
 
-    def _rounding_in_range(self, x: Array, best: Array, ktp: Array, p: Array) -> float:
+    def _rounding_in_box(self, x: Array, best: Array, ktp: Array, p: Array) -> float:
         """How far D(x) - D(best) + <K^T p, x - best> may be too small, and D(best) + <K^T p, best> above its minimum."""
         own = total(np.abs(ktp * (x - best))) + self.data.value(x) + self.data.value(best)
         # the minimiser of a pixel as it is rounded, and as K^T p is: what it loses is of the square of that, or of K^T p alone
@@ -482,8 +482,8 @@ class Problem:
             # A^T q is all there is, and is measured by q (Paige & Saunders, ACM TOMS 1982: the second rule of LSQR)
             size = math.sqrt(self.norm_squared) * norm(duals[-1])
         residual = max(
-            relative(stationarity, size),
-            relative(sum(gap for gap, _ in parts), fun),
+            relative_gap(stationarity, size),
+            relative_gap(sum(gap for gap, _ in parts), fun),
         )
         return Certificate(x, p, q, fun, math.inf, data, values, certified=False, residual=residual)
 
@@ -499,11 +499,11 @@ class Problem:
         return found
 
     @cached_property
-    def _range(self) -> tuple[Any, Any] | None:
+    def _minimiser_box(self) -> tuple[Any, Any] | None:
         """(lo, hi) of each channel that hold a minimiser: the bounds given on both sides, or those that clipping implies."""
         if self.lo is not None and self.hi is not None and not (np.isinf(self.lo).any() or np.isinf(self.hi).any()):
             return self.lo, self.hi
-        if self.operator is not None or not all(q._shrinks for q in self.parts) or np.ndim(self.lo) or np.ndim(self.hi):
+        if self.operator is not None or not all(q._clipping_lowers for q in self.parts) or np.ndim(self.lo) or np.ndim(self.hi):
             return None
         seen = np.ones(self.shape, bool) if self.m is None else np.broadcast_to(self.m > 0, self.shape)
         axes = tuple(range(1, len(self.shape)))
@@ -519,12 +519,12 @@ class Problem:
 
     def _dual_with_bounds(self, p: Array, q: Array, r: Array) -> float | None:
         """-D*(q) - c(p) + sum min(lo r, hi r) where a minimiser is known to be within lo and hi; None elsewhere."""
-        if self._range is None:
+        if self._minimiser_box is None:
             return None
-        lo, hi = self._range
+        lo, hi = self._minimiser_box
         least = np.minimum(lo * r, hi * r)
         value = total(least) - self.data.conjugate(q) - self.stack.conjugate(p)
-        return value - UNIT * SUM * total(np.abs(least)) - self._rounding_of_dual(p, q, self._length_in_range)
+        return value - UNIT * SUM * total(np.abs(least)) - self._rounding_of_dual(p, q, self._length_in_box)
 
     def _rounding_of_dual(self, p: Array, q: Array, far: float) -> float:
         """How far the value of a dual may be too large, minimisers no longer than `far`: by D*(q), c(p) and A^T q + K^T p.
@@ -540,13 +540,13 @@ class Problem:
 
     def _length_bound(self, fun: float) -> float:
         """A bound on the length of every minimiser, of which F <= fun is known; infinite where none is."""
-        far = math.inf if self._range is None else self._length_in_range
+        far = math.inf if self._minimiser_box is None else self._length_in_box
         if not math.isfinite(fun):
             return far
         inside, bound = self.data.reach(fun), 1.0 if self.operator is None else self.operator.norm_bound
         for i, q in enumerate(self.parts):
             own = q._length_bound(fun, self.shape) if q._w() > 0 else math.inf
-            beside = self._unbounded_images[i] if math.isfinite(own) else None
+            beside = self._null_space_bounds[i] if math.isfinite(own) else None
             if beside is not None:
                 size, least = beside
                 # multiples c of images n_k: the least eigenvalue times |c|^2 is at most |A sum c_k n_k|^2 in the data's metric
@@ -557,18 +557,18 @@ class Problem:
         return far
 
     @cached_property
-    def _length_in_range(self) -> float:
+    def _length_in_box(self) -> float:
         """The length of the longest image within the range."""
-        largest = np.maximum(*(np.abs(bound, dtype=np.float64) for bound in cast(tuple[Any, Any], self._range)))
+        largest = np.maximum(*(np.abs(bound, dtype=np.float64) for bound in cast(tuple[Any, Any], self._minimiser_box)))
         return norm(np.broadcast_to(largest, self.shape))
 
     @cached_property
-    def _unbounded_images(self) -> list[tuple[float, float] | None]:
+    def _null_space_bounds(self) -> list[tuple[float, float] | None]:
         """For each part the length of the images it leaves free, per coefficient, and the least eigenvalue of their products.
 
         None where they are not known, or cost nothing under A too.
         """
-        images = [q._unbounded_images(self.shape) for q in self.parts]
+        images = [q._null_space_basis(self.shape) for q in self.parts]
         return [None if own is None else self._unbounded_part(i, own) for i, own in enumerate(images)]
 
     def _unbounded_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:

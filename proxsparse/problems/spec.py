@@ -16,7 +16,7 @@ class ProblemSpec:
     """The image, and the arguments of `solve` that say what is to be minimised beside the penalty.
 
     An argument of that kind is one field. How the minimiser is sought (method, tol, options, x0, callback) is none of it. What
-    one argument alone shows to be wrong is refused here, the rest in `pose`.
+    one argument alone shows to be wrong is refused here, the rest in `set_up`.
     """
 
     image: Any

@@ -39,7 +39,7 @@ class Schedule:
     """Steps tau, sigma, theta, 1 / (1 + tau) of the iterations to come."""
 
     def __init__(self, denoising: Denoising, tau: float | None, gamma: float | None) -> None:
-        rest, mu = denoising.rest, denoising.mu
+        rest, mu = denoising.dualised, denoising.mu
         # less than the true constant 1 converges faster on images; a polyhedral norm converges linearly at a held step
         rate = (0.2 if rest.polyhedral else 0.4) if gamma is None else gamma
         least = 0.01 / mu if rest.polyhedral and gamma is None else 0.0
@@ -94,7 +94,7 @@ def _start_coarse(denoising: Denoising, x: Array, p: Array, gamma: float | None)
     half = denoising.coarser()
     if half is None:
         return None
-    q = np.zeros(half.rest.size, p.dtype)
+    q = np.zeros(half.dualised.size, p.dtype)
     z = half.start()
     steps = accelerated(half, z, q, _start_coarse(half, z, q, gamma), gamma)
     next(steps)
@@ -110,7 +110,7 @@ def _start_coarse(denoising: Denoising, x: Array, p: Array, gamma: float | None)
 
 def _fused(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) -> None:
     """The iterations in place by kernels, where all pixels have the same data weight, threshold and bounds."""
-    rest, y = denoising.rest, denoising.y
+    rest, y = denoising.dualised, denoising.y
     if len(rest.parts) == 1:
         dual = rest.split(p)[0]
         if rest.parts[0]._sweep(x, xbar, dual, y, denoising.limits, steps, denoising.workers):
@@ -127,7 +127,7 @@ def _plain(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) 
     """The iterations in NumPy."""
     ktp = np.empty_like(x)
     for tau, sigma, theta, _ in steps:
-        denoising.rest.dual_step(ktp, p, xbar, sigma)
+        denoising.dualised.dual_step(ktp, p, xbar, sigma)
         new = denoising.primal_step(x - tau * ktp, tau)
         xbar[...] = new + theta * (new - x)
         x[...] = new

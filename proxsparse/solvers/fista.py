@@ -89,9 +89,9 @@ class _InnerProx:
     def __call__(self, v: Array, step: float) -> Array:
         problem = self.problem
         denoising = Denoising(v, [q * step for q in problem.parts], lo=problem.lo, hi=problem.hi)
-        kept = denoising.select_rest(problem.stack.split(self.p))
-        start = denoising.rest.join(kept, v.dtype) * v.dtype.type(step)
-        dual = dual_fast_gradient(denoising, denoising.rest.project(start))
+        kept = denoising.select_dualised(problem.stack.split(self.p))
+        start = denoising.dualised.join(kept, v.dtype) * v.dtype.type(step)
+        dual = dual_fast_gradient(denoising, denoising.dualised.project(start))
         x, p = next(dual)
         allowed = self._allowed(x)
         x, p = dual.send(1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..penalties.nonconvex import Nonconvex, Reweighted
-from ..problems.pose import Posed, pose
+from ..problems.setup import ProblemSetup, set_up
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
 from .options import parse
@@ -34,8 +34,8 @@ def solve_nonconvex(
     if spec.bounds is not None:
         raise ValueError(f"{type(penalty).__name__} takes no bounds")
     limits = parse("exact", options)
-    posed = pose(spec, [])
-    problem, scaled = posed.problem, penalty._rescaled(posed.scale)
+    setup = set_up(spec, [])
+    problem, scaled = setup.problem, penalty._rescaled(setup.scale)
     if not math.isfinite(problem.lipschitz):
         raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
     by_pixel = problem.operator is None and problem.data.quadratic
@@ -45,18 +45,20 @@ def solve_nonconvex(
         x = np.where(np.isfinite(step), scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0)), 0).astype(problem.dtype)
         ended = _Ended(x, 0.0, 0, 6, [])
     else:
-        ended = _descend(posed, scaled, posed.start(x0.x if isinstance(x0, SolveResult) else x0)[0], tol, limits, callback)
-    return _result(posed, penalty, scaled, ended, "exact" if by_pixel else "proximal-gradient", begin)
+        ended = _descend(setup, scaled, setup.start(x0.x if isinstance(x0, SolveResult) else x0)[0], tol, limits, callback)
+    return _result(setup, penalty, scaled, ended, "exact" if by_pixel else "proximal-gradient", begin)
 
 
-def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, method: str, begin: float) -> SolveResult:
+def _result(
+    setup: ProblemSetup, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, method: str, begin: float
+) -> SolveResult:
     """The result in the user's units and layout."""
-    x, problem = ended.x, posed.problem
+    x, problem = ended.x, setup.problem
     data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x)
     checks = np.array(ended.history or [(ended.nit, data + cost, time.perf_counter() - begin)])
     return SolveResult(
-        x=posed.image(x),
-        fun=posed.unscaled(data + cost),
+        x=setup.image(x),
+        fun=setup.unscaled(data + cost),
         gap=math.inf,
         rel_gap=math.inf,
         x_error_bound=math.inf,
@@ -65,7 +67,7 @@ def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, 
         success=False,
         status=ended.status,
         message=NOT_CONVEX if ended.status == 6 else MESSAGES[ended.status],
-        terms={"data": posed.unscaled(data), type(penalty).__name__: posed.unscaled(cost)},
+        terms={"data": setup.unscaled(data), type(penalty).__name__: setup.unscaled(cost)},
         dual=(),
         data_dual=None,
         nit=ended.nit,
@@ -77,7 +79,7 @@ def _result(posed: Posed, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, 
         debiased=None,
         history={
             "iteration": checks[:, 0].astype(int),
-            "objective": np.array([posed.unscaled(v) for v in checks[:, 1]]),
+            "objective": np.array([setup.unscaled(v) for v in checks[:, 1]]),
             "gap": np.full(len(checks), math.inf),
             "seconds": checks[:, 2],
         },
@@ -94,8 +96,8 @@ class _Ended:
     history: list[tuple[int, float, float]]
 
 
-def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any, callback: Any) -> _Ended:
-    problem, begin = posed.problem, time.perf_counter()
+def _descend(setup: ProblemSetup, penalty: Nonconvex, x: Array, tol: float, limits: Any, callback: Any) -> _Ended:
+    problem, begin = setup.problem, time.perf_counter()
     data = problem.data
 
     def _cost(z: Array) -> float:
@@ -117,7 +119,7 @@ def _descend(posed: Posed, penalty: Nonconvex, x: Array, tol: float, limits: Any
             history.append((nit, fun, time.perf_counter() - begin))
         if callback is not None and nit % (limits.check_every or 10) == 0:
             try:
-                callback(SolveResult(x=posed.image(x), fun=posed.unscaled(fun), gap=math.inf, rel_gap=math.inf, nit=nit))
+                callback(SolveResult(x=setup.image(x), fun=setup.unscaled(fun), gap=math.inf, rel_gap=math.inf, nit=nit))
             except StopIteration:
                 return _Ended(x, stationarity, nit, 3, history)
         if stationarity <= tol:

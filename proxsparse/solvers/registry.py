@@ -27,7 +27,7 @@ _FAR = 6.0
 _PATIENCE, _FEW = 1000, 100
 
 
-def fastest(problem: Problem) -> str:
+def auto_method(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
     if problem.denoising is not None and problem.denoising.has_exact:
         return "exact"
@@ -91,4 +91,4 @@ def run_auto(
         start = ended.best.x, ended.best.p
 
 
-__all__ = ["SOLVERS", "fastest", "run", "run_auto"]
+__all__ = ["SOLVERS", "auto_method", "run", "run_auto"]

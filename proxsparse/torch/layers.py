@@ -10,7 +10,7 @@ import torch
 
 from .._solve import solve_quietly
 from ..arrays.checks import check_number
-from ..dual.prox import accuracy_of
+from ..dual.prox import default_tol
 from ..penalties import Penalty, SecondOrderTV, TotalVariation
 from ..problems.spec import ProblemSpec
 from ..result import CollectedWarning, ConvergenceWarning, collect_warnings, warn, warn_of_collected
@@ -172,7 +172,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         given = image.detach().cpu()
         # NumPy knows no bfloat16
         given = given if given.dtype == torch.float64 else given.float()
-        tol = accuracy_of(given.numpy().dtype) if self.tol is None else self.tol
+        tol = default_tol(given.numpy().dtype) if self.tol is None else self.tol
         results: list[Any] = [None] * len(given)
         times = weights.tolist()
 

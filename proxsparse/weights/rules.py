@@ -26,15 +26,15 @@ from ..operators import Blur
 from ..penalties import L1
 from ..penalties.base import Penalty, with_weights
 from ..problems.lifted import problem_of
-from ..problems.pose import Posed, pose
 from ..problems.problem import Problem
+from ..problems.setup import ProblemSetup, set_up
 from ..problems.spec import ProblemSpec
 from ..result import warn
 from ..runtime.workers import SERIAL, Workers
 from ..solvers import admm, chambolle_pock
 from ..solvers.driver import run
 from ..solvers.options import Options
-from ..solvers.registry import SOLVERS, fastest
+from ..solvers.registry import SOLVERS, auto_method
 from .search import least
 
 #: the rules that are known; docs/weights.md says what each is for
@@ -90,7 +90,7 @@ def choose(spec: ProblemSpec, penalty: Penalty, rule: str, *, workers: int = 1) 
         task = _Task.of(spec, penalty, pool)
         rule = task.resolve_rule(rule)
         weights = task.choose(rule)
-    given, scale = spec.noise_std, task.posed.scale
+    given, scale = spec.noise_std, task.setup.scale
     noise = given if given is not None or rule == "gcv" else task.noise / scale
     y = task.problem.y / scale
     the_image = f"in the image, of shape {np.shape(spec.image)} from {y.min():.6g} to {y.max():.6g}"
@@ -108,8 +108,8 @@ _NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise")
 class _Task:
     """A posed problem whose weights are sought, in the units of the posed problem."""
 
-    def __init__(self, posed: Posed, missing: Sequence[bool], noise_std: float | None, workers: Workers) -> None:
-        self.posed, self.problem, self.workers = posed, posed.problem.image_problem, workers
+    def __init__(self, setup: ProblemSetup, missing: Sequence[bool], noise_std: float | None, workers: Workers) -> None:
+        self.setup, self.problem, self.workers = setup, setup.problem.image_problem, workers
         self.missing = [i for i, lacks in enumerate(missing) if lacks]
         self.given = noise_std
         #: what a weight of 1 became, in the units of the problem
@@ -126,9 +126,9 @@ class _Task:
     def of(cls, spec: ProblemSpec, penalty: Penalty, workers: Workers) -> _Task:
         """The task of a spec, posed with weights of 1 where they are missing."""
         given = spec.noise_std
-        posed = pose(spec, with_weights(penalty, [1.0] * len(penalty.parts)).parts)
+        setup = set_up(spec, with_weights(penalty, [1.0] * len(penalty.parts)).parts)
         missing = [q.weight is None for q in penalty.parts]
-        return cls(posed, missing, None if given is None else given * posed.scale, workers)
+        return cls(setup, missing, None if given is None else given * setup.scale, workers)
 
     def in_user_units(self, weights: Weights) -> Weights:
         """The weights in the user's units, of the image and of lengths."""
@@ -238,9 +238,9 @@ class _Task:
         for i, weight in zip(self.missing, weights, strict=True):
             parts[i] = parts[i].with_weight(weight)
         m, lo, hi = (v.astype(y.dtype) if isinstance(v, np.ndarray) else v for v in (problem.m, problem.lo, problem.hi))
-        posed = problem_of(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
-        posed.configure(self.workers, _LOOSE)
-        return posed
+        setup = problem_of(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
+        setup.configure(self.workers, _LOOSE)
+        return setup
 
     def _residual(self, y: Array, x: Array) -> float:
         return total(self.problem.data.m * np.square(np.subtract(self.problem.forward(x), y, dtype=np.float64)))
@@ -277,32 +277,32 @@ class _Task:
     def _residual_and_df(self, weights: Weights) -> tuple[float, float]:
         """Exact where an exact algorithm shows the flat pieces; else by the derivative of a fixed number of iterations."""
         y = self._y
-        posed = self._posed(y, weights)
-        if posed.denoising is not None and posed.denoising.has_exact and _shows_pieces(posed.denoising):
-            x = _fit(posed, 0.0, 0)
-            return self._residual(y, x), _free(posed.denoising, x)
+        setup = self._posed(y, weights)
+        if setup.denoising is not None and setup.denoising.has_exact and _shows_pieces(setup.denoising):
+            x = _fit(setup, 0.0, 0)
+            return self._residual(y, x), _free(setup.denoising, x)
         moved = y + self._probe
         # as it was rounded
         delta = moved - y
-        x, iterations = self._near_fit(posed)
-        again = _fit(self._posed(moved, weights), self._step(posed), iterations)
+        x, iterations = self._near_fit(setup)
+        again = _fit(self._posed(moved, weights), self._step(setup), iterations)
         change = self.problem.forward(again - x)
         square = total(np.square(delta, dtype=np.float64))
         df = self.n * total(np.multiply(delta, change, dtype=np.float64)) / square if square > 0 else 0.0
         return self._residual(y, x), df
 
-    def _near_fit(self, posed: Problem) -> tuple[Array, int]:
+    def _near_fit(self, setup: Problem) -> tuple[Array, int]:
         """A fit near enough to the answer, as its gap tells, and the iterations that it took."""
-        if posed.denoising is not None and posed.denoising.has_exact:
-            return _fit(posed, 0.0, 0), 0
+        if setup.denoising is not None and setup.denoising.has_exact:
+            return _fit(setup, 0.0, 0), 0
         noise = max(self.noise, _LEAST_NOISE * self.spread)
-        steps, iterations = _steps(posed, self._step(posed)), self._iterations
+        steps, iterations = _steps(setup, self._step(setup)), self._iterations
         next(steps)
         pair = steps.send(iterations)
         enough = 0.5 * self.n * (_NEAR * noise) ** 2
-        while 2 * iterations <= _MOST_ITERATIONS and posed.certificate(*pair).gap > enough:
+        while 2 * iterations <= _MOST_ITERATIONS and setup.certificate(*pair).gap > enough:
             pair, iterations = steps.send(iterations), 2 * iterations
-        return posed.image_of(pair[0]).astype(np.float64), iterations
+        return setup.image_of(pair[0]).astype(np.float64), iterations
 
     @property
     def _iterations(self) -> int:
@@ -313,14 +313,14 @@ class _Task:
         return _ITERATIONS["near" if self.problem.stack.first_step > 1 else "far"]
 
     @staticmethod
-    def _step(posed: Problem) -> float:
+    def _step(setup: Problem) -> float:
         """One step for both fits of a pair: were it drawn from each image, the difference would hold that too."""
-        if posed.denoising is not None:
-            return posed.denoising.rest.first_step
-        if fastest(posed) == "admm":
+        if setup.denoising is not None:
+            return setup.denoising.dualised.first_step
+        if auto_method(setup) == "admm":
             return 1.0
-        if posed.image_problem.operator is None:
-            return chambolle_pock.balanced_step(posed) * posed.lipschitz
+        if setup.image_problem.operator is None:
+            return chambolle_pock.balanced_step(setup) * setup.lipschitz
         return 0.25
 
     # -- discrepancy -------------------------------------------------------------------------------------------------
@@ -352,12 +352,12 @@ class _Task:
 
     def _solved(self, weights: Weights, start: tuple[Array, Array] | None) -> tuple[Array, tuple[Array, Array]]:
         """The answer to a loose tolerance, from an earlier one."""
-        posed = self._posed(self._y, weights)
-        x, p = (posed.start(), np.zeros(posed.stack.size, posed.dtype)) if start is None else start
-        steps = SOLVERS[fastest(posed)](posed, x, posed.stack.project(p.copy()))
-        best = run(posed, steps, _LOOSE, Options(maxiter=300)).best
+        setup = self._posed(self._y, weights)
+        x, p = (setup.start(), np.zeros(setup.stack.size, setup.dtype)) if start is None else start
+        steps = SOLVERS[auto_method(setup)](setup, x, setup.stack.project(p.copy()))
+        best = run(setup, steps, _LOOSE, Options(maxiter=300)).best
         x = best.x.copy()
-        return posed.image_of(x), (x, best.p.copy())
+        return setup.image_of(x), (x, best.p.copy())
 
     # -- what is told ------------------------------------------------------------------------------------------------
 
@@ -366,7 +366,7 @@ class _Task:
         if not self.fits:
             return None
         order = sorted(self.fits)
-        scale = self.posed.scale
+        scale = self.setup.scale
         weights = np.array([self.in_user_units(w) for w in order]).reshape(len(order), len(self.missing))
         df, residual = np.array([self.fits[w] for w in order]).T
         score = np.array([self.score(w, rule) for w in order])
@@ -392,27 +392,27 @@ class _Residual:
         return math.log(max(mean, 1e-300)) - 2 * math.log(task.noise)
 
 
-def _steps(posed: Problem, step: float) -> Steps:
+def _steps(setup: Problem, step: float) -> Steps:
     """Iterations from the dual 0 that do the same to every image: no step is found on the way."""
-    p = np.zeros(posed.stack.size, posed.dtype)
-    if posed.denoising is None and fastest(posed) == "admm":
-        return admm.steps(posed, posed.start(), p, rho=step, adapt=False)
-    return chambolle_pock.steps(posed, posed.start(), p, tau=step)
+    p = np.zeros(setup.stack.size, setup.dtype)
+    if setup.denoising is None and auto_method(setup) == "admm":
+        return admm.steps(setup, setup.start(), p, rho=step, adapt=False)
+    return chambolle_pock.steps(setup, setup.start(), p, tau=step)
 
 
-def _fit(posed: Problem, step: float, iterations: int) -> Array:
+def _fit(setup: Problem, step: float, iterations: int) -> Array:
     """The exact image, or that after so many iterations, in float64, whatever their gap."""
-    exact = None if posed.denoising is None else posed.denoising.exact(dual=False)
+    exact = None if setup.denoising is None else setup.denoising.exact(dual=False)
     if exact is not None:
         return exact[0].astype(np.float64)
-    steps = _steps(posed, step)
+    steps = _steps(setup, step)
     next(steps)
-    return posed.image_of(steps.send(iterations)[0]).astype(np.float64)
+    return setup.image_of(steps.send(iterations)[0]).astype(np.float64)
 
 
 def _shows_pieces(denoising: Denoising) -> bool:
     """Whether the exact answer is made of equal or zero pixels, and not of coefficients or shrunk groups."""
-    return all(q.null_space == "constants" for q in denoising.rest.parts)
+    return all(q.null_space == "constants" for q in denoising.dualised.parts)
 
 
 def _free(denoising: Denoising, x: Array) -> float:
@@ -421,7 +421,7 @@ def _free(denoising: Denoising, x: Array) -> float:
     Zou, Hastie & Tibshirani, Ann. Stat. 2007, theorem 1, and Tibshirani & Taylor, Ann. Stat. 2012, theorem 3.
     """
     starts = np.ones(x.shape, bool)
-    if denoising.rest.parts:
+    if denoising.dualised.parts:
         # a signal, whichever axis it runs along
         lines = x.reshape(len(x), -1)
         starts.reshape(lines.shape)[:, 1:] = lines[:, 1:] != lines[:, :-1]

@@ -34,7 +34,7 @@ class _Lattice:
     def descended(self, point: Point, axis: int, step: float, slack: float) -> Point:
         """From a point along an axis, as long as a step gains more than the slack."""
         for sign in (-1, 1):
-            while self.at(further := _unbounded_images(point, axis, sign * step)) < self.at(point) - slack:
+            while self.at(further := _moved(point, axis, sign * step)) < self.at(point) - slack:
                 point = further
         return point
 
@@ -42,14 +42,14 @@ class _Lattice:
         """The lowest of the parabolas through the neighbours of a point."""
         final = point
         for axis in range(len(point)):
-            below, here, above = (self.at(_unbounded_images(point, axis, shift)) for shift in (-step, 0.0, step))
+            below, here, above = (self.at(_moved(point, axis, shift)) for shift in (-step, 0.0, step))
             bend = below - 2 * here + above
             if math.isfinite(bend) and bend > 0:
-                final = _unbounded_images(final, axis, 0.5 * step * (below - above) / bend)
+                final = _moved(final, axis, 0.5 * step * (below - above) / bend)
         return final
 
 
-def _unbounded_images(point: Point, axis: int, step: float) -> Point:
+def _moved(point: Point, axis: int, step: float) -> Point:
     return (*point[:axis], point[axis] + step, *point[axis + 1 :])
 
 

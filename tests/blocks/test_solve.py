@@ -52,7 +52,7 @@ each = pytest.mark.parametrize("name", PENALTIES)
 def whole(y, penalty, result, **about):
     """The problem on the whole image, its x and its dual, from what came back."""
     problem = Denoising(y[None], [part._blockwise((1, *y.shape)) for part in penalty.parts], **about)
-    p = problem.rest.join([dual[:, None] for dual in result.dual], y.dtype)
+    p = problem.dualised.join([dual[:, None] for dual in result.dual], y.dtype)
     return problem, result.x[None], p
 
 
@@ -62,7 +62,7 @@ def assert_certified(y, penalty, result, rtol, **about):
     measured = problem.measure(np.ascontiguousarray(x), p)
     assert result.fun == pytest.approx(measured.fun, rel=1e-12)
     assert result.gap == pytest.approx(measured.gap, rel=rtol, abs=1e-13 * result.fun)
-    assert problem.rest.gauge(p) <= 1
+    assert problem.dualised.gauge(p) <= 1
 
 
 @each

@@ -26,7 +26,7 @@ SHAPE = (45, 38)
 def whole(y, penalty, result, **about):
     """The problem on the whole image, its x and its dual, from what came back."""
     problem = Denoising(y[None], [part._blockwise((1, *y.shape)) for part in penalty.parts], **about)
-    p = problem.rest.join([dual[:, None] for dual in result.dual], y.dtype)
+    p = problem.dualised.join([dual[:, None] for dual in result.dual], y.dtype)
     return problem, result.x[None], p
 
 
@@ -36,7 +36,7 @@ def assert_certified(y, penalty, result, rtol, **about):
     measured = problem.measure(np.ascontiguousarray(x), p)
     assert result.fun == pytest.approx(measured.fun, rel=1e-12)
     assert result.gap == pytest.approx(measured.gap, rel=rtol, abs=1e-13 * result.fun)
-    assert problem.rest.gauge(p) <= 1
+    assert problem.dualised.gauge(p) <= 1
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.2, None)])
@@ -95,7 +95,7 @@ def test_whatever_the_files_hold_the_answer_is_certified(penalty, tmp_path):
 KILLED = """
 import sys
 import numpy as np, proxsparse
-from proxsparse.blocks import sweeps as _blocks
+from proxsparse.blocks import schwarz as _blocks
 _blocks.Progress.show = lambda self, nit, rel_gap: print(nit, rel_gap, flush=True)
 y = np.load(sys.argv[1])
 proxsparse.solve_blocks(y, "tv", 0.5, block=48, halo=4, tol=0, max_sweeps=1000, dual_store=sys.argv[2])

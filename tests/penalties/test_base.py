@@ -267,10 +267,10 @@ def test_the_sweep_equals_the_general_path(isotropic, shape, channels, dtype, rn
     parts = [TotalVariation(0.3, isotropic=isotropic), L1(0.1)]
     y = draw((channels, *shape), dtype, rng)
     problem = Denoising(y, parts, lo=-0.8, hi=0.9)
-    fused, plain = ([y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)] for _ in range(2))
+    fused, plain = ([y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)] for _ in range(2))
     steps = cp.Schedule(problem, None, None).next(25, dtype)
-    dual = problem.rest.split(fused[2])[0]
-    assert problem.rest.parts[0]._sweep(*fused[:2], dual, y, problem.limits, steps, SERIAL)
+    dual = problem.dualised.split(fused[2])[0]
+    assert problem.dualised.parts[0]._sweep(*fused[:2], dual, y, problem.limits, steps, SERIAL)
     cp._plain(problem, *plain, steps)
     for a, b in zip(fused, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=200 * EPS[dtype], rtol=0)

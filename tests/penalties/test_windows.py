@@ -36,13 +36,13 @@ def test_windows_do_not_depend_on_how_many_iterations_go_together(shape, window,
         for most in (1, 1 << 25):
             monkeypatch.setattr(windows, "_DEPTH", depth)
             monkeypatch.setattr(windows, "_NUMBERS_PER_CALL", most)
-            x, xbar, p = y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)
-            dual = problem.rest.split(p)[0]
+            x, xbar, p = y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)
+            dual = problem.dualised.split(p)[0]
             assert penalty._sweep(x, xbar, dual, y, problem.limits, steps, SERIAL)
             sums = penalty._certificate(x, dual, y, problem.limits, SERIAL)
             bits.add((x.tobytes(), xbar.tobytes(), p.tobytes(), sums))
     assert len(bits) == 1
-    plain = [y.copy(), y.copy(), np.zeros(problem.rest.size, dtype)]
+    plain = [y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)]
     chambolle_pock._plain(problem, *plain, steps)
     np.testing.assert_allclose(x, plain[0], atol=200 * EPS[dtype], rtol=0)
     own = problem.measure(x, p)

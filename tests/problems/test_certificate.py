@@ -426,8 +426,8 @@ def test_half_the_pixels_of_a_photograph(penalty):
     observed = np.random.default_rng(0).random(y.shape) < 0.5
     result = solve(np.where(observed, y, 0), penalty, observed=observed, tol=1e-3, options={"maxiter": 2000})
     assert result.success
-    posed = problem.Problem(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float), apart=False)
-    assert np.linalg.norm(result.x) < posed._length_bound(result.fun) < 1e6
+    setup = problem.Problem(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float), separate=False)
+    assert np.linalg.norm(result.x) < setup._length_bound(result.fun) < 1e6
 
 
 def test_no_minimiser_is_longer_than_the_operator_lets_it_be():

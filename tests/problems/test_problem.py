@@ -131,7 +131,7 @@ def test_what_clipping_implies_bounds_the_same_optimum(name, offset, monkeypatch
     early = loose(y, fitted(PENALTIES[name], y.shape), observed=seen, tol=0, method="chambolle-pock", options={"maxiter": 60})
     late = solve(y, fitted(PENALTIES[name], y.shape), observed=seen, tol=1e-6, options={"maxiter": 50000})
     assert early.fun - early.gap <= late.fun + 1e-12 * late.fun
-    monkeypatch.setattr(Problem, "_range", None)
+    monkeypatch.setattr(Problem, "_minimiser_box", None)
     without = solve(y, fitted(PENALTIES[name], y.shape), observed=seen, tol=1e-5, options={"maxiter": 50000})
     assert late.fun - late.gap <= without.fun + 1e-12 * without.fun
     assert without.fun - without.gap <= late.fun + 1e-12 * late.fun

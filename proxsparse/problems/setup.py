@@ -11,24 +11,24 @@ import numpy as np
 
 from ..arrays.bounds import canonical_bounds
 from ..arrays.layout import Layout, normalise_channel_axis, to_canonical, user_shape
-from ..arrays.numbers import Array, as_float, power_of_two, require_finite
+from ..arrays.numbers import Array, as_float, power_of_two_scale, require_finite
 from ..data_terms import DataTerm
 from ..operators import Operator, as_operator
 from ..penalties.base import Penalty
-from ..penalties.lifted import Lifted
+from ..penalties.infimal import InfimalPenalty
 from ..result import SolveResult
 from ..testing import require_sound
-from .channelwise import Channelwise, Whole
+from .channelwise import AllChannels, Channelwise
 from .lifted import problem_of
-from .problem import Problem, Returned
+from .problem import Problem, WithBackground
 from .spec import ProblemSpec
 
 
 @dataclasses.dataclass
-class Posed:
+class ProblemSetup:
     """A problem in canonical layout and units, and the layouts of the image given and of the answer.
 
-    Where there is a background the solver's image is what x is beside it.
+    With a background b the solvers work on x - b.
     """
 
     problem: Problem
@@ -50,7 +50,7 @@ class Posed:
     def with_background(self, x: Array) -> Array:
         """An image of the solver's, as the user's; see `image`."""
         returned = self.problem.image_problem.returned
-        return self.answer.out(x if returned is None else returned.stored(x))
+        return self.answer.out(x if returned is None else returned.with_background(x))
 
     def dual(self, p: Array, part: Penalty, unit: float) -> Array:
         """A fresh dual of a part, whose unit that is, in the user's layout and units."""
@@ -110,7 +110,7 @@ class Posed:
         return duals
 
 
-def pose(spec: ProblemSpec, parts: Sequence[Penalty]) -> Posed:
+def set_up(spec: ProblemSpec, parts: Sequence[Penalty]) -> ProblemSetup:
     """Check everything a user gave about the problem, and pose it; raises TypeError or ValueError naming the value."""
     y, missing = _image(spec.image, spec.nan_policy)
     given, answer, linear = _layouts(y.shape, spec.operator, spec.channel_axis)
@@ -122,7 +122,7 @@ def pose(spec: ProblemSpec, parts: Sequence[Penalty]) -> Posed:
     data.check(y, m)
     level = _background(spec.background, answer, y.dtype)
     # of the larger one: what is left of the image is their difference
-    scale = power_of_two(y if level is None else np.array([np.abs(y).max(), np.abs(level).max()], y.dtype))
+    scale = power_of_two_scale(y if level is None else np.array([np.abs(y).max(), np.abs(level).max()], y.dtype))
     if scale != 1:
         factor = y.dtype.type(scale)
         y, data = y * factor, data.scaled(scale)
@@ -136,14 +136,14 @@ def pose(spec: ProblemSpec, parts: Sequence[Penalty]) -> Posed:
     problem: Problem
     if level is not None:
         level = np.asarray(level)
-        returned = Returned(_unbounded_images(np.float64, y, level, parts, shape, linear, m, kept, data), level, *kept)
-        problem = _unbounded_images(y.dtype, y, level, parts, shape, linear, m, kept, data, returned)
-        return Posed(problem, given, answer, level, units)
+        returned = WithBackground(_less_background(np.float64, y, level, parts, shape, linear, m, kept, data), level, *kept)
+        problem = _less_background(y.dtype, y, level, parts, shape, linear, m, kept, data, returned)
+        return ProblemSetup(problem, given, answer, level, units)
     problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
-    return Posed(problem, given, answer, level, units)
+    return ProblemSetup(problem, given, answer, level, units)
 
 
-def _unbounded_images(
+def _less_background(
     dtype: Any,
     y: Array,
     level: Array,
@@ -153,17 +153,17 @@ def _unbounded_images(
     m: Array | None,
     bounds: tuple[Any, Any],
     data: DataTerm,
-    returned: Returned | None = None,
+    returned: WithBackground | None = None,
 ) -> Problem:
-    """The problem of the image less the background, in that dtype; of float64 the image's own, without what is behind it."""
+    """The problem of x - b in that dtype: the one to solve, or without `returned` the one that certifies, in float64."""
     y, level = y.astype(dtype), level.astype(dtype)
     whole = np.ascontiguousarray(np.broadcast_to(level, shape))
     data, y = data.around(y, whole if linear is None else linear.forward(whole))
     lo, hi = (None if b is None else _plain(np.asarray(b, dtype) - level) for b in bounds)
     y = np.ascontiguousarray(y)
     if returned is None:
-        apart = not any(isinstance(q, Lifted) for q in parts)
-        return Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data, apart=apart)
+        separate = not any(isinstance(q, InfimalPenalty) for q in parts)
+        return Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data, separate=separate)
     return problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data, returned=returned)
 
 
@@ -214,7 +214,7 @@ def _layouts(given: tuple[int, ...], operator: Any, channel_axis: int | None) ->
         return (
             Layout(given, axis if shape == given else None, kept=True),
             answer,
-            Whole(operator, answer.canonical, int(axis or 0)),
+            AllChannels(operator, answer.canonical, int(axis or 0)),
         )
     image = Layout(given, normalise_channel_axis(channel_axis, len(given)) if colour else None)
     channels, *spatial = image.canonical

@@ -9,7 +9,7 @@ from proxsparse import (
     TotalVariation,
 )
 from proxsparse.dual.denoising import Denoising
-from proxsparse.kernels import rows
+from proxsparse.kernels import row_strips
 from proxsparse.runtime.workers import SERIAL, Workers
 from proxsparse.solvers import chambolle_pock
 
@@ -43,15 +43,15 @@ def test_the_sweep_does_not_depend_on_how_the_rows_are_cut(shape, iterations, is
         assert iterate(workers) == (bits, sums)
     for most in (1, 3 * y.size, 40 * y.size):
         with monkeypatch.context() as patch:
-            patch.setattr(rows, "_PIXELS_PER_CALL", most)
+            patch.setattr(row_strips, "_PIXELS_PER_CALL", most)
             assert iterate() == (bits, sums)
-    monkeypatch.setattr(rows, "_BAND", 3 * shape[1])
+    monkeypatch.setattr(row_strips, "_BAND", 3 * shape[1])
     assert iterate()[0] == bits
-    monkeypatch.setattr(rows, "_LARGE", 0)
+    monkeypatch.setattr(row_strips, "_LARGE", 0)
     for cache in (0, 5 * (3 + 6) * shape[1] * y.itemsize):
-        monkeypatch.setattr(rows, "_CACHE", cache)
+        monkeypatch.setattr(row_strips, "_CACHE", cache)
         for most in (1, 40 * y.size, 1 << 25):
-            monkeypatch.setattr(rows, "_PIXELS_PER_CALL", most)
+            monkeypatch.setattr(row_strips, "_PIXELS_PER_CALL", most)
             for workers in (1, 2, 5):
                 assert iterate(workers)[0] == bits
 

@@ -17,16 +17,16 @@ import numpy as np
 from ..arrays.checks import check_weight
 from ..arrays.layout import from_canonical
 from ..arrays.numbers import Array, total
-from ..dual.prox import ProxResult, check_accuracy, relative
+from ..dual.prox import ProxResult, check_tol_and_maxiter, relative_gap
 from ..result import ConvergenceWarning, warn
 from .base import Penalty
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Lifted(Penalty):
-    """A penalty with a larger X behind it; `_project` scales into the ball, which is feasible and not nearest."""
+class InfimalPenalty(Penalty):
+    """P(x) = min of h(K X) over the X with S X = x; `_project` scales p into the ball: feasible, but not the nearest point."""
 
-    _projects = False
+    _projection_is_nearest = False
 
     @abc.abstractmethod
     def _lift_penalty(self) -> Penalty:
@@ -103,14 +103,14 @@ class Lifted(Penalty):
         if bounds is not None:
             raise ValueError(f"the prox of {self!r} takes no bounds: use solve")
         y, axis = self._canonical(v, "v", channel_axis)
-        tol = check_accuracy(1e-4 if tol is None else tol, maxiter)
+        tol = check_tol_and_maxiter(1e-4 if tol is None else tol, maxiter)
         penalty = dataclasses.replace(self, weight=check_weight(step) * self._w())
         with np.errstate(over="ignore"):
             x, p, fun, gap, nit = _denoised(penalty, y, tol, maxiter)
         result = from_canonical(x, axis).copy()
         if not full_output:
             return result
-        return ProxResult(result, (from_canonical(p, axis, self._leading_axes).copy(),), fun, gap, relative(gap, fun), nit)
+        return ProxResult(result, (from_canonical(p, axis, self._leading_axes).copy(),), fun, gap, relative_gap(gap, fun), nit)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -168,12 +168,12 @@ class OfSynthesis(Penalty):
         return OfSynthesis(weight, self.inner.with_weight(weight), self.part, self.shape)
 
 
-def part_of_lift(q: Penalty, part: Lifted, shape: tuple[int, ...]) -> Penalty:
+def part_of_lift(q: Penalty, part: InfimalPenalty, shape: tuple[int, ...]) -> Penalty:
     """A part of the sum as a penalty of the X behind `part`."""
     return part._lift_penalty() if q is part else OfSynthesis(q.weight, q, part, shape)
 
 
-def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Array, Array, float, float, int]:
+def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tuple[Array, Array, float, float, int]:
     """The proximal point, its dual, the objective, the gap and the iterations: Chambolle & Pock 2011, algorithm 1, on X.
 
     The data term stays in the primal step: S S^T is diagonal, so that its proximal point is a formula.
@@ -188,7 +188,7 @@ def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Arra
     nit = 0
     found = _measured(penalty, cost, lifted, dual, y)
     best = found
-    while relative(best[3], best[2]) > tol and nit < maxiter:
+    while relative_gap(best[3], best[2]) > tol and nit < maxiter:
         n = min(max(10, nit // 8), maxiter - nit)
         for _ in range(n):
             pull = np.zeros(lifted.shape)
@@ -201,13 +201,15 @@ def _denoised(penalty: Lifted, y: Array, tol: float, maxiter: int) -> tuple[Arra
         found = _measured(penalty, cost, lifted, dual, y)
         best = min(best, found, key=lambda each: each[3])
     x, p, fun, gap = best
-    if relative(gap, fun) > tol:
-        message = f"prox stopped at maxiter={maxiter} with a relative gap of {relative(gap, fun):.1e} > tol={tol:.1e}"
+    if relative_gap(gap, fun) > tol:
+        message = f"prox stopped at maxiter={maxiter} with a relative gap of {relative_gap(gap, fun):.1e} > tol={tol:.1e}"
         warn(message, ConvergenceWarning)
     return x.astype(y.dtype), p.astype(y.dtype), fun, gap, nit
 
 
-def _measured(penalty: Lifted, cost: Penalty, lifted: Array, dual: Array, y: Array) -> tuple[Array, Array, float, float]:
+def _measured(
+    penalty: InfimalPenalty, cost: Penalty, lifted: Array, dual: Array, y: Array
+) -> tuple[Array, Array, float, float]:
     """The image, its dual, the objective and the gap, of terms >= 0."""
     x, p = penalty._synthesis(lifted, y.shape), penalty._dual_of_lift(dual, y.shape)
     penalty._project(p)
@@ -218,7 +220,7 @@ def _measured(penalty: Lifted, cost: Penalty, lifted: Array, dual: Array, y: Arr
     return x, p, 0.5 * total(np.square(x - y)) + value, loss + max(value - penalty._product(p, x), 0.0)
 
 
-def _least(penalty: Lifted, x: Array, tol: float) -> float:
+def _least(penalty: InfimalPenalty, x: Array, tol: float) -> float:
     """The least of the cost over the X with S X = x: Chambolle & Pock with x held, until the dual is within `tol`.
 
     Where hardly anything is left, within a billionth of what the image could cost.

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.numbers import Array, power_of_two, total
-from ..arrays.rounding import UNIT, norm
+from ..arrays.numbers import Array, power_of_two_scale, total
+from ..arrays.roundoff import UNIT, norm
 from ..dual.denoising import Denoising, of_loss
-from ..dual.prox import relative
+from ..dual.prox import relative_gap
 from ..dual.stack import of_part
 from ..penalties import Penalty
 from ..problems.problem import MARGINS
@@ -71,7 +71,7 @@ class Blocks:
         history = [(0, *self.measure(), time.perf_counter() - begin)]
         while True:
             nit, fun, gap, _ = history[-1]
-            rel_gap = self.relative(gap, fun)
+            rel_gap = self.relative_gap(gap, fun)
             display.show(nit, rel_gap)
             if rel_gap <= tol:
                 return history, 0
@@ -88,7 +88,7 @@ class Blocks:
         """Look at every block, mend what an earlier call left, and give each an image to begin with."""
         looked = self.each(self._look)
         largest, squares = (np.array(column) for column in zip(*looked, strict=True))
-        if power_of_two(largest) != 1:
+        if power_of_two_scale(largest) != 1:
             raise ValueError(f"source holds numbers of the size {largest.max():.1e}: bring them nearer to 1")
         # what storing the image in its dtype may make of a data term that is 0
         self.floor = 0.5 * (0.5 * float(np.finfo(self.dtype).eps)) ** 2 * float(squares.sum())
@@ -127,7 +127,7 @@ class Blocks:
             induced = self._denoising(y, block).start()
         else:
             ktp, left = self._ktp(block), self._read(self.x, block)
-            induced = self._denoising(y, block).answer_to(ktp).astype(self.dtype)
+            induced = self._denoising(y, block).primal_from_adjoint(ktp).astype(self.dtype)
             if self.has_image and ktp.any() and np.isfinite(left).all():
                 induced = self._clipped(left)
         self._write(block, induced)
@@ -172,9 +172,9 @@ class Blocks:
             gap += UNIT * own.size * loss + of_loss(loss, data, norm(y), far, denoising._cut, roundings)
         return fun, float(gap)
 
-    def relative(self, gap: float, fun: float) -> float:
+    def relative_gap(self, gap: float, fun: float) -> float:
         """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
-        return 0.0 if fun <= self.floor else relative(gap, fun)
+        return 0.0 if fun <= self.floor else relative_gap(gap, fun)
 
     def snap(self, fun: float, gap: float, tol: float) -> tuple[float, float]:
         """Make 0 what the dual says is, where the gap still meets `tol`; the objective and the gap of the image then."""
@@ -182,7 +182,7 @@ class Blocks:
             return fun, gap
         for margin in MARGINS["zero"]:
             found = self.measure(margin)
-            if self.relative(*found[::-1]) <= tol:
+            if self.relative_gap(*found[::-1]) <= tol:
                 self.each(functools.partial(self._identify, margin))
                 return found
         return fun, gap
@@ -314,7 +314,7 @@ def improve(
     """
     lo, hi = bounds
     problem, accurate = (Denoising(data, parts, lo=lo, hi=hi) for data in (y.astype(x.dtype), y))
-    rest = problem.rest
+    rest = problem.dualised
 
     def _value(p: Array) -> float:
         return accurate.dual_value(rest.adjoint(p)) - rest.conjugate(p)

@@ -56,7 +56,7 @@ class Strips:
             self._in_parallel(arrays, scalars, steps[k : k + _APART], workers)
 
     def _in_parallel(self, arrays: list[Array], scalars: tuple[Any, ...], steps: Array, workers: Workers) -> None:
-        """Each worker iterates on a strip of its own; what its edges lack is found again on copies around each cut."""
+        """Each worker iterates on a strip of its own; the rows near a cut are computed again on copies around it."""
         n, columns = len(steps), self.columns
         # strips must be longer than what is found again around their cuts
         many = min(workers.n, self.rows // (8 * n + 8))

@@ -17,7 +17,7 @@ from proxsparse import (
     solve,
     solve_blocks,
 )
-from proxsparse.blocks import sweeps as blocks
+from proxsparse.blocks import schwarz as blocks
 from proxsparse.blocks.partition import Cut, Part
 from proxsparse.blocks.store import Image
 from proxsparse.dual.denoising import Denoising
@@ -55,8 +55,8 @@ def test_the_dual_value_never_falls(name, monkeypatch):
 
     def taking(work, region, found):
         take(work, region, found)
-        p = problem.rest.join(work.dual, y.dtype)
-        values.append(problem.dual_value(problem.rest.adjoint(p)) - problem.rest.conjugate(p))
+        p = problem.dualised.join(work.dual, y.dtype)
+        values.append(problem.dual_value(problem.dualised.adjoint(p)) - problem.dualised.conjugate(p))
 
     monkeypatch.setattr(blocks.Blocks, "_take", taking)
     result = solve_blocks(y, penalty, tol=1e-8, block=16, halo=6)
