@@ -1,8 +1,8 @@
 """The derivative of a proximal point: implicit differentiation on the structure that its dual certifies.
 
 With x = argmin 1/2 ||x - v||^2 + P(x), a group with (Kx)_g = 0 imposes (Ku)_g = 0 on the derivative u, and every other group g
-adds the Hessian ``K_g^T (w / |z_g|) (I - n n^T) K_g``, where z_g = K_g x and n = z_g / |z_g|. The derivative takes a direction to
-the u among the tied images with ``u + H u`` = direction, as far as tied images see it.
+adds the Hessian ``K_g^T (w / |z_g|) (I - n n^T) K_g``, where z_g = K_g x and n = z_g / |z_g|. The derivative takes a direction
+to the u among the tied images with ``u + H u`` = direction, as far as tied images see it.
 
 H is as large as lengths are small: conjugate gradients took thousands of steps (3 s for sixteen images of 64x64 under total
 variation at a relative gap of 1e-7, 14 s under windows), a sparse factorisation of the tied system of each image 0.1 s in all.
