@@ -19,6 +19,7 @@ from .operators import MatrixOperator
 from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import with_weights
 from .penalties.nonconvex import Nonconvex, Reweighted
+from .penalties.regions import Regions
 from .problems.certificate import Certificate
 from .problems.lifted import problem_of
 from .problems.problem import Problem
@@ -31,13 +32,16 @@ from .runtime.workers import SERIAL, Workers
 from .solvers.driver import run
 from .solvers.nonconvex import solve_nonconvex, solve_reweighted
 from .solvers.options import METHODS, Options, parse
+from .solvers.regions import solve_regions
 from .solvers.registry import SOLVERS, auto_method, run_auto
 from .weights.rules import RULES, Choice, choose
 
 #: what `solve` takes as penalty
-AnyPenalty = str | Penalty | Nonconvex | Reweighted
+AnyPenalty = str | Penalty | Nonconvex | Reweighted | Regions
+#: the last three: what certifies nothing
+UNCERTIFIED = (Nonconvex, Reweighted, Regions)
 
-PENALTIES: dict[str, Callable[[], Penalty]] = {
+PENALTIES: dict[str, Callable[[], Any]] = {
     "l1": lambda: L1(),
     "tv": lambda: TotalVariation(),
     "tv-aniso": lambda: TotalVariation(isotropic=False),
@@ -48,6 +52,7 @@ PENALTIES: dict[str, Callable[[], Penalty]] = {
     "wavelet": lambda: WaveletL1(),
     "l1+tv": lambda: L1() + TotalVariation(),
     "l1+tv-aniso": lambda: L1() + TotalVariation(isotropic=False),
+    "regions": lambda: Regions(),
     "l1+overlap": lambda: L1() + OverlappingGroupLasso(window=3),
     # the data term and the bounds alone
     "none": lambda: L1(0.0),
@@ -193,7 +198,7 @@ def solve_spec(spec: ProblemSpec, chosen: Any, rule: str | None = None, *, tol: 
     result = solve_quietly(spec, chosen, rule, tol=tol, **search)
     # a weight that was chosen is in units of the image, and beside other data terms it is in none
     warn_of_integers(spec.image, chosen, spec.data)
-    if not result.success and not (result.status == 6 and isinstance(chosen, (Nonconvex, Reweighted))):
+    if not result.success and not (result.status == 6 and isinstance(chosen, UNCERTIFIED)):
         warn(
             f"{result.message} Relative gap {result.rel_gap:.2e}, tol {float(tol):.2e}, after {result.nit} iterations of "
             f"{result.method}.",
@@ -220,6 +225,8 @@ def solve_quietly(
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
     call: dict[str, Any] = {"method": method, "tol": tol, "callback": callback, "options": options}
+    if isinstance(chosen, Regions):
+        return solve_regions(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
     if isinstance(chosen, Reweighted):
         return solve_reweighted(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
     said, spec = spec.data, _settled(spec)
@@ -349,7 +356,7 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
         if penalty not in PENALTIES:
             raise unknown("penalty", penalty, PENALTIES)
         chosen: Any = PENALTIES[penalty]()
-    elif isinstance(penalty, (Penalty, Nonconvex, Reweighted)):
+    elif isinstance(penalty, (Penalty, *UNCERTIFIED)):
         chosen = penalty
     else:
         raise TypeError(f"penalty must be a name or a Penalty, got {penalty!r}")
@@ -365,7 +372,7 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
     weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
     if len(weights) != missing:
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
-    if isinstance(chosen, (Nonconvex, Reweighted)):
+    if isinstance(chosen, UNCERTIFIED):
         return chosen.with_weight(weights[0]), None
     return with_weights(chosen, weights), None
 

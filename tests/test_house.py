@@ -140,7 +140,7 @@ def test_solvers_name_no_concrete_penalty_and_pictures_import_no_solver():
     for name in ("metrics", "metrics.noise", "phantoms"):
         assert {other.split(".")[0] for other in seen[name]} <= {"arrays", "kernels", "metrics"}
     for name, others in seen.items():
-        if name.startswith("solvers.") and name != "solvers.nonconvex":
+        if name.startswith("solvers.") and name not in ("solvers.nonconvex", "solvers.regions"):
             assert not any(other.startswith("penalties") for other in others), name
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
+from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
 from ..arrays.numbers import Array
-from ..penalties import Nonconvex, Reweighted
 from ..problems.spec import FIELDS, ProblemSpec
 from ..result import ConvergenceWarning, warn, warn_of_collected
 from ..runtime.progress import Steps
@@ -112,7 +111,7 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     for kind in stacks.dtypes:
         warn_of_integers(np.zeros(0, kind), chosen, spec.data)
     warn_of_collected(answers.said)
-    _warn(result, isinstance(chosen, (Nonconvex, Reweighted)))
+    _warn(result, isinstance(chosen, UNCERTIFIED))
     return result
 
 

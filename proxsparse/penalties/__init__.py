@@ -7,6 +7,7 @@ from .group_lasso import GroupLasso
 from .l1 import L1
 from .l2 import L2, ElasticNet
 from .nonconvex import L0, MCP, SCAD, Nonconvex, Reweighted
+from .regions import Regions
 from .second_order import SecondOrderTV
 from .tgv import TGV
 from .total_variation import TotalVariation
@@ -27,6 +28,7 @@ __all__ = [
     "Nonconvex",
     "OverlappingGroupLasso",
     "Penalty",
+    "Regions",
     "Reweighted",
     "SecondOrderTV",
     "TotalVariation",
