@@ -26,7 +26,7 @@ class Regions:
         The cost of a unit of boundary, in squares of the noise's standard deviation sigma. Smaller follows noise, larger rounds
         corners.
     area : float
-        The cost of a pixel that is not zero, in the same unit.
+        The cost of a pixel that is not zero, in the same unit, for each channel.
     corner : float
         Differences inside S of this many sigma count half in the last stages, larger ones less: edges inside a region are kept.
     factor : float

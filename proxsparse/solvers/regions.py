@@ -25,14 +25,16 @@ from ..result import MESSAGES, SolveResult
 ALTERNATING = "Every stage is convex and met its tolerance; the whole is not convex, and nothing is certified."
 #: a pixel is looked at where total variation leaves this many sigma, beside one that reaches the second
 _DETECTION = (0.5, 0.8)
-#: the evidence against a pixel that touches none of the set, and the most for or against any: no boundary outweighs it
-_FAR, _MOST = 5.0, 50.0
-#: relative gap of the cuts and of the values between them
-_LOOSE = 1e-3
+#: the most evidence for or against one pixel of a piece
+_MOST = 50.0
+#: relative gaps of the cuts, and of the values between them
+_OF_CUTS, _LOOSE = 1e-4, 1e-3
 #: a pixel below this share of its largest neighbour, or below so many sigma, is judged by that neighbour's level
 _HALF, _FAINT = 0.5, 0.6
 #: the weight, in sigma, at which total variation leaves nothing of noise, and how much it must leave of anything
 _CLEARING, _SHOWN = 2.0, 0.2
+#: dimensions -> the law of the largest gain on noise: location for one pixel, its growth with their logarithm, and scale
+_GUMBEL = {1: (-9.25, 2.54, 2.2), 2: (-5.14, 0.92, 0.95), 3: (-1.14, 0.34, 1.1)}
 #: the standard deviation, in pixels, of the means that tell faint regions from what total variation makes of zeros
 _BLUR = 3.0
 
@@ -97,6 +99,8 @@ class _Task:
         plain = setup.problem.operator is None
         self.y = np.asarray(setup.problem.y if plain else self.canonical(first.x), self.dtype)
         self.m = setup.problem.m if plain else None
+        #: of a pixel of all channels, each of which has a level that follows noise
+        self.area = penalty.area * len(self.y)
         #: total variation with a weight that leaves nothing of noise
         self.smooth = self._smoothed() if self.sigma > 0 else np.zeros_like(self.y)
 
@@ -182,31 +186,38 @@ class _Task:
     def with_dark_parts(self, detected: Array, inside: Array) -> Array:
         """The set, with what was cut off by a level above its own and stands by itself, boundary and all."""
         rest = detected & ~inside
-        evidence = self._ratio(self.canonical(self.first.x)) - self.penalty.area
-        return inside | self.cut(np.where(rest, evidence, -_FAR), inside | rest)
+        evidence = self._ratio(self.canonical(self.first.x)) - self.area
+        return inside | self.cut(np.where(rest, evidence, -_MOST), inside | rest)
 
     def evidence_nearby(self, x: Array, inside: Array) -> Array:
         """The evidence against zero, at the rim of the set and beside it by the level there that fits the pixel best."""
         interior = ndimage.binary_erosion(inside, _block(inside.ndim), border_value=1)
         known = np.where(inside, x, 0)
-        best = np.where(inside, self._ratio(known), -math.inf)
-        for level, there in zip(_around(known, inside.ndim), _around(inside, inside.ndim), strict=True):
-            best = np.where(there, np.maximum(best, self._ratio(level)), best)
-        return np.where(interior, self._own(x), best - self.penalty.area)
+        levels = [known, *_around(known, inside.ndim)]
+        sizes = [_size(level) for level in levels]
+        # a level at the rim far below another there is what the image shows of zero, unless there is more of it inside
+        least = _HALF * np.maximum.reduce(sizes)
+        beside = np.maximum.reduce([*_around(np.where(interior, sizes[0], 0), inside.ndim)])
+        sure = interior | ((beside > 0) & (sizes[0] >= _HALF * beside))
+        best = np.full(inside.shape, -math.inf)
+        for level, size, known_there in zip(levels, sizes, [sure, *_around(sure, inside.ndim)], strict=True):
+            best = np.where((known_there | (size >= least)) & (size > 0), np.maximum(best, self._ratio(level)), best)
+        return np.where(interior, self._own(x), best - self.area)
 
     def _own(self, x: Array) -> Array:
         """The evidence of a pixel by its own level, or by the smooth one, which hardly follows noise and is charged less."""
-        return np.maximum(self._ratio(x) - self.penalty.area, self._ratio(self.smooth) - 0.1 * self.penalty.area)
+        return np.maximum(self._ratio(x) - self.area, self._ratio(self.smooth) - 0.1 * self.area)
 
     def _judged(self, x: Array, largest: Array, by_itself: Array) -> Array:
-        return np.where(by_itself, self._own(x), self._ratio(largest) - self.penalty.area)
+        return np.where(by_itself, self._own(x), self._ratio(largest) - self.area)
 
     def cut(self, evidence: Array, inside: Array) -> Array:
         """The set that is likeliest by this evidence and its boundary: a level set of total variation denoising."""
         near = ndimage.binary_dilation(inside, _block(inside.ndim))
         # beyond this no boundary outweighs a pixel
-        image = np.where(near, np.clip(evidence, -_MOST, _MOST), -_FAR).astype(self.dtype)
-        found = self._solve(ProblemSpec(image), TotalVariation(self.penalty.contour), tol=_LOOSE, **self._own_options())
+        most = 8 * self.penalty.contour
+        image = np.where(near, np.clip(evidence, -most, most), -most).astype(self.dtype)
+        found = self._solve(ProblemSpec(image), TotalVariation(self.penalty.contour), tol=_OF_CUTS, **self._own_options())
         self.stages.append(("cut", found))
         return np.asarray(found.x > 0)
 
@@ -250,8 +261,10 @@ class _Task:
             given = np.asarray(spec.image)
             return spec.replace(image=np.where(inside, given, self._level()).astype(self.dtype))
         lo, hi = (None, None) if spec.bounds is None else spec.bounds
-        lo = np.where(inside, -math.inf if lo is None else lo, self._level())
-        hi = np.where(inside, math.inf if hi is None else hi, self._level())
+        # out of reach of any minimiser, so that there is a certificate where A sees little
+        reach = 3 * float(np.abs(self.first.x).max())
+        lo = np.where(inside, -reach if lo is None else lo, self._level())
+        hi = np.where(inside, reach if hi is None else hi, self._level())
         return spec.replace(bounds=(lo.astype(self.dtype), hi.astype(self.dtype)))
 
     def _own_options(self) -> dict[str, Any]:
@@ -266,7 +279,7 @@ class _Task:
         unit = self.sigma / self.setup.scale
         contour = unit * unit * self.penalty.contour * float(_boundary(inside).sum())
         terms = {"data": self._data_term(x), "TotalVariation": last.terms["TotalVariation"], "contour": contour}
-        terms["area"] = unit * unit * self.penalty.area * int(np.count_nonzero(inside))
+        terms["area"] = unit * unit * self.area * int(np.count_nonzero(inside))
         failed = next((found for _, found in self.stages if not found.success), None)
         status = 6 if failed is None else failed.status
         fields = {name: value for name, value in last.items() if name not in ("debiased",)}
@@ -345,5 +358,7 @@ def gains_of(evidence: Array, labels: Array, n: int, contour: float) -> Array:
 
 
 def least_gain(pixels: int, ndim: int, channels: int, false_alarms: float) -> float:
-    """The gain that no piece of an image of noise has but with that probability; benchmarks/false_alarms.py fits it."""
-    return 8.0
+    """The gain that no piece of an image of noise has but with that probability; see benchmarks/false_alarms.py."""
+    start, slope, scale = _GUMBEL[ndim]
+    # as many levels follow noise as there are channels
+    return channels * (start + slope * math.log(pixels) - scale * math.log(-math.log1p(-false_alarms)))

@@ -18,6 +18,7 @@ from proxsparse import (
     GroupLasso,
     Huber,
     OverlappingGroupLasso,
+    Regions,
     Reweighted,
     TotalVariation,
     TreeGroupLasso,
@@ -271,6 +272,14 @@ REFUSALS = [
     (lambda: Reweighted(L1(1.0), epsilon=0), ValueError, "epsilon must be > 0, got 0"),
     (lambda: L1(0.1) + MCP(0.1), TypeError, "unsupported operand"),
     (lambda: solve(np.ones(3), "tv", 0.1, data="l1", debias=True), ValueError, "debias is for least squares"),
+    # regions
+    (lambda: Regions(-1.0), ValueError, "got -1"),
+    (lambda: Regions(contour=0), ValueError, "contour must be > 0, got 0"),
+    (lambda: Regions(stages=-1), ValueError, "stages must be an integer >= 0, got -1"),
+    (lambda: Regions(false_alarms=1.0), ValueError, "false_alarms must be between 0 and 1, got 1.0"),
+    (lambda: solve(Y, "regions", 0.1, data="l1"), ValueError, "is for least squares, not for data='l1'"),
+    (lambda: solve(Y, "regions", debias=True), ValueError, "there is nothing to debias"),
+    (lambda: Regions() + L1(0.1), TypeError, "unsupported operand"),
     # smooth penalties
     (lambda: ElasticNet(1.0, l1_ratio=1.5), ValueError, r"l1_ratio must be in \[0, 1\], got 1.5"),
     (lambda: ElasticNet(1.0, unit=0), ValueError, "unit must be > 0, got 0"),
