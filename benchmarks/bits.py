@@ -8,6 +8,7 @@ one machine and one set of versions, as libraries sum in an order of their own o
 import argparse
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import sys
 import tempfile
@@ -133,6 +134,20 @@ def problems():
     yield "bounds of arrays", solved(noisy, tv, bounds=(truth - 0.1, truth + 0.1))
     yield "colour", solved(colour, tv, channel_axis=-1)
     yield "colour, channels first", solved(np.moveaxis(colour, -1, 0), SecondOrderTV(0.05), channel_axis=0)
+    yield (
+        "colour, masks and weights",
+        solved(colour, tv, channel_axis=-1, observed=half, pixel_weight=np.stack([weights, 0.5 * weights, weights], -1)),
+    )
+    yield "colour, windows with weights", solved(colour, OverlappingGroupLasso(0.05, group_weight="sqrt"), channel_axis=-1)
+    yield "pairs", solved(noisy, OverlappingGroupLasso(0.03, groups="pairs"))
+    mix = proxsparse.as_operator(np.kron(np.eye(12), [[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.5, 1.0]]), (3, 4, 3), (3, 4, 3))
+    yield "operator of all channels", solved(colour[:3, :4], light, channel_axis=-1, operator=mix)
+    yield (
+        "from an answer in colour",
+        lambda dtype: proxsparse.solve(
+            colour.astype(dtype), tv, channel_axis=-1, x0=proxsparse.solve(colour.astype(dtype), 0.5 * tv, channel_axis=-1)
+        ),
+    )
     yield "signal", solved(noisy[3], tv)
     yield "volume", solved(np.stack([noisy[:9]] * 4), TotalVariation(0.05))
     yield "debiased", solved(noisy, tv, debias=True)
@@ -160,6 +175,9 @@ def problems():
     yield "prox", lambda dtype: windows.prox(noisy.astype(dtype), 0.7)
     yield "blocks", _blocks(np.tile(noisy, (3, 3)))
     yield "compare", _compared(truth, noisy)
+    yield "command line", _by_command_line(noisy)
+    if importlib.util.find_spec("torch") is not None:
+        yield "layer", _layer(noisy)
 
 
 def _blocks(image):
@@ -168,6 +186,32 @@ def _blocks(image):
             return proxsparse.solve_blocks(image.astype(dtype), "tv", 0.1, block=32, halo=6, dual_store=folder)
 
     return blocks
+
+
+def _by_command_line(noisy):
+    def written(dtype):
+        from proxsparse.cli import main
+
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(f"{folder}/in.npy", noisy.astype(dtype))
+            assert main(["denoise", f"{folder}/in.npy", f"{folder}/out.npy", "--weight", "0.1", "--quiet"]) == 0
+            return np.load(f"{folder}/out.npy")
+
+    return written
+
+
+def _layer(noisy):
+    def gradient(dtype):
+        import torch
+
+        from proxsparse.torch import ProxLayer
+
+        image = torch.tensor(noisy[None, None].astype(dtype), requires_grad=True)
+        found = ProxLayer(TotalVariation(0.1))(image)
+        found.square().sum().backward()
+        return np.stack([found.detach().numpy(), image.grad.numpy()])
+
+    return gradient
 
 
 def _compared(truth, noisy):

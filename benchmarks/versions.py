@@ -84,6 +84,12 @@ class Version:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.jobs = list(iter(lambda: self.process.stdout.readline().rstrip("\n"), ""))
+        if self.process.poll():
+            raise RuntimeError(f"the version in {folder} does not run")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
     def seconds(self, name):
         print(name, file=self.process.stdin, flush=True)
@@ -117,6 +123,8 @@ def main():
             old, new = (1e3 * min(each) for each in times)
             ratio = statistics.median(b / a for a, b in zip(*times, strict=True))
             print(f"{name}: {old:.4g} ms, now {new:.4g} ms, ratio {ratio:.3f}", flush=True)
+        other.close()
+        this.close()
 
 
 if __name__ == "__main__":

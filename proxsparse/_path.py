@@ -14,7 +14,7 @@ from ._solve import resolve_penalty, solve_quietly, solve_spec
 from .arrays.checks import check_weight, unknown
 from .arrays.numbers import as_float, require_finite
 from .penalties.base import Penalty, with_weights
-from .problems.spec import ProblemSpec
+from .problems.spec import SEARCH, ProblemSpec
 from .result import SolveResult
 from .weights.rules import Weights, first_guess
 from .weights.search import least
@@ -56,7 +56,7 @@ def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **k
     if not isinstance(chosen, Penalty):
         raise TypeError(f"path is for convex penalties, not for {chosen!r}")
     unit = with_weights(chosen, [1.0] * len(chosen.parts))
-    spec, search = ProblemSpec.from_arguments(image, kwargs)
+    spec, search = ProblemSpec.from_arguments(image, kwargs, SEARCH, "path")
     if isinstance(weights, numbers.Integral) and not isinstance(weights, bool):
         weights = _down(spec, unit, int(weights))
     if np.ndim(weights) != 1:
@@ -130,7 +130,7 @@ def oracle_weight(
     float, or tuple of float
         The weights that were missing: a number where there is one.
     """
-    spec, search = ProblemSpec.from_arguments(noisy, kwargs)
+    spec, search = ProblemSpec.from_arguments(noisy, kwargs, SEARCH, "oracle_weight")
     return oracle(spec, truth, penalty, metric, data_range, **search)
 
 

@@ -3,12 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from proxsparse import (
     DCTL1,
     L1,
     L2,
     Blur,
+    ConvergenceWarning,
     ElasticNet,
     GroupLasso,
     OverlappingGroupLasso,
@@ -16,6 +18,7 @@ from proxsparse import (
     TotalVariation,
     TreeGroupLasso,
     WaveletL1,
+    solve,
 )
 
 #: name -> penalty, all that the battery runs over; a new penalty adds one line
@@ -98,3 +101,20 @@ def layouts(y, tmp_path):
         "memmap": memmap,
         "list": y.tolist(),
     }
+
+
+def loose(*args, **kw):
+    """Solve where not converging is the point."""
+    with pytest.warns(ConvergenceWarning):
+        return solve(*args, **kw)
+
+
+def draw(shape, dtype, rng, scale=1.0):
+    return (scale * rng.standard_normal(shape)).astype(dtype)
+
+
+def photograph(name):
+    from skimage import color, data
+
+    image = getattr(data, name)() / 255.0
+    return color.rgb2gray(image) if image.ndim == 3 else image

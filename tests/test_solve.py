@@ -32,7 +32,7 @@ def test_integers_warn_where_the_weight_is_in_their_units():
 
 def test_small_things():
     assert Downsample(2, shape=5).shape == (5,)
-    assert solve(image_of((4, 5)), L2(1e-310)).gap >= 0
+    assert np.isfinite(solve(image_of((4, 5)), L2(1e-310)).gap)
     assert type(solve(np.ones((4, 5)), "tv", 0.1, data="poisson").gap) is float
 
 

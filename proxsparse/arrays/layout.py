@@ -90,7 +90,7 @@ class Layout:
         """`into`, and of an array without the channel axis the same for every channel."""
         if self.axis is None or array.shape != self.shape[: self.axis] + self.shape[self.axis + 1 :]:
             return self.into(array, name)
-        return self.into(np.broadcast_to(np.expand_dims(array, self.axis), self.shape), name).copy()
+        return np.ascontiguousarray(self.into(np.broadcast_to(np.expand_dims(array, self.axis), self.shape), name))
 
     def out(self, array: Array, lead: int = 0) -> Array:
         """A fresh array in the user's layout and units, of an image, or of a dual with so many axes before the channels'."""

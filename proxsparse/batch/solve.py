@@ -12,7 +12,7 @@ import numpy as np
 
 from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
 from ..arrays.numbers import Array
-from ..problems.spec import FIELDS, ProblemSpec
+from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, warn, warn_of_collected
 from ..runtime.progress import Steps
 from ..runtime.workers import Workers
@@ -24,7 +24,7 @@ from .result import BAD, Answers, BatchResult
 #: pixels of all images that are worked together
 _AT_ONCE = 1 << 22
 #: what `solve` takes and a batch takes too
-_ARGUMENTS = {"method", "tol", "options", *FIELDS}
+_SEARCH = ("method", "tol", "options")
 #: takes the answers to the images of these indices
 Put = Callable[[Array, dict[str, Any]], None]
 
@@ -78,11 +78,9 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     ((100, 28, 28), True)
     """
     kwargs = {name: value for name, value in kwargs.items() if value is not None}
-    for name in kwargs.keys() - _ARGUMENTS:
-        raise TypeError(f"solve_batch takes no {name!r}; beside the images, penalty, weight and workers it takes {_ARGUMENTS}")
     workers = parse("exact", {"workers": workers}).workers
     # of the images' own specs all but the image
-    spec, search = ProblemSpec.from_arguments(None, kwargs)
+    spec, search = ProblemSpec.from_arguments(None, kwargs, _SEARCH, "solve_batch")
     check_call(search.get("method", "auto"), search.get("tol", 1e-4))
     search, shown = _without_display(search)
     chosen, rule = resolve_penalty(penalty, weight)

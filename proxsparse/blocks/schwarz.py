@@ -176,7 +176,7 @@ class Blocks:
         """gap / F(x), 0 where the gap is 0 or F(x) as far as the dtype can tell."""
         return 0.0 if fun <= self.floor else relative_gap(gap, fun)
 
-    def snap(self, fun: float, gap: float, tol: float) -> tuple[float, float]:
+    def identify(self, fun: float, gap: float, tol: float) -> tuple[float, float]:
         """Make 0 what the dual says is, where the gap still meets `tol`; the objective and the gap of the image then."""
         if not any(part.penalty.null_space == "zero" for part in self.with_dual):
             return fun, gap

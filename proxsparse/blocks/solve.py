@@ -183,7 +183,7 @@ def solve_blocks(
         work = Blocks(image, parts, cut, _bounds(spec.bounds, image.dtype), out, folder, client, pool)
         history, status = work.run(tol, most.maxiter, display, begin)
         nit, fun, gap, _ = history[-1]
-        fun, gap = work.snap(fun, gap, tol) if status == 0 else (fun, gap)
+        fun, gap = work.identify(fun, gap, tol) if status == 0 else (fun, gap)
     rel_gap = work.relative_gap(gap, fun)
     warn_of_integers(np.zeros(0, source.dtype), chosen, spec.data)
     if status != 0:

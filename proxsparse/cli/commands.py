@@ -105,21 +105,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from . import demo as _demo
+    from . import demo
 
     draw = not options.no_picture
-    if draw and not _demo.has_matplotlib():
+    if draw and not demo.has_matplotlib():
         raise ValueError('the picture needs matplotlib: pip install "proxsparse[plot]", or give --no-picture')
     if draw and not options.output.parent.is_dir():
         raise ValueError(f"{options.output.parent}: no such directory")
-    _demo.main(options.output, draw, print)
+    demo.main(options.output, draw, print)
     return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from . import doctor as _doctor
+    from . import doctor
 
-    return 0 if _doctor.main(print) else 1
+    return 0 if doctor.main(print) else 1
 
 
 def _denoise(options: argparse.Namespace) -> int:

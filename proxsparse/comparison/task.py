@@ -57,7 +57,7 @@ class Task:
         self.channel_axis, self.noise_std = channel_axis, self.spec.noise_std
         for x in self.truth:
             normalise_channel_axis(channel_axis, x.ndim)
-        self.data_range = _minimiser_box(data_range, [np.asarray(x).dtype for x in given])
+        self.data_range = _checked_data_range(data_range, [np.asarray(x).dtype for x in given])
         self.support_tol = self.data_range / 255 if support_tol is None else check_number(support_tol, "support_tol")
         self.region = region
         for x in self.truth:
@@ -153,7 +153,7 @@ def _image(given: Any, name: str) -> Array:
     return np.array(image)
 
 
-def _minimiser_box(data_range: Any, dtypes: list[np.dtype[Any]]) -> float:
+def _checked_data_range(data_range: Any, dtypes: list[np.dtype[Any]]) -> float:
     """The range given, or that of bytes: 16 bits may hold 12, and 64 anything."""
     if data_range is None:
         if set(dtypes) == {np.dtype(np.uint8)}:

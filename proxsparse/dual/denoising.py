@@ -26,8 +26,8 @@ from .stack import Stack
 if TYPE_CHECKING:
     from ..penalties.base import Penalty
 
-#: what a solver yields: the primal, the dual it vouches for, and that of the data term where it works on one; and is sent: how
-#: many iterations to go on
+#: what a solver yields: the primal, the dual that certifies it, and that of the data term where it works on one; and is sent:
+#: how many iterations to go on
 Steps = Generator[tuple[Array, ...], int, None]
 
 
@@ -246,7 +246,7 @@ def of_loss(loss: Any, data: Any, size: Any, ktp: Any, cut: Any, roundings: floa
     least: Any
     # NumPy's take ten times as long for numbers
     sqrt, least = (math.sqrt, min) if isinstance(loss, float) else (np.sqrt, np.minimum)
-    # what is taken off y is no more off than it is large
+    # a bound of the rounding of u = y - K^T p, which is no larger than u's terms
     off = UNIT * roundings * ktp + least(UNIT * 4 * (size + cut + ktp), ktp + cut)
     far = sqrt(2 * loss)
     return far * (off + UNIT * 16 * (size + cut + ktp + sqrt(2 * data) + far)) + off * off
@@ -261,7 +261,7 @@ def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, 
     scalar = p.dtype.type
     step = problem.mu / rest.norm_squared if rest.size else 1.0
     t = 1.0
-    # of p and of q, which is p extrapolated
+    # K^T p, and K^T q for q, which is p extrapolated
     ktp = rest.add_adjoint(np.zeros(problem.y.shape, p.dtype), p)
     q, ktq = p.copy(), ktp.copy()
     iterations = yield (problem.induced(p).astype(p.dtype) if x is None else x), p

@@ -209,7 +209,7 @@ class Stack:
 
 def of_part(q: Penalty, x: Array, dual: Array, gap: Any, value: Any) -> Any:
     """How far a part's gap, and with it its value, may be too small in float64."""
-    # of each group: a length, a product, their difference; then the sum over the groups, each of which is >= 0
+    # in each group a length, a product and their difference are rounded; then the sum over the groups, which are >= 0
     own = 2.0 * (12 + q._group_size(x.shape)) * value + SUM * q._conjugate(dual)
     above = max(gap, 0.0) if isinstance(gap, float) else np.maximum(gap, 0.0)
     return UNIT * (own + dual.size * above) + 2.0 * q._rounding(x)

@@ -24,6 +24,15 @@ from ..linear.diagonal import Diagonalised
 from ..operators import Operator, Wavelet, as_operator
 from ..runtime.workers import Workers
 
+#: methods that penalties of one's own may define, by the names they had
+_RENAMED = {
+    "_snap": "_identify",
+    "_damp": "_prox_conjugate",
+    "_near_null": "_first_order_norm",
+    "_near_gram": "_approximate_gram",
+    "_for_scale": "_rescaled",
+}
+
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
@@ -68,6 +77,13 @@ class Penalty(abc.ABC):
     _leading_axes: ClassVar[int] = 0
     #: whether the dual has the image's spatial axes, among which channels keep their place; elsewhere they come last
     _image_like: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse methods under the names they had: nothing would call them."""
+        super().__init_subclass__(**kwargs)
+        for old, new in _RENAMED.items():
+            if old in vars(cls):
+                raise TypeError(f"{cls.__name__}.{old} is called {new} now")
 
     def __post_init__(self) -> None:
         if self.weight is not None:

@@ -91,14 +91,14 @@ class TGV(InfimalPenalty, SecondOrderTV):
         return whole
 
     def _bound_by_size(self, size: Array) -> float:
-        # of the field that is D x
+        # the cost of the field u = D x
         return self.ratio * super()._bound_by_size(size)
 
     def _bound_by_length(self, length: float, shape: tuple[int, ...]) -> float:
         return max(1.0, self.ratio) * super()._bound_by_length(length, shape)
 
     def _rounding(self, x: Array) -> float:
-        # of <p, E D x>: the cost is that of a field, see `_FieldCost`
+        # the rounding of <p, E D x>: the cost is that of a field, see `_FieldCost`
         return self.ratio * super()._rounding(x)
 
     def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:

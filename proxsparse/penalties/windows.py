@@ -97,7 +97,7 @@ class OverlappingGroupLasso(Penalty):
             made_of = "lists"
         elif group_weight is not None:
             made_of = "weighted windows"
-        return object.__new__(OverlappingGroupLasso._kinds.get(made_of, OverlappingGroupLasso))
+        return object.__new__(OverlappingGroupLasso if made_of == "plain windows" else OverlappingGroupLasso._kinds[made_of])
 
     def __init_subclass__(cls, made_of: str = "", **kw: Any) -> None:
         """Name the kind of groups that the subclass is for."""

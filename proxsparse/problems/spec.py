@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..arrays.checks import check_number, unknown
@@ -47,8 +47,14 @@ class ProblemSpec:
         return DATA[self.data]() if isinstance(self.data, str) else self.data
 
     @classmethod
-    def from_arguments(cls, image: Any, arguments: Mapping[str, Any]) -> tuple[ProblemSpec, dict[str, Any]]:
-        """The spec that the arguments of a call make, and the arguments left: those of the search."""
+    def from_arguments(
+        cls, image: Any, arguments: Mapping[str, Any], search: Sequence[str], caller: str
+    ) -> tuple[ProblemSpec, dict[str, Any]]:
+        """The spec that the arguments of a call make, and the arguments of the search, which have these names."""
+        known = [*FIELDS, *search]
+        for name in arguments:
+            if name not in known:
+                raise TypeError(f"{caller} takes no {name!r}; of the arguments of solve it takes {', '.join(known)}")
         own = {name: value for name, value in arguments.items() if name in FIELDS}
         return cls(image, **own), {name: value for name, value in arguments.items() if name not in FIELDS}
 
@@ -62,5 +68,7 @@ class ProblemSpec:
         return {name for name in FIELDS if not plain.get(name, getattr(self, name) is None)}
 
 
+#: the arguments of `solve` that say how the minimiser is sought
+SEARCH = ("x0", "method", "tol", "callback", "options", "debias")
 #: the arguments beside the image
 FIELDS = tuple(f.name for f in dataclasses.fields(ProblemSpec))[1:]

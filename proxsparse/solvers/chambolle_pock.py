@@ -145,7 +145,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     norm_data, norm = problem.norm_squared or 1.0, stack.norm_squared or 1.0
     dualised = problem.operator is not None
     share = 0.5 if dualised else 1.0
-    # what is behind a penalty of its own has no strong convexity to go by
+    # lifted problems are not strongly convex, so tau is balanced
     balanced = tau is None and (dualised or problem.image_problem is not problem)
     first = 0.25 if tau is None else tau
     tau = first / problem.curvature if tau is not None or dualised else balanced_step(problem)
@@ -158,7 +158,7 @@ def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:
     if dualised:
         kt += problem.adjoint(q)
     nit, next_balance = 0, 10
-    # from the last iteration on the next one is over-relaxed where it begins, so that these are vouched for in between
+    # from the last iteration on the next one is over-relaxed where it begins, so that these are certified in between
     new, xbar, new_p, new_kt, new_q = x.copy(), np.empty_like(x), p.copy(), kt.copy(), q
     iterations = yield _yielded_pair(problem, x.copy(), p.copy(), q.copy())
     while True:

@@ -232,15 +232,15 @@ class _Task:
 
     # -- fits --------------------------------------------------------------------------------------------------------
 
-    def _posed(self, y: Array, weights: Weights) -> Problem:
+    def _problem_of(self, y: Array, weights: Weights) -> Problem:
         problem = self.problem
         parts = list(problem.parts)
         for i, weight in zip(self.missing, weights, strict=True):
             parts[i] = parts[i].with_weight(weight)
         m, lo, hi = (v.astype(y.dtype) if isinstance(v, np.ndarray) else v for v in (problem.m, problem.lo, problem.hi))
-        setup = problem_of(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
-        setup.configure(self.workers, _LOOSE)
-        return setup
+        problem = problem_of(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
+        problem.configure(self.workers, _LOOSE)
+        return problem
 
     def _residual(self, y: Array, x: Array) -> float:
         return total(self.problem.data.m * np.square(np.subtract(self.problem.forward(x), y, dtype=np.float64)))
@@ -277,32 +277,32 @@ class _Task:
     def _residual_and_df(self, weights: Weights) -> tuple[float, float]:
         """Exact where an exact algorithm shows the flat pieces; else by the derivative of a fixed number of iterations."""
         y = self._y
-        setup = self._posed(y, weights)
-        if setup.denoising is not None and setup.denoising.has_exact and _shows_pieces(setup.denoising):
-            x = _fit(setup, 0.0, 0)
-            return self._residual(y, x), _free(setup.denoising, x)
+        problem = self._problem_of(y, weights)
+        if problem.denoising is not None and problem.denoising.has_exact and _shows_pieces(problem.denoising):
+            x = _fit(problem, 0.0, 0)
+            return self._residual(y, x), _free(problem.denoising, x)
         moved = y + self._probe
         # as it was rounded
         delta = moved - y
-        x, iterations = self._near_fit(setup)
-        again = _fit(self._posed(moved, weights), self._step(setup), iterations)
+        x, iterations = self._near_fit(problem)
+        again = _fit(self._problem_of(moved, weights), self._step(problem), iterations)
         change = self.problem.forward(again - x)
         square = total(np.square(delta, dtype=np.float64))
         df = self.n * total(np.multiply(delta, change, dtype=np.float64)) / square if square > 0 else 0.0
         return self._residual(y, x), df
 
-    def _near_fit(self, setup: Problem) -> tuple[Array, int]:
+    def _near_fit(self, problem: Problem) -> tuple[Array, int]:
         """A fit near enough to the answer, as its gap tells, and the iterations that it took."""
-        if setup.denoising is not None and setup.denoising.has_exact:
-            return _fit(setup, 0.0, 0), 0
+        if problem.denoising is not None and problem.denoising.has_exact:
+            return _fit(problem, 0.0, 0), 0
         noise = max(self.noise, _LEAST_NOISE * self.spread)
-        steps, iterations = _steps(setup, self._step(setup)), self._iterations
+        steps, iterations = _steps(problem, self._step(problem)), self._iterations
         next(steps)
         pair = steps.send(iterations)
         enough = 0.5 * self.n * (_NEAR * noise) ** 2
-        while 2 * iterations <= _MOST_ITERATIONS and setup.certificate(*pair).gap > enough:
+        while 2 * iterations <= _MOST_ITERATIONS and problem.certificate(*pair).gap > enough:
             pair, iterations = steps.send(iterations), 2 * iterations
-        return setup.image_of(pair[0]).astype(np.float64), iterations
+        return problem.image_of(pair[0]).astype(np.float64), iterations
 
     @property
     def _iterations(self) -> int:
@@ -313,14 +313,14 @@ class _Task:
         return _ITERATIONS["near" if self.problem.stack.first_step > 1 else "far"]
 
     @staticmethod
-    def _step(setup: Problem) -> float:
+    def _step(problem: Problem) -> float:
         """One step for both fits of a pair: were it drawn from each image, the difference would hold that too."""
-        if setup.denoising is not None:
-            return setup.denoising.dualised.first_step
-        if auto_method(setup) == "admm":
+        if problem.denoising is not None:
+            return problem.denoising.dualised.first_step
+        if auto_method(problem) == "admm":
             return 1.0
-        if setup.image_problem.operator is None:
-            return chambolle_pock.balanced_step(setup) * setup.lipschitz
+        if problem.image_problem.operator is None:
+            return chambolle_pock.balanced_step(problem) * problem.lipschitz
         return 0.25
 
     # -- discrepancy -------------------------------------------------------------------------------------------------
@@ -352,12 +352,12 @@ class _Task:
 
     def _solved(self, weights: Weights, start: tuple[Array, Array] | None) -> tuple[Array, tuple[Array, Array]]:
         """The answer to a loose tolerance, from an earlier one."""
-        setup = self._posed(self._y, weights)
-        x, p = (setup.start(), np.zeros(setup.stack.size, setup.dtype)) if start is None else start
-        steps = SOLVERS[auto_method(setup)](setup, x, setup.stack.project(p.copy()))
-        best = run(setup, steps, _LOOSE, Options(maxiter=300)).best
+        problem = self._problem_of(self._y, weights)
+        x, p = (problem.start(), np.zeros(problem.stack.size, problem.dtype)) if start is None else start
+        steps = SOLVERS[auto_method(problem)](problem, x, problem.stack.project(p.copy()))
+        best = run(problem, steps, _LOOSE, Options(maxiter=300)).best
         x = best.x.copy()
-        return setup.image_of(x), (x, best.p.copy())
+        return problem.image_of(x), (x, best.p.copy())
 
     # -- what is told ------------------------------------------------------------------------------------------------
 
@@ -392,22 +392,22 @@ class _Residual:
         return math.log(max(mean, 1e-300)) - 2 * math.log(task.noise)
 
 
-def _steps(setup: Problem, step: float) -> Steps:
+def _steps(problem: Problem, step: float) -> Steps:
     """Iterations from the dual 0 that do the same to every image: no step is found on the way."""
-    p = np.zeros(setup.stack.size, setup.dtype)
-    if setup.denoising is None and auto_method(setup) == "admm":
-        return admm.steps(setup, setup.start(), p, rho=step, adapt=False)
-    return chambolle_pock.steps(setup, setup.start(), p, tau=step)
+    p = np.zeros(problem.stack.size, problem.dtype)
+    if problem.denoising is None and auto_method(problem) == "admm":
+        return admm.steps(problem, problem.start(), p, rho=step, adapt=False)
+    return chambolle_pock.steps(problem, problem.start(), p, tau=step)
 
 
-def _fit(setup: Problem, step: float, iterations: int) -> Array:
+def _fit(problem: Problem, step: float, iterations: int) -> Array:
     """The exact image, or that after so many iterations, in float64, whatever their gap."""
-    exact = None if setup.denoising is None else setup.denoising.exact(dual=False)
+    exact = None if problem.denoising is None else problem.denoising.exact(dual=False)
     if exact is not None:
         return exact[0].astype(np.float64)
-    steps = _steps(setup, step)
+    steps = _steps(problem, step)
     next(steps)
-    return setup.image_of(steps.send(iterations)[0]).astype(np.float64)
+    return problem.image_of(steps.send(iterations)[0]).astype(np.float64)
 
 
 def _shows_pieces(denoising: Denoising) -> bool:

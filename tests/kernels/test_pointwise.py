@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
+from examples import draw
 
 from proxsparse import (
     L1,
 )
-
-
-def draw(shape, dtype, rng, scale=1.0):
-    return (scale * rng.standard_normal(shape)).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import draw
 
 from proxsparse import (
     TotalVariation,
@@ -12,10 +13,6 @@ from proxsparse.dual.denoising import Denoising
 from proxsparse.kernels import row_strips
 from proxsparse.runtime.workers import SERIAL, Workers
 from proxsparse.solvers import chambolle_pock
-
-
-def draw(shape, dtype, rng, scale=1.0):
-    return (scale * rng.standard_normal(shape)).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

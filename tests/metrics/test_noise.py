@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import photograph
 
 from proxsparse import (
     metrics,
@@ -44,13 +45,6 @@ def test_levels_far_apart_hide_no_noise(noise, rng):
 def test_the_noise_of_channels_is_the_root_of_its_mean_square(rng):
     image = np.array([1.0, 1.0, 0.02]) * rng.standard_normal((96, 96, 3))
     assert metrics.noise_std(image, channel_axis=-1) == pytest.approx(np.sqrt(2 / 3), rel=0.05)
-
-
-def photograph(name):
-    from skimage import color, data
-
-    image = getattr(data, name)() / 255.0
-    return color.rgb2gray(image) if image.ndim == 3 else image
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera", "coins", "grass", "gravel"])

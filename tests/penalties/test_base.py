@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from examples import PENALTIES, fitted, image_of
+from examples import PENALTIES, draw, fitted, image_of
 from oracles import naive
 
 from proxsparse import (
@@ -64,10 +64,6 @@ def supported(penalty, p, shape):
     for q, part, m in zip(penalty.parts, parts_of(p), mask, strict=True):
         kept.append(part * (m != 0) if isinstance(q, OverlappingGroupLasso) else part)
     return tuple(kept) if isinstance(p, tuple) else kept[0]
-
-
-def draw(shape, dtype, rng, scale=1.0):
-    return (scale * rng.standard_normal(shape)).astype(dtype)
 
 
 @each

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from examples import image_of
+from examples import draw, image_of
 
 from proxsparse import (
     L1,
@@ -54,10 +54,6 @@ def cases():
 
 
 each = pytest.mark.parametrize(("penalty", "shape", "dtype"), list(cases()))
-
-
-def draw(shape, dtype, rng):
-    return rng.standard_normal(shape).astype(dtype)
 
 
 @each

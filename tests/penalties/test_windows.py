@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from examples import image_of
+from examples import draw, image_of
 from oracles import naive
 
 from proxsparse import (
@@ -16,10 +16,6 @@ from proxsparse.runtime.workers import SERIAL
 from proxsparse.solvers import chambolle_pock
 
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
-
-
-def draw(shape, dtype, rng, scale=1.0):
-    return (scale * rng.standard_normal(shape)).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from examples import PENALTIES, fitted, image_of
+from examples import PENALTIES, fitted, image_of, loose
 
 import proxsparse
 from proxsparse import (
@@ -55,12 +55,6 @@ METHODS = ["fista", "admm", "chambolle-pock"]
 
 
 KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16
-
-
-def loose(*args, **kw):
-    """Solve where not converging is the point."""
-    with pytest.warns(ConvergenceWarning):
-        return solve(*args, **kw)
 
 
 def test_a_dual_that_cannot_be_repaired_certifies_nothing():

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from examples import PENALTIES, fitted, image_of
+from examples import PENALTIES, fitted, image_of, loose
 
-from proxsparse import Blur, ConvergenceWarning, OverlappingGroupLasso, TotalVariation, solve
+from proxsparse import Blur, OverlappingGroupLasso, TotalVariation, solve
 
 METHODS = ["fista", "admm", "chambolle-pock"]
 
@@ -13,12 +13,6 @@ KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16
 
 
 every_method = pytest.mark.parametrize("method", METHODS)
-
-
-def loose(*args, **kw):
-    """Solve where not converging is the point."""
-    with pytest.warns(ConvergenceWarning):
-        return solve(*args, **kw)
 
 
 def agreements():

@@ -25,6 +25,8 @@ from proxsparse import (
     WaveletL1,
     as_operator,
     compare,
+    oracle_weight,
+    path,
     phantoms,
     solve,
     solve_batch,
@@ -239,6 +241,14 @@ REFUSALS = [
     (lambda: WaveletL1(1.0, wavelet="db99"), ValueError, "got 'db99'"),
     (lambda: WaveletL1(1.0, wavelet="bior2.2"), ValueError, "is not orthogonal"),
     (lambda: WaveletL1(1.0, level=0), ValueError, "level must be an integer >= 1"),
+    # arguments that are not known
+    (lambda: path(Y, "tv", [1.0], maxitr=5), TypeError, "path takes no 'maxitr'"),
+    (lambda: path(Y, "tv", [1.0], rule="sure"), TypeError, "path takes no 'rule'"),
+    (
+        lambda: oracle_weight(Y, Y, "tv", weight=0.1),
+        TypeError,
+        "oracle_weight takes no 'weight'",
+    ),
     # groups
     (lambda: OverlappingGroupLasso(1.0, kind="other"), ValueError, "kind must be 'overlap' or 'latent', got 'other'"),
     (lambda: OverlappingGroupLasso(1.0, groups="quads"), ValueError, "got 'quads'"),
@@ -288,66 +298,66 @@ REFUSALS = [
     (lambda: solve(np.ones((3, 3)), TotalVariation(1.0, pixel_weight=np.ones((2, 2)))), ValueError, r"shape \(2, 2\)"),
     # data terms and backgrounds
     (
-        lambda: solve(image_of((12, 13)), "tv", **{"weight": 0.1, **{"data": "L1"}}),
+        lambda: solve(image_of((12, 13)), "tv", 0.1, data="L1"),
         ValueError,
         "unknown data term 'L1'; did you mean 'l1'",
     ),
     (
-        lambda: solve(image_of((12, 13)), "tv", **{"weight": 0.1, **{"data": 3}}),
+        lambda: solve(image_of((12, 13)), "tv", 0.1, data=3),
         TypeError,
         "data must be a name or a DataTerm, got 3",
     ),
-    (lambda: solve(image_of((12, 13)), "tv", **{"weight": 0.1, **{"data": "poisson"}}), ValueError, "takes counts >= 0, got -"),
+    (lambda: solve(image_of((12, 13)), "tv", 0.1, data="poisson"), ValueError, "takes counts >= 0, got -"),
     (
-        lambda: solve(image_of((12, 13)), "tv", **{"weight": 0.1, **{"data": "l1", "weight": None}}),
+        lambda: solve(image_of((12, 13)), "tv", None, data="l1"),
         ValueError,
         "data='l1' needs a weight",
     ),
     (
-        lambda: solve(image_of((12, 13)), "tv", **{"weight": 0.1, **{"data": "huber", "operator": Blur(KERNEL)}}),
+        lambda: solve(image_of((12, 13)), "tv", 0.1, data="huber", operator=Blur(KERNEL)),
         ValueError,
         "needs noise_std=",
     ),
     (
-        lambda: solve(image_of((12, 13)), "tv", **{"weight": 0.1, **{"background": np.zeros(3)}}),
+        lambda: solve(image_of((12, 13)), "tv", 0.1, background=np.zeros(3)),
         ValueError,
         r"background has shape \(3,\)",
     ),
-    (lambda: solve(image_of((12, 13)), "tv", **{"weight": 0.1, **{"background": np.nan}}), ValueError, "background has 1 NaN"),
+    (lambda: solve(image_of((12, 13)), "tv", 0.1, background=np.nan), ValueError, "background has 1 NaN"),
     # batches
-    (lambda: solve_batch(np.zeros((0, 4, 4)), "tv", 0.1, **{}), (ValueError, TypeError), "at least one image"),
-    (lambda: solve_batch(np.zeros(4), "tv", 0.1, **{}), (ValueError, TypeError), "at least one image"),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"workers": 0}), (ValueError, TypeError), "workers"),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"x0": np.zeros((4, 4))}), (ValueError, TypeError), "no 'x0'"),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"callback": print}), (ValueError, TypeError), "no 'callback'"),
+    (lambda: solve_batch(np.zeros((0, 4, 4)), "tv", 0.1), ValueError, "at least one image"),
+    (lambda: solve_batch(np.zeros(4), "tv", 0.1), ValueError, "at least one image"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, workers=0), ValueError, "workers"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, x0=np.zeros((4, 4))), TypeError, "no 'x0'"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, callback=print), TypeError, "no 'callback'"),
     (
-        lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"options": {"tua": 1}}),
-        (ValueError, TypeError),
+        lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, options={"tua": 1}),
+        ValueError,
         "did you mean 'tau'",
     ),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"method": "none"}), (ValueError, TypeError), "unknown method"),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"tol": -1}), (ValueError, TypeError), "tol"),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"mask": True}), (ValueError, TypeError), "no 'mask'"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, method="none"), ValueError, "unknown method"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, tol=-1), ValueError, "tol"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, mask=True), TypeError, "no 'mask'"),
     (
-        lambda: solve_batch(np.array([np.full((4, 4), np.nan)] * 2), "tv", 0.1, **{}),
-        (ValueError, TypeError),
+        lambda: solve_batch(np.array([np.full((4, 4), np.nan)] * 2), "tv", 0.1),
+        ValueError,
         "image 0: image has 16 NaN",
     ),
     (
-        lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"bounds": (1, 0)}),
-        (ValueError, TypeError),
+        lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, bounds=(1, 0)),
+        ValueError,
         "image 0: bounds cross",
     ),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, **{"options": {"disp": 3}}), (ValueError, TypeError), "disp"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, options={"disp": 3}), TypeError, "disp"),
     (
-        lambda: solve_batch([np.zeros((2, 2)), np.zeros(3)], "tv", 0.1, **{"bounds": (1, 0)}),
-        (ValueError, TypeError),
+        lambda: solve_batch([np.zeros((2, 2)), np.zeros(3)], "tv", 0.1, bounds=(1, 0)),
+        ValueError,
         "image 0: bounds cross",
     ),
-    (lambda: solve_batch([], "tv", 0.1, **{}), (ValueError, TypeError), "at least one image"),
-    (lambda: solve_batch([np.ma.masked_array(np.zeros((4, 4)))] * 2, "tv", 0.1, **{}), (ValueError, TypeError), "masked"),
-    (lambda: solve_batch(np.zeros((2, 4, 4)) + 0j, "tv", 0.1, **{}), (ValueError, TypeError), "real"),
-    (lambda: solve_batch(np.ma.masked_array(np.zeros((2, 4, 4))), "tv", 0.1, **{}), (ValueError, TypeError), "masked"),
+    (lambda: solve_batch([], "tv", 0.1), ValueError, "at least one image"),
+    (lambda: solve_batch([np.ma.masked_array(np.zeros((4, 4)))] * 2, "tv", 0.1), TypeError, "masked"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)) + 0j, "tv", 0.1), TypeError, "real"),
+    (lambda: solve_batch(np.ma.masked_array(np.zeros((2, 4, 4))), "tv", 0.1), TypeError, "masked"),
     # comparisons
     (lambda: compare(TRUTH, noise_std=0.1), ValueError, "give data_range="),
     (lambda: compare(TRUTH, data_range=1.0), ValueError, "give noisy=, or noise_std="),
@@ -413,9 +423,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "message"), REFUSALS, ids=[f"{getattr(e, '__name__', 'either')}: {m}" for _, e, m in REFUSALS]
-)
+@pytest.mark.parametrize(("call", "error", "message"), REFUSALS, ids=[f"{e.__name__}: {m}" for _, e, m in REFUSALS])
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()

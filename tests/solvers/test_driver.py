@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from examples import PENALTIES, fitted, image_of
+from examples import PENALTIES, fitted, image_of, loose
 
 import proxsparse
 from proxsparse import Blur, ConvergenceWarning, TotalVariation, as_operator, solve
@@ -18,12 +18,6 @@ MILD = np.array([[0.0, 0.05, 0.0], [0.05, 0.8, 0.05], [0.0, 0.05, 0.0]])
 
 
 every_method = pytest.mark.parametrize("method", METHODS)
-
-
-def loose(*args, **kw):
-    """Solve where not converging is the point."""
-    with pytest.warns(ConvergenceWarning):
-        return solve(*args, **kw)
 
 
 @every_method

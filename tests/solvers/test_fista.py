@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from examples import image_of
+from examples import image_of, loose
 
 from proxsparse import (
     L1,
     Blur,
-    ConvergenceWarning,
     as_operator,
     solve,
 )
@@ -26,12 +25,6 @@ def test_fista_finds_its_step_where_the_norm_is_only_estimated():
 
 
 KERNEL = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16
-
-
-def loose(*args, **kw):
-    """Solve where not converging is the point."""
-    with pytest.warns(ConvergenceWarning):
-        return solve(*args, **kw)
 
 
 def test_fista_keeps_its_rate_on_l1():

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from examples import image_of
+from examples import image_of, photograph
 
 import proxsparse
 from proxsparse import (
@@ -26,13 +26,6 @@ TRUTH = phantoms.regions((64, 64))
 
 
 NOISY = phantoms.add_noise(TRUTH, 0.1)
-
-
-def photograph(name):
-    from skimage import color, data
-
-    image = getattr(data, name)() / 255.0
-    return color.rgb2gray(image) if image.ndim == 3 else image
 
 
 def loss_in_db(noisy, truth, penalty, result):
