@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     denoise.add_argument("input", type=Path, metavar="IN")
     denoise.add_argument("output", type=Path, metavar="OUT")
-    denoise.add_argument("--penalty", default="tv", help="l1, tv, tv-aniso, overlap, l1+tv, ... (default: %(default)s)")
+    denoise.add_argument("--penalty", default="tv", help="l1, tv, tv-aniso, overlap, regions, ... (default: %(default)s)")
     denoise.add_argument("--weight", type=_weight, nargs="+", help="the weight, of a sum one a part; or a rule; left out: auto")
     denoise.add_argument("--noise-std", type=float, help="the noise's standard deviation, as a fraction of an integer's range")
     denoise.add_argument("--method", default="auto", help="auto, fista, admm or chambolle-pock")
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--report", type=Path, metavar="HTML", help="write one self-contained page")
     compare.add_argument("--csv", type=Path, help="write every figure of every image")
     compare.add_argument(
-        "--penalty", nargs="+", metavar="NAME", help="penalties, none, nlm, wavelet-bayes, bilateral, gaussian, bm3d"
+        "--penalty", nargs="+", metavar="NAME", help="penalties, regions, none, nlm, wavelet-bayes, bilateral, gaussian, bm3d"
     )
     compare.add_argument(
         "--weight", type=_weight, nargs="+", default=["auto", "oracle"], help="ways to a weight: auto, oracle, a number"

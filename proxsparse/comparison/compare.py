@@ -23,7 +23,7 @@ from .rows import Row, require_rows, rows_of
 from .task import Answer, Task
 
 #: "wavelet" where PyWavelets is installed
-PENALTIES_BY_DEFAULT: tuple[str, ...] = ("none", "l1", "tv", "tv-aniso", "l1+tv", "overlap")
+PENALTIES_BY_DEFAULT: tuple[str, ...] = ("none", "l1", "tv", "tv-aniso", "l1+tv", "overlap", "regions")
 if importlib.util.find_spec("pywt") is not None:
     PENALTIES_BY_DEFAULT += ("wavelet",)
 
@@ -60,8 +60,9 @@ def compare(
     noise_std : float, optional
         The noise's standard deviation: of what is made, or, where `noisy` is given, what the rules may know.
     penalties : sequence of str or Penalty
-        As in `solve`; "none" is the noisy image itself. Names of other packages' denoisers stand beside them, labelled so:
-        "nlm", "wavelet-bayes", "bilateral", "gaussian" (scikit-image), "bm3d" (where it is installed).
+        As in `solve`; "none" is the noisy image itself, "regions" takes every way to a weight but the oracle's. Names of other
+        packages' denoisers stand beside them, labelled so: "nlm", "wavelet-bayes", "bilateral", "gaussian" (scikit-image),
+        "bm3d" (where it is installed).
     weight : str, float, tuple of these, or dict
         How weights are found, one row each: "auto" or another rule without the truth, "oracle" with it, or a number for all
         penalties, of one part. A dict gives each penalty its own: a number (for a sum a tuple), or a rule: the published
@@ -167,7 +168,7 @@ def _answered(task: Task, rows: list[Row], tol: float, workers: int, disp: bool)
 
 def _warn_of_gaps(results: list[dict[str, SolveResult]], tol: float) -> None:
     """Say once how many answers did not meet the tolerance, and the largest gap."""
-    failed = [result.rel_gap for found in results for result in found.values() if not result.success]
+    failed = [result.rel_gap for found in results for result in found.values() if result.status not in (0, 6)]
     if failed:
         warn(
             f"{len(failed)} answers did not meet tol={tol:g}; the largest relative gap is {max(failed):.2e}", ConvergenceWarning
@@ -203,7 +204,11 @@ def _measured(i: int, name: str, answer: Answer, task: Task, wanted: Mapping[str
     record: dict[str, Any] = {"image": i, "name": name, "kind": answer.kind}
     record |= {"weight": None, "rule": "", "rel_gap": math.nan, "certified": False, "nit": 0, "seconds": answer.seconds}
     if result is not None:
-        record |= {"weight": result.weight, "rule": result.weight_rule, "rel_gap": result.rel_gap}
+        record |= {
+            "weight": result.weight,
+            "rule": result.weight_rule,
+            "rel_gap": result.rel_gap if math.isfinite(result.rel_gap) else math.nan,
+        }
         record |= {"certified": result.certified, "nit": result.nit}
     for metric, function in wanted.items():
         record[metric] = function(task.truth[i], answer.image) if function else _ours(metric, task.truth[i], answer.image, task)

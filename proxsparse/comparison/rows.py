@@ -12,6 +12,7 @@ from .._solve import PENALTIES, resolve_penalty, solve_quietly
 from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..penalties.base import Penalty
+from ..penalties.regions import Regions
 from ..result import SolveResult
 from ..weights.rules import RULES
 from .baselines import BASELINES, denoised, require
@@ -66,7 +67,7 @@ class Row:
 
 def rows_of(penalties: Any, weight: Any) -> list[Row]:
     """The rows that are asked for, in order."""
-    if isinstance(penalties, (str, Penalty)):
+    if isinstance(penalties, (str, Penalty, Regions)):
         penalties = (penalties,)
     rows = [row for penalty in penalties for row in _rows_for(penalty, weight)]
     if isinstance(weight, Mapping):
@@ -96,6 +97,9 @@ def _rows_for(penalty: str | Penalty, weight: Any) -> list[Row]:
         ways: Sequence[Any] = [weight[penalty]]
     else:
         ways = weight if isinstance(weight, (tuple, list)) else [weight]
+    if penalty == "regions" or isinstance(penalty, Regions):
+        # of what is not convex no weight of the truth is known
+        ways = [way for way in ways if way != "oracle"] or ["auto"]
     rows: list[Row] = []
     for way in ways:
         if isinstance(way, str) and way not in (*RULES, "oracle"):

@@ -34,20 +34,29 @@ def fits(shape: tuple[int, ...]) -> bool:
 
 
 class Strips:
-    """An image of `rows` rows cut into bands of the same number of rows."""
+    """An image of `rows` rows cut into bands of the same number of rows; differences are multiplied by `scales`, if given."""
 
-    def __init__(self, x: Array, p: Array, y: Array, isotropic: bool, without_dual: tuple[bool, bool] = (False, False)) -> None:
+    def __init__(
+        self,
+        x: Array,
+        p: Array,
+        y: Array,
+        isotropic: bool,
+        without_dual: tuple[bool, bool] = (False, False),
+        scales: Array | None = None,
+    ) -> None:
         self.rows, self.columns = x.shape[-2:]
         self.isotropic, self.without_dual = isotropic, without_dual
         self.band = max(1, _BAND // self.columns)
         self.x, self.y = x.reshape(-1), y.reshape(-1)
         self.py, self.px = p[-2].reshape(-1), p[-1].reshape(-1)
+        self.scales = [self.x[:0]] * 2 if scales is None else [scales[-2].reshape(-1), scales[-1].reshape(-1)]
 
     # -- iterations ------------------------------------------------------------------------------------------------
 
     def sweep(self, xbar: Array, radius: Any, limits: tuple[Any, Any, Any], steps: Array, workers: Workers) -> None:
         """Chambolle-Pock iterations in place, one a row of `steps`; limits = soft, lo, hi."""
-        arrays = [self.x, xbar.reshape(-1), self.py, self.px, self.y]
+        arrays = [self.x, xbar.reshape(-1), self.py, self.px, self.y, *self.scales]
         scalars = (self.columns, self.isotropic, self.without_dual, radius, *limits)
         if workers.n == 1:
             _sweep_strip(arrays, scalars, steps, self.band)
@@ -91,7 +100,7 @@ class Strips:
         """The five sums of `kernels.certificate` over the image."""
         bands = -(-self.rows // self.band)
         sums = np.empty((bands, 5))
-        arrays = (self.x, self.py, self.px, self.y)
+        arrays = (self.x, self.py, self.px, self.y, *self.scales)
         scalars = (self.columns, self.isotropic, self.without_dual, radius, *limits, self.band)
         certify = functools.partial(kernels.certificate, sums, *arrays, *scalars)
         # calls that stay short, and some for every worker
@@ -150,8 +159,9 @@ def _sweep_strip(
     size, columns = arrays[0].size, scalars[0]
     rows = size // columns
     depth, together = 1, max(1, _PIXELS_PER_CALL // size)
-    if 5 * arrays[0].nbytes > _LARGE:
-        row = 5 * columns * arrays[0].itemsize
+    many = sum(q.size > 0 for q in arrays)
+    if many * arrays[0].nbytes > _LARGE:
+        row = many * columns * arrays[0].itemsize
         depth = together = min(max(1, _CACHE // row - band), len(steps))
     for done in range(0, len(steps), together):
         some = steps[done : done + together]

@@ -340,10 +340,33 @@ class TotalVariation(Penalty):
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
     ) -> bool:
         if not self.is_plain:
-            return False
+            if not self._is_scaled(x.shape):
+                return False
+            radius, scalars = self._ball_radius(p, p.shape[0]), tuple(x.dtype.type(v) for v in limits)
+            strips = row_strips.Strips(x, p, y, self.isotropic, scales=self._full_scales(x.shape, x.dtype))
+            strips.sweep(xbar, radius, scalars, steps, workers)
+            return True
         for one, one_bar, one_y, dual in self._channel_slices(x, xbar, y, p):
             self._sweep_unit(one, one_bar, dual, one_y, limits, steps, workers)
         return True
+
+    def _is_scaled(self, shape: tuple[int, ...]) -> bool:
+        """Whether the kernels for gray images with a factor for each difference fit."""
+        return self.huber == 0 and len(shape) == 3 and row_strips.fits(shape)
+
+    def _full_scales(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """The factor of each difference of a gray image, (axes, rows, columns), kept for the shape last used."""
+        key = shape, np.dtype(dtype)
+        if key not in self._kept_scales:
+            if len(self._kept_scales) > 1:
+                self._kept_scales.clear()
+            scales = np.broadcast_to(np.asarray(self._scales(shape[1:])), (2, *shape[1:]))
+            self._kept_scales[key] = np.ascontiguousarray(scales, dtype)
+        return self._kept_scales[key]
+
+    @cached_property
+    def _kept_scales(self) -> dict[Any, Array]:
+        return {}
 
     def _sweep_unit(
         self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
@@ -364,6 +387,10 @@ class TotalVariation(Penalty):
     def _certificate(
         self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
     ) -> tuple[float, ...] | None:
+        if x.dtype == p.dtype and not self.is_plain and self._is_scaled(x.shape):
+            # in float64 the factors are those given
+            strips = row_strips.Strips(x, p, y, self.isotropic, scales=self._full_scales(x.shape, np.float64))
+            return tuple(strips.sums(self._w(), limits, workers))
         if x.dtype != p.dtype or not self.is_plain or len(self._channel_slices(x, p)) > 1:
             return None
         if self._has_exact(x.shape) and x[0].size > 1:

@@ -12,18 +12,20 @@ def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     assert main(["demo"] if drawable else ["demo", "--no-picture"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    columns = "image penalty weight PSNR dB SSIM zeros % rel. gap iterations seconds"
+    columns = "image penalty weight PSNR dB SSIM zeros % pieces isolated % rel. gap iterations seconds"
     assert " ".join(lines[0].replace("|", " ").split()) == columns
     rows = [
         [c.strip() for c in line.strip("|").split("|")]
         for line in lines
         if line.startswith("| camera") or line.startswith("| phantom")
     ]
-    assert len(rows) == 12
+    assert len(rows) == 14
     quality = {(row[0], row[1]): float(row[3]) for row in rows}
     zeros = {(row[0], row[1]): float(row[5]) for row in rows}
-    assert all(float(row[6]) <= 1e-4 for row in rows if row[6])
+    assert all(float(row[8]) <= 1e-4 for row in rows if row[8])
     assert quality["camera", "TV"] > quality["camera", "(noisy)"] + 8
+    assert quality["phantom", "regions"] > quality["phantom", "TV"] + 5
+    assert {(row[1], row[6]) for row in rows if row[0] == "phantom"} >= {("regions", "5")}
     assert zeros["phantom", "L1 + TV"] > 50
     assert zeros["phantom", "overlap 3x3"] > 50
     if drawable:
