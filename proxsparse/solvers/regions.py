@@ -28,7 +28,7 @@ _DETECTION = (0.5, 0.8)
 #: the most evidence for or against one pixel of a piece
 _MOST = 50.0
 #: relative gaps of the cuts, and of the values between them
-_OF_CUTS, _LOOSE = 1e-4, 1e-3
+_OF_CUTS, _LOOSE = 1e-3, 3e-3
 #: a pixel below this share of its largest neighbour, or below so many sigma, is judged by that neighbour's level
 _HALF, _FAINT = 0.5, 0.6
 #: the weight, in sigma, at which total variation leaves nothing of noise, and how much it must leave of anything
@@ -214,8 +214,8 @@ class _Task:
     def cut(self, evidence: Array, inside: Array) -> Array:
         """The set that is likeliest by this evidence and its boundary: a level set of total variation denoising."""
         near = ndimage.binary_dilation(inside, _block(inside.ndim))
-        # beyond this no boundary outweighs a pixel
-        most = 8 * self.penalty.contour
+        # beyond this no boundary outweighs a pixel: a set has no more of it than its pixels have by themselves
+        most = 4 * self.penalty.contour
         image = np.where(near, np.clip(evidence, -most, most), -most).astype(self.dtype)
         found = self._solve(ProblemSpec(image), TotalVariation(self.penalty.contour), tol=_OF_CUTS, **self._own_options())
         self.stages.append(("cut", found))
