@@ -2,8 +2,8 @@
 
 The phantoms at 128x128 and scenes made of scikit-image's pictures, noise 0.05, 0.1 and 0.2, several seeds each. Every contender
 is given the noisy image alone: total variation with an automatic weight; its answer cut by Otsu's threshold, and by hysteresis
-at 1 and 1.4 sigma; three steps by hand (that cut, then reweighted total variation within it); and `"regions"`. Means over noises
-and seeds: PSNR, F1 of the exact support, pieces over the truth's, isolated pixels.
+at 1 and 1.4 sigma; three steps by hand (that cut, then reweighted total variation within it); and `"regions"`. Means over
+noises and seeds: PSNR, F1 of the exact support, pieces over the truth's, isolated pixels.
 """
 
 import sys
