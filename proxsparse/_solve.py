@@ -18,8 +18,9 @@ from .metrics import noise_std as estimate_noise
 from .operators import MatrixOperator
 from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
 from .penalties.base import with_weights
-from .penalties.nonconvex import Nonconvex, Reweighted
+from .penalties.nonconvex import Nonconvex
 from .penalties.regions import Regions
+from .penalties.reweighted import Reweighted
 from .problems.certificate import Certificate
 from .problems.lifted import problem_of
 from .problems.problem import Problem
@@ -372,6 +373,8 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
     weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
     if len(weights) != missing:
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
+    if isinstance(chosen, Reweighted):
+        return chosen.with_weights(weights), None
     if isinstance(chosen, UNCERTIFIED):
         return chosen.with_weight(weights[0]), None
     return with_weights(chosen, weights), None

@@ -6,8 +6,9 @@ from .base import Penalty
 from .group_lasso import GroupLasso
 from .l1 import L1
 from .l2 import L2, ElasticNet
-from .nonconvex import L0, MCP, SCAD, Nonconvex, Reweighted
+from .nonconvex import L0, MCP, SCAD, Nonconvex
 from .regions import Regions
+from .reweighted import Reweighted
 from .second_order import SecondOrderTV
 from .tgv import TGV
 from .total_variation import TotalVariation

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..penalties.nonconvex import Nonconvex, Reweighted
+from ..penalties.nonconvex import Nonconvex
+from ..penalties.reweighted import Reweighted
 from ..problems.setup import ProblemSetup, set_up
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
@@ -157,7 +158,7 @@ def solve_reweighted(
     begin = time.perf_counter()
     axis, background, options = spec.channel_axis, spec.background, options or {}
     if spec.spacing is not None:
-        penalty = dataclasses.replace(penalty, penalty=penalty.penalty._spaced(spec.spacing))
+        penalty = penalty._spaced(spec.spacing)
         spec = spec.replace(spacing=None)
 
     def _image(found: SolveResult) -> Array:
@@ -173,17 +174,18 @@ def solve_reweighted(
         call = {"method": method, "tol": tol, "callback": callback, "options": left, "debias": debias and last}
         result = solve_quietly(spec, convex, None if results else rule, x0=start, **call)
         results.append(result)
-        if penalty.weight is None:
-            penalty = penalty.with_weight(result.weight)
+        missing = [w for q, w in zip(penalty.parts, np.atleast_1d(result.weight), strict=True) if q.weight is None]
+        if missing:
+            penalty = penalty.with_weights([float(w) for w in missing])
         if result.status in (2, 3, 5):
             break
         convex = penalty.reweighted(penalty.lengths(_image(result), axis))
     first, result = results[0], results[-1]
     convex = penalty.reweighted(penalty.lengths(_image(result), axis))
     own = solve_quietly(spec, convex, x0=result, method="chambolle-pock", tol=tol, options={"maxiter": 0})
-    cost = penalty.value(_image(result), channel_axis=axis)
-    name = type(penalty.penalty).__name__
-    result.update(terms={"data": result.terms["data"], name: cost}, fun=result.terms["data"] + cost)
+    names, costs = list(result.terms), penalty.values(_image(result), channel_axis=axis)
+    terms = dict(zip(names, [result.terms["data"], *costs], strict=True))
+    result.update(terms=terms, fun=sum(terms.values()), weight=penalty.weight)
     result.update(gap=math.inf, rel_gap=math.inf, x_error_bound=math.inf, certified=False, success=False)
     if result.status in (0, 4):
         result.update(status=6, message=REWEIGHTED)
