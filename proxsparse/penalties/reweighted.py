@@ -110,7 +110,7 @@ class Reweighted:
     >>> from proxsparse import L1, Reweighted, TotalVariation, solve
     >>> y = np.array([0.1, -0.1, 0.0, 2.0, 2.1, 1.9, 0.1, 0.0])
     >>> solve(y, Reweighted(L1(0.2) + TotalVariation(0.2), epsilon=0.1)).x.round(2)
-    array([0.  , 0.  , 0.  , 1.97, 1.97, 1.97, 0.  , 0.  ])
+    array([0.  , 0.  , 0.  , 1.98, 1.98, 1.98, 0.  , 0.  ])
     """
 
     penalty: Any
