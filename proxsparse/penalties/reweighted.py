@@ -1,4 +1,4 @@
-"""Convex penalties solved several times, each time with weights from the last answer: the logarithms of their lengths."""
+"""Convex penalties solved several times, each time with weights from the last answer: concave functions of their lengths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays.checks import check_number
+from ..arrays.checks import check_number, unknown
 from ..arrays.layout import normalise_channel_axis, to_canonical
 from ..arrays.numbers import Array, as_float, total
 from .base import Penalty, PenaltySum, with_weights
@@ -76,6 +76,45 @@ _KINDS: dict[type, _Kind] = {
 }
 
 
+class Concave(NamedTuple):
+    """A concave function rho of lengths with slope 1 at 0, and its slope, for a corner: where it bends."""
+
+    value: Callable[[Array, float], Array]
+    slope: Callable[[Array, float], Array]
+    #: the corner in units of the weight where none is given
+    corner: float
+
+
+#: SCAD is the length itself up to this share of its corner
+SCAD_LINEAR = 1 / 3.7
+
+
+def _mcp(length: Array, corner: float) -> Array:
+    short = np.minimum(length, corner)
+    return np.asarray(short - short * (short / corner) / 2)
+
+
+def _scad(length: Array, corner: float) -> Array:
+    linear = SCAD_LINEAR * corner
+    beyond = np.maximum(np.minimum(length, corner) - linear, 0)
+    return np.asarray(np.minimum(length, corner) - beyond * (beyond / (corner - linear)) / 2)
+
+
+def _log(length: Array, corner: float) -> Array:
+    with np.errstate(over="ignore"):
+        return np.asarray(corner * np.log1p(np.minimum(length / corner, np.finfo(np.float64).max)))
+
+
+#: name -> the function
+FUNCTIONS = {
+    "log": Concave(_log, lambda length, corner: corner / (corner + length), 1.0),
+    "mcp": Concave(_mcp, lambda length, corner: np.maximum(1 - length / corner, 0), 3.0),
+    "scad": Concave(
+        _scad, lambda length, corner: np.clip((corner - length) / (corner * (1 - SCAD_LINEAR)), 0, 1), 1 / SCAD_LINEAR
+    ),
+}
+
+
 def _kind(part: Any) -> _Kind | None:
     kind = next((_KINDS[base] for base in type(part).__mro__ if base in _KINDS), None)
     return kind if kind is not None and kind.fits(part) else None
@@ -83,10 +122,10 @@ def _kind(part: Any) -> _Kind | None:
 
 @dataclasses.dataclass(frozen=True)
 class Reweighted:
-    """A penalty solved several times, each time with weights ``epsilon / (epsilon + length)`` from the last answer.
+    """A penalty solved several times, each time with weights ``rho'(length)`` from the last answer.
 
-    What is made small is ``sum_i w_i epsilon_i sum log(1 + length / epsilon_i)``, which is not convex: large lengths cost
-    little more and keep their contrast. Every solve is certified by itself; the whole is not, and `stationarity` is the
+    What is made small is ``sum_i w_i sum rho(length)``, rho concave with slope 1 at 0: large lengths cost little more, or
+    nothing, and keep their contrast. Every solve is certified by itself; the whole is not, and `stationarity` is the
     relative gap of the last answer under the weights that it gives itself.
 
     Parameters
@@ -97,11 +136,16 @@ class Reweighted:
     solves : int
         How many convex solves, >= 1.
     epsilon : float or tuple of float, optional
-        In units of the image, > 0, of a sum one a part or one for all; the weight of each part by default.
+        The corner of rho, in units of the image, > 0, of a sum one a part or one for all. By default 1, 3 and 3.7 times the
+        weight of each part.
+    function : {"log", "mcp", "scad"}
+        rho: ``epsilon log(1 + length / epsilon)``, which always grows; or ``length - length^2 / (2 epsilon)`` up to epsilon and
+        a constant beyond (Zhang 2010), where lengths cost nothing more and lose nothing; or the same with the length itself up
+        to ``epsilon / 3.7`` (Fan & Li 2001).
 
     Notes
     -----
-    Majorisation-minimisation: log is concave, and each solve is of its tangent at the last answer. Candes, Wakin & Boyd,
+    Majorisation-minimisation: rho is concave, and each solve is of its tangent at the last answer. Candes, Wakin & Boyd,
     J. Fourier Anal. Appl. 2008, section 2.2; of groups Zhang, J. Mach. Learn. Res. 2010.
 
     Examples
@@ -116,6 +160,7 @@ class Reweighted:
     penalty: Any
     solves: int = 4
     epsilon: Any = None
+    function: str = "log"
 
     def __post_init__(self) -> None:
         if not isinstance(self.penalty, Penalty) or any(_kind(part) is None for part in self.penalty.parts):
@@ -123,6 +168,8 @@ class Reweighted:
             raise TypeError(f"Reweighted takes {known} or sums, without weights of pixels or groups; got {self.penalty!r}")
         if isinstance(self.solves, bool) or not isinstance(self.solves, (int, np.integer)) or self.solves < 1:
             raise ValueError(f"solves must be an integer >= 1, got {self.solves!r}")
+        if self.function not in FUNCTIONS:
+            raise unknown("function", self.function, FUNCTIONS)
         if self.epsilon is not None:
             several = isinstance(self.epsilon, (tuple, list))
             corners = [check_number(e, "epsilon") for e in (self.epsilon if several else [self.epsilon])]
@@ -156,9 +203,10 @@ class Reweighted:
         parts = [part._spaced(spacing) for part in self.parts]
         return dataclasses.replace(self, penalty=sum(parts[1:], parts[0]))
 
-    def _corners(self) -> list[float]:
+    def corners(self) -> list[float]:
+        """Return the corner of each part; raise ValueError where neither it nor the part's weight was given."""
         if self.epsilon is None:
-            return [part._w() for part in self.parts]
+            return [FUNCTIONS[self.function].corner * part._w() for part in self.parts]
         return list(self.epsilon) if isinstance(self.epsilon, tuple) else [self.epsilon] * len(self.parts)
 
     def lengths(self, x: Array, channel_axis: int | None = None) -> Any:
@@ -170,26 +218,23 @@ class Reweighted:
         """The convex penalty with the weights that these lengths give."""
         parts = []
         each = lengths if isinstance(self.penalty, PenaltySum) else [lengths]
-        for part, corner, own in zip(self.parts, self._corners(), each, strict=True):
-            weights = corner / (corner + own) if corner > 0 else np.ones_like(own)
+        for part, corner, own in zip(self.parts, self.corners(), each, strict=True):
+            weights = FUNCTIONS[self.function].slope(own, corner) if corner > 0 else np.ones_like(own)
             parts.append(_kind(part).reweighted(part, weights))  # type: ignore[union-attr]
         return sum(parts[1:], parts[0])
 
     def values(self, x: Any, *, channel_axis: int | None = None) -> list[float]:
-        """Return ``w epsilon sum log(1 + length / epsilon)`` for each part."""
+        """Return ``w sum rho(length)`` for each part."""
         lengths = self.lengths(as_float(x, "x"), channel_axis)
         each = lengths if isinstance(self.penalty, PenaltySum) else [lengths]
         found = []
-        for part, corner, own in zip(self.parts, self._corners(), each, strict=True):
+        for part, corner, own in zip(self.parts, self.corners(), each, strict=True):
             if corner == 0:
                 found.append(0.0)
                 continue
-            with np.errstate(over="ignore"):
-                ratios = np.minimum(own / corner, np.finfo(np.float64).max)
-            # in this order: a weight and a corner beyond reach are no number together
-            found.append(float(part._w() * (corner * total(np.log1p(ratios)))))
+            found.append(float(part._w() * total(FUNCTIONS[self.function].value(own, corner))))
         return found
 
     def value(self, x: Any, *, channel_axis: int | None = None) -> float:
-        """Return ``sum_i w_i epsilon_i sum log(1 + length / epsilon_i)``."""
+        """Return ``sum_i w_i sum rho(length)``."""
         return sum(self.values(x, channel_axis=channel_axis))

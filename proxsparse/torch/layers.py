@@ -17,7 +17,7 @@ from ..result import CollectedWarning, ConvergenceWarning, collect_warnings, war
 from ..runtime.workers import Workers
 from ..solvers.options import parse
 from .derivative import derivative, tied_pixels
-from .losses import brief, check_images, check_penalty, value_of
+from .losses import brief, check_images, check_loss, check_penalty, value_of
 
 
 class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
@@ -25,9 +25,11 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
 
     Parameters
     ----------
-    penalty : Penalty
+    penalty : Penalty, MCP, SCAD or Reweighted
         With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), total variation of
-        second order, disjoint groups, overlapping windows, or a sum of these.
+        second order, disjoint groups, overlapping windows, or a sum of these; or one that is not convex, `MCP`, `SCAD` or
+        `Reweighted`: then what is made small is the concave function of its lengths itself, and not a convex bound held for
+        some steps.
     eps : float
         Lengths are ``sqrt(length^2 + eps^2) - eps``: with eps > 0 differentiable everywhere, but for the maxima of "linf". 0 by
         default: the penalty itself, whose gradient is taken as 0 where a length is 0.
@@ -59,9 +61,9 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
     (1.2, [-0.5, 0.6..., -0.5, 0.6...])
     """
 
-    def __init__(self, penalty: Penalty, *, eps: float = 0.0, reduction: str = "sum") -> None:
+    def __init__(self, penalty: Any, *, eps: float = 0.0, reduction: str = "sum") -> None:
         super().__init__()
-        check_penalty(penalty)
+        check_loss(penalty)
         if reduction not in ("sum", "mean", "none"):
             raise ValueError(f"reduction must be 'sum', 'mean' or 'none', got {reduction!r}")
         self.penalty, self.eps, self.reduction = penalty, check_number(eps, "eps"), reduction
@@ -84,7 +86,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
 
     Parameters
     ----------
-    penalty : Penalty
+    penalty : Penalty, MCP, SCAD or Reweighted
         With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), disjoint groups or
         windows of Euclidean length, or a sum of these.
     tol : float, optional

@@ -10,11 +10,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..penalties import L1, L2, ElasticNet, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation
+from ..penalties import (
+    L1,
+    L2,
+    MCP,
+    SCAD,
+    ElasticNet,
+    GroupLasso,
+    Nonconvex,
+    OverlappingGroupLasso,
+    Penalty,
+    Reweighted,
+    SecondOrderTV,
+    TotalVariation,
+)
+from ..penalties.reweighted import SCAD_LINEAR
+
+
+def check_loss(penalty: Any) -> None:
+    """Raise unless it is one whose value is here, convex or not."""
+    if isinstance(penalty, Nonconvex):
+        if not isinstance(penalty, (MCP, SCAD)):
+            raise TypeError(f"{penalty!r} has no gradient: MCP, SCAD and Reweighted have")
+        penalty._w()
+        return
+    check_penalty(penalty.penalty if isinstance(penalty, Reweighted) else penalty)
 
 
 def check_penalty(penalty: Any) -> None:
-    """Raise unless it is one whose forms are here."""
+    """Raise unless it is a convex one whose forms are here."""
     if not isinstance(penalty, Penalty):
         raise TypeError(f"penalty must be a Penalty, got {penalty!r}")
     for part in penalty.parts:
@@ -39,14 +63,39 @@ def check_images(image: torch.Tensor, penalty: Penalty) -> None:
     if 0 in image.shape[1:]:
         raise ValueError(f"the images are empty: shape {tuple(image.shape)}")
     for part in penalty.parts:
-        # says what does not fit
-        part._dual_shape(tuple(image.shape[1:]))
+        if isinstance(part, Penalty):
+            # says what does not fit
+            part._dual_shape(tuple(image.shape[1:]))
 
 
-def value_of(penalty: Penalty, image: torch.Tensor, eps: float) -> torch.Tensor:
+def value_of(penalty: Any, image: torch.Tensor, eps: float) -> torch.Tensor:
     """P of each image."""
+    if isinstance(penalty, (MCP, SCAD)):
+        bend, linear = (penalty.gamma, 0.0) if isinstance(penalty, MCP) else (penalty.a, 1 / penalty.a)
+        return penalty._w() * _each(_bent(_absolute(image, eps), bend * penalty._w(), linear))
+    if isinstance(penalty, Reweighted):
+        found = torch.zeros(len(image), dtype=image.dtype, device=image.device)
+        for part, corner in zip(penalty.parts, penalty.corners(), strict=True):
+            found = found + part._w() * _each(_concave(penalty.function, LENGTHS[type(part)](part, image, eps), corner))
+        return found
     parts = (part._w() * VALUES[type(part)](part, image, eps) for part in penalty.parts)
     return sum(parts, torch.zeros(len(image), dtype=image.dtype, device=image.device))
+
+
+def _bent(length: torch.Tensor, corner: float, linear: float) -> torch.Tensor:
+    """The length up to a share of the corner, from there on flatter, and constant beyond the corner."""
+    if corner == 0:
+        return torch.zeros_like(length)
+    short = length.clamp(max=corner)
+    beyond = (short - linear * corner).clamp(min=0)
+    return short - beyond * beyond / (2 * (1 - linear) * corner)
+
+
+def _concave(function: str, length: torch.Tensor, corner: float) -> torch.Tensor:
+    """The function of `Reweighted`; see `penalties/reweighted.py`."""
+    if function == "log":
+        return torch.zeros_like(length) if corner == 0 else corner * torch.log1p(length / corner)
+    return _bent(length, corner, 0.0 if function == "mcp" else SCAD_LINEAR)
 
 
 def _each(values: torch.Tensor) -> torch.Tensor:
@@ -132,21 +181,25 @@ def _second_order(part: SecondOrderTV, image: torch.Tensor, eps: float) -> torch
     return _each(_euclidean(torch.stack(scaled, 1), (1, 2), eps))
 
 
-def _groups(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
+def _block_lengths(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
     shape, device = tuple(image.shape[1:]), image.device
     labels = np.array(part._groups(shape))
-    weights = _like(part._radii(shape), image)
+    n = len(part._radii(shape))
     inside = np.flatnonzero(labels >= 0)
     values = image.flatten(2).index_select(2, torch.from_numpy(inside).to(device))
     batch, index = len(image), torch.from_numpy(labels[inside]).to(device)
-    of_each = torch.zeros(batch, len(weights), dtype=image.dtype, device=device)
+    of_each = torch.zeros(batch, n, dtype=image.dtype, device=device)
     if part.norm == "l2":
-        return _each(weights * _root(of_each.index_add(1, index, (values * values).sum(1)), eps))
+        return _root(of_each.index_add(1, index, (values * values).sum(1)), eps)
     sizes = _absolute(values, eps).amax(1)
-    return _each(weights * of_each.scatter_reduce(1, index.expand(batch, -1), sizes, "amax"))
+    return of_each.scatter_reduce(1, index.expand(batch, -1), sizes, "amax")
 
 
-def _windows(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
+def _groups(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
+    return _each(_like(part._radii(tuple(image.shape[1:])), image) * _block_lengths(part, image, eps))
+
+
+def _window_lengths(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
     """Sums or maxima over windows, an axis at a time; those at the end are clipped: filled up with zeros."""
     axes = range(2, image.ndim)
     counts = part._counts(tuple(image.shape[1:]))[3 - len(axes) :]
@@ -156,7 +209,25 @@ def _windows(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> to
     for a, (_, k, s, _) in zip(axes, counts, strict=True):
         pieces = over.unfold(a, k, s)
         over = pieces.sum(-1) if euclidean else pieces.amax(-1)
-    return _each(_root(over, eps) if euclidean else over)
+    return _root(over, eps) if euclidean else over
+
+
+def _windows(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
+    return _each(_window_lengths(part, image, eps))
+
+
+def _difference_lengths(part: TotalVariation, image: torch.Tensor, eps: float) -> torch.Tensor:
+    """Of all channels together, as `Reweighted` weights them."""
+    return _euclidean(_differences(part, image), (1, 2) if part.isotropic else (2,), eps)
+
+
+#: the lengths that `Reweighted` weights
+LENGTHS: dict[type[Penalty], Callable[[Any, torch.Tensor, float], torch.Tensor]] = {
+    L1: lambda part, image, eps: _euclidean(image, (1,), eps),
+    TotalVariation: _difference_lengths,
+    GroupLasso: _block_lengths,
+    OverlappingGroupLasso: _window_lengths,
+}
 
 
 VALUES: dict[type[Penalty], Callable[[Any, torch.Tensor, float], torch.Tensor]] = {

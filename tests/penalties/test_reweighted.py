@@ -53,10 +53,11 @@ def test_lengths_with_weights_of_one_are_the_penalty(penalty, channel_axis):
 
 
 @each
-def test_the_convex_penalty_is_a_tangent_from_above(penalty, rng):
-    """log(1 + t) <= log(1 + s) + (t - s) / (1 + s): at the image of the weights both touch."""
+@pytest.mark.parametrize("function", ["log", "mcp", "scad"])
+def test_the_convex_penalty_is_a_tangent_from_above(penalty, function, rng):
+    """As rho is concave, and at the image of the weights both touch."""
     x = image_of((12, 13))
-    reweighted = Reweighted(penalty, epsilon=0.1)
+    reweighted = Reweighted(penalty, epsilon=0.5, function=function)
     convex = reweighted.reweighted(reweighted.lengths(x))
     constant = reweighted.value(x) - convex.value(x)
     for _ in range(5):
@@ -78,6 +79,20 @@ def test_each_solve_lowers_the_objective(penalty):
     assert result.stationarity < 0.05
     assert result.fun == pytest.approx(sum(result.terms.values()))
     assert len(result.terms) == 1 + len(penalty.parts)
+
+
+@pytest.mark.parametrize("function", ["mcp", "scad"])
+@pytest.mark.parametrize("penalty", [L1(0.3), GroupLasso(0.5, block=4), OverlappingGroupLasso(0.3, window=3)])
+def test_a_rectangle_keeps_its_height_where_nothing_more_is_paid(penalty, function):
+    """With log it is off by about w epsilon / (epsilon + height) a length; with a cap by nothing."""
+    y = np.zeros((16, 16))
+    y[4:12, 4:12] = 5.0
+    capped = solve(y, Reweighted(penalty, epsilon=4.0, function=function), tol=1e-10).x
+    np.testing.assert_allclose(capped[6:10, 6:10], 5.0, atol=1e-6)
+    logarithm = solve(y, Reweighted(L1(0.3), solves=30, epsilon=1.0), tol=1e-10).x
+    # x = y - w epsilon / (epsilon + x)
+    height = np.roots([1, 1 - 5, 0.3 - 5]).max()
+    np.testing.assert_allclose(logarithm[4:12, 4:12], height, atol=1e-6)
 
 
 def test_windows_find_regions_and_keep_their_contrast():

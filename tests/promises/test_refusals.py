@@ -282,6 +282,7 @@ REFUSALS = [
     (lambda: Reweighted(GroupLasso(1.0, norm="linf")), TypeError, "without weights of pixels or groups"),
     (lambda: Reweighted(L1(1.0) + L1(1.0), epsilon=(1, 2, 3)), ValueError, "epsilon holds 3 numbers, there are 2 parts"),
     (lambda: Reweighted(L1(1.0), solves=0), ValueError, "solves must be an integer >= 1, got 0"),
+    (lambda: Reweighted(L1(1.0), function="lgo"), ValueError, "unknown function 'lgo'; did you mean 'log'"),
     (lambda: Reweighted(L1(1.0), epsilon=0), ValueError, "epsilon must be > 0, got 0"),
     (lambda: L1(0.1) + MCP(0.1), TypeError, "unsupported operand"),
     (lambda: solve(np.ones(3), "tv", 0.1, data="l1", debias=True), ValueError, "debias is for least squares"),

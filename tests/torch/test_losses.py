@@ -9,12 +9,16 @@ from examples import image_of
 
 from proxsparse import (
     DCTL1,
+    L0,
     L1,
     L2,
+    MCP,
+    SCAD,
     TGV,
     ElasticNet,
     GroupLasso,
     OverlappingGroupLasso,
+    Reweighted,
     SecondOrderTV,
     TotalVariation,
     phantoms,
@@ -22,7 +26,7 @@ from proxsparse import (
 )
 
 torch = pytest.importorskip("torch")
-from proxsparse.torch import PenaltyLoss  # noqa: E402
+from proxsparse.torch import PenaltyLoss, ProxLayer  # noqa: E402
 
 A = np.linspace(0.0, 2.0, 42).reshape(6, 7)
 
@@ -210,3 +214,63 @@ def test_it_is_a_module_like_others():
 def test_what_it_does_not_know_is_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+#: not convex: their values are those of `value`
+CONCAVE = {
+    "mcp": MCP(0.3, gamma=2.0),
+    "scad": SCAD(0.3),
+    "log of pixels": Reweighted(L1(0.3), epsilon=0.2),
+    "log of differences": Reweighted(TotalVariation(0.3), epsilon=0.2),
+    "log of anisotropic differences": Reweighted(TotalVariation(0.3, isotropic=False), epsilon=0.2),
+    "log of windows": Reweighted(OverlappingGroupLasso(0.2, window=2), epsilon=0.3),
+    "log of blocks": Reweighted(GroupLasso(0.2, block=2), epsilon=0.3),
+    "mcp of windows": Reweighted(OverlappingGroupLasso(0.2, window=2), epsilon=1.5, function="mcp"),
+    "scad of blocks": Reweighted(GroupLasso(0.2, block=2), epsilon=2.0, function="scad"),
+    "log of a sum": Reweighted(L1(0.1) + TotalVariation(0.2), epsilon=(0.1, 0.3)),
+}
+concave = pytest.mark.parametrize("penalty", CONCAVE.values(), ids=CONCAVE.keys())
+
+
+@concave
+@pytest.mark.parametrize("channels", [1, 3])
+def test_concave_values_are_those_of_the_penalty(penalty, channels):
+    images = np.stack([image_of((channels, 6, 7), seed) for seed in range(2)])
+    values = PenaltyLoss(penalty, reduction="none")(torch.tensor(images))
+    for value, image in zip(values, images, strict=True):
+        expected = penalty.value(image) if isinstance(penalty, (MCP, SCAD)) else penalty.value(image, channel_axis=0)
+        assert value.item() == pytest.approx(expected)
+
+
+@concave
+def test_concave_gradients_are_right(penalty):
+    image = torch.tensor(image_of((1, 1, 5, 6)), requires_grad=True)
+    # smoothed, as lengths of 0 have no gradient
+    assert torch.autograd.gradcheck(PenaltyLoss(penalty, eps=0.05), (image,))
+    flat = torch.zeros(1, 1, 5, 6, dtype=torch.float64, requires_grad=True)
+    PenaltyLoss(penalty)(flat).backward()
+    assert not flat.grad.any()
+
+
+def test_a_descent_on_a_concave_loss_keeps_what_is_large():
+    """At the minimum of 1/2 ||x - y||^2 and MCP of blocks the large ones are as they were, the small ones 0."""
+    y = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
+    y[..., :2, :2], y[..., 2:, 2:] = 2.0, 0.05
+    x = y.clone().requires_grad_()
+    loss = PenaltyLoss(Reweighted(GroupLasso(0.4, block=2), function="mcp"), eps=1e-6)
+    optimiser = torch.optim.SGD([x], lr=0.05)
+    for _ in range(600):
+        optimiser.zero_grad()
+        (0.5 * (x - y).square().sum() + loss(x)).backward()
+        optimiser.step()
+    np.testing.assert_allclose(x.detach().numpy()[..., :2, :2], 2.0, atol=1e-6)
+    assert x.detach().abs().numpy()[..., 2:, 2:].max() < 0.02
+
+
+def test_what_has_no_gradient_is_refused():
+    with pytest.raises(TypeError, match="has no gradient"):
+        PenaltyLoss(L0(0.1))
+    with pytest.raises(TypeError, match="must be a Penalty"):
+        ProxLayer(MCP(0.1))
+    with pytest.raises(ValueError, match="has no weight"):
+        PenaltyLoss(Reweighted(L1()))
