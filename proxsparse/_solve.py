@@ -35,6 +35,7 @@ from .solvers.nonconvex import solve_nonconvex, solve_reweighted
 from .solvers.options import METHODS, Options, parse
 from .solvers.regions import solve_regions
 from .solvers.registry import SOLVERS, auto_method, run_auto
+from .weights import bootstrap
 from .weights.rules import RULES, Choice, choose
 
 #: what `solve` takes as penalty
@@ -99,8 +100,9 @@ def solve(
         "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, with `noise_std` or
         the noise that the image tells; by "gcv", generalized cross-validation, with an operator from which it cannot be told;
         by "discrepancy", a residual as large as the noise, with pixel weights beside 0 and 1. These can be named, and
-        "universal" for L1 alone, ``s sqrt(2 log N)``, and "noise", the weight that leaves a hundredth of pure noise. Where no
-        noise is found the weight is 0.
+        "universal" for L1 alone, ``s sqrt(2 log N)``, "noise", the weight that leaves a hundredth of pure noise, and
+        "risk-refit", the risk of what is returned: refitted (``debias=True``, where it is "auto" for penalties with zeros),
+        reweighted or as it is. Where no noise is found the weight is 0.
     data : {"l2", "l1", "huber", "poisson"} or DataTerm
         D: ``1/2 sum_j m_j ((A x)_j - y_j)^2`` for white noise; `LeastAbsoluteDeviations` for a few pixels that are entirely
         wrong; `Huber`, between both, whose corner is 1.345 noise levels unless `Huber(delta)` says it; `Poisson` for counts,
@@ -229,6 +231,13 @@ def solve_quietly(
     if isinstance(chosen, Regions):
         return solve_regions(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
     if isinstance(chosen, Reweighted):
+        if rule == bootstrap.RULE:
+            choice = _by_bootstrap(spec, chosen, chosen.penalty, options, debias)
+            weighted: Any = choice.penalty
+            result = solve_reweighted(solve_quietly, spec, weighted, None, x0, debias=debias, **call)
+            result.update(weight_rule=choice.rule, noise_std=choice.noise_std, weight_path=choice.path)
+            result.time = time.perf_counter() - begin
+            return result
         return solve_reweighted(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
     said, spec = spec.data, _settled(spec)
     if isinstance(chosen, Nonconvex):
@@ -245,7 +254,11 @@ def solve_quietly(
         threads = parse(
             "exact", {"workers": options["workers"]} if isinstance(options, dict) and "workers" in options else None
         )
-        choice = choose(spec, chosen, rule, workers=threads.workers)
+        refit = rule == bootstrap.RULE or (rule == "auto" and debias and bootstrap.chosen_by_refit(chosen, spec))
+        if refit:
+            choice = _by_bootstrap(spec, chosen, chosen, options, debias)
+        else:
+            choice = choose(spec, chosen, rule, workers=threads.workers)
     chosen = choice.penalty
     setup = set_up(spec, chosen.parts)
     problem = setup.problem
@@ -274,6 +287,21 @@ def solve_quietly(
     result.debiased = _debiased(setup, best, method, parsed) if debias else None
     result.time = time.perf_counter() - begin
     return result
+
+
+def _by_bootstrap(spec: ProblemSpec, chosen: Any, convex: Penalty, options: Any, debias: bool) -> Choice:
+    """The weights of least risk of what is returned: the refit, the reweighted answer, or the answer itself."""
+
+    def weighted(weights: Any) -> Any:
+        return chosen.with_weights(weights) if isinstance(chosen, Reweighted) else with_weights(chosen, weights)
+
+    def returned(moved: ProblemSpec, weights: Any) -> Array:
+        limits = {name: value for name, value in (options or {}).items() if name == "workers"}
+        found = solve_quietly(moved, weighted(weights), tol=bootstrap.TOL, options=limits, debias=debias)
+        return found.x if found.debiased is None else found.debiased
+
+    weights, noise, path = bootstrap.choose_by_bootstrap(returned, spec, convex)
+    return Choice(weighted(weights), bootstrap.RULE, noise, path or None)
 
 
 def _debiased(setup: ProblemSetup, best: Certificate, method: str, options: Options) -> Array:

@@ -38,7 +38,7 @@ from ..solvers.registry import SOLVERS, auto_method
 from .search import least
 
 #: the rules that are known; docs/weights.md says what each is for
-RULES = ("auto", "sure", "gcv", "discrepancy", "universal", "noise")
+RULES = ("auto", "sure", "gcv", "discrepancy", "universal", "noise", "risk-refit")
 #: iterations of a fit whose derivative is taken, where its gap then shows that they are enough: where values travel far, where
 #: they do not (windows), and where they fill what was not measured or blurred; else twice, four times, ... as many
 _ITERATIONS, _MOST_ITERATIONS = {"far": 50, "near": 8, "filling": 200, "blurred": 50}, 3200
