@@ -1,8 +1,11 @@
-"""The law of the gains of `Regions` on noise: ``python -m benchmarks.false_alarms [SEEDS]``.
+"""Laws of false alarms on pure noise: ``python -m benchmarks.false_alarms [SEEDS]``.
 
 On white noise alone, with a weight at which total variation leaves blotches to look at, the largest gain of a piece is recorded
 for many seeds and sizes. Its law is close to Gumbel's with a location that grows with the logarithm of the number of pixels;
 printed are scale and location for one pixel, by dimensions and channels, as `proxsparse/solvers/regions.py` keeps them.
+
+Then, for windows and total variation, the least weight that leaves nothing of noise, by bisection: location, growth with the
+logarithm of the number of pixels and scale, as `proxsparse/weights/false_alarms.py` keeps them.
 """
 
 import sys
@@ -11,6 +14,7 @@ import warnings
 import numpy as np
 
 import proxsparse
+from proxsparse import OverlappingGroupLasso, TotalVariation
 from proxsparse.solvers import regions
 
 #: as small as automatic weights come for thin shapes, in units of the noise: less of it is left at larger ones
@@ -38,18 +42,47 @@ def largest_gain(shape, channels, seed):
     return calls[1].max(initial=-np.inf)
 
 
+def least_weight(penalty, noise):
+    """The least weight, to two per cent, that leaves a constant, or nothing, of the noise."""
+    low, high = 0.05, 4.0
+    for _ in range(9):
+        middle = (low * high) ** 0.5
+        x = proxsparse.solve(noise, middle * penalty, options={"maxiter": 3000}).x
+        left = np.abs(x - (x.mean() if penalty.null_space == "constants" else 0)).max() > 0.02
+        low, high = (middle, high) if left else (low, middle)
+    return high
+
+
+def gumbel(values):
+    """Scale and location by the moments."""
+    scale = float(np.std(values) * np.sqrt(6) / np.pi)
+    return scale, float(np.mean(values) - 0.5772 * scale)
+
+
+def weights(seeds):
+    shapes = {1: ((300,), (3000,)), 2: ((32, 32), (80, 80)), 3: ((10, 10, 10), (20, 20, 20))}
+    kinds = {f"windows {k}": (OverlappingGroupLasso(window=k), (1, 2, 3) if k < 4 else (1, 2)) for k in (2, 3, 4, 5)}
+    kinds |= {"TV": (TotalVariation(), (2, 3)), "TV, anisotropic": (TotalVariation(isotropic=False), (2, 3))}
+    for name, (penalty, dimensions) in kinds.items():
+        for ndim in dimensions:
+            draws = ([np.random.default_rng([k, *s]).standard_normal(s) for k in range(seeds)] for s in shapes[ndim])
+            laws = [gumbel([least_weight(penalty, noise) for noise in each]) for each in draws]
+            slope, start = np.polyfit(np.log([np.prod(s) for s in shapes[ndim]]), [location for _, location in laws], 1)
+            scale = max(scale for scale, _ in laws)
+            print(f"{name}, {ndim} axes: scale {scale:.3f}, location {start:.3f} + {slope:.4f} log pixels", flush=True)
+
+
 def main():
     warnings.simplefilter("ignore")
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    weights(seeds)
     for ndim, shapes in SHAPES.items():
         for channels in (1, 3):
             scales, locations = [], []
             for shape in shapes:
                 gains = np.array([largest_gain(shape, channels, seed) for seed in range(seeds)])
                 gains = gains[np.isfinite(gains)]
-                # Gumbel by its moments
-                scale = float(np.std(gains) * np.sqrt(6) / np.pi)
-                location = float(np.mean(gains) - 0.5772 * scale)
+                scale, location = gumbel(gains) if len(gains) else (np.nan, np.nan)
                 scales.append(scale)
                 locations.append(location)
                 print(

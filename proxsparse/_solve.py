@@ -100,9 +100,10 @@ def solve(
         "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, with `noise_std` or
         the noise that the image tells; by "gcv", generalized cross-validation, with an operator from which it cannot be told;
         by "discrepancy", a residual as large as the noise, with pixel weights beside 0 and 1. These can be named, and
-        "universal" for L1 alone, ``s sqrt(2 log N)``, "noise", the weight that leaves a hundredth of pure noise, and
-        "risk-refit", the risk of what is returned: refitted (``debias=True``, where it is "auto" for penalties with zeros),
-        reweighted or as it is. Where no noise is found the weight is 0.
+        "universal" for L1 alone, ``s sqrt(2 log N)``, "noise", the weight that leaves a hundredth of pure noise,
+        "false-alarms", that at which anything is left of it once in a hundred images, and "risk-refit", the risk of what is
+        returned: refitted (``debias=True``, where it is "auto" for penalties with zeros), reweighted or as it is. Where no
+        noise is found the weight is 0.
     data : {"l2", "l1", "huber", "poisson"} or DataTerm
         D: ``1/2 sum_j m_j ((A x)_j - y_j)^2`` for white noise; `LeastAbsoluteDeviations` for a few pixels that are entirely
         wrong; `Huber`, between both, whose corner is 1.345 noise levels unless `Huber(delta)` says it; `Poisson` for counts,

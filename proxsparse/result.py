@@ -106,7 +106,7 @@ class SolveResult(OptimizeResult):
     weight : float or tuple
         The weight of each part of the penalty; a number where there is one part.
     weight_rule : str
-        How the weight was chosen: "given", "sure", "gcv", "discrepancy", "universal", "noise" or "risk-refit".
+        How the weight was chosen: "given", "sure", "gcv", "discrepancy", "universal", "noise", "false-alarms" or "risk-refit".
     noise_std : float or None
         The noise level that was given, or that a rule estimated.
     weight_path : dict of ndarray or None

@@ -35,10 +35,11 @@ from ..solvers import admm, chambolle_pock
 from ..solvers.driver import run
 from ..solvers.options import Options
 from ..solvers.registry import SOLVERS, auto_method
+from .false_alarms import law
 from .search import least
 
 #: the rules that are known; docs/weights.md says what each is for
-RULES = ("auto", "sure", "gcv", "discrepancy", "universal", "noise", "risk-refit")
+RULES = ("auto", "sure", "gcv", "discrepancy", "universal", "noise", "false-alarms", "risk-refit")
 #: iterations of a fit whose derivative is taken, where its gap then shows that they are enough: where values travel far, where
 #: they do not (windows), and where they fill what was not measured or blurred; else twice, four times, ... as many
 _ITERATIONS, _MOST_ITERATIONS = {"far": 50, "near": 8, "filling": 200, "blurred": 50}, 3200
@@ -102,7 +103,7 @@ def choose(spec: ProblemSpec, penalty: Penalty, rule: str, *, workers: int = 1) 
     return Choice(with_weights(penalty, task.in_user_units(weights)), rule, noise, task.path(rule))
 
 
-_NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise")
+_NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise", "false-alarms")
 
 
 class _Task:
@@ -154,14 +155,17 @@ class _Task:
                 f"weight={rule!r} says nothing: with pixel weights beside 0 and 1 only the discrepancy is left, one condition "
                 f"for one weight: {instead}"
             )
-        if rule in ("universal", "noise") and (problem.operator is not None or problem.m is not None):
+        if rule in ("universal", "noise", "false-alarms") and (problem.operator is not None or problem.m is not None):
             raise ValueError(f"weight={rule!r} is for images without operator, mask or pixel weights; use weight='auto'")
         if rule == "universal" and not (len(problem.parts) == 1 and isinstance(part, L1)):
             raise ValueError("weight='universal' is for L1 alone; use weight='auto'")
-        if rule in ("noise", "discrepancy") and several:
+        if rule in ("noise", "false-alarms", "discrepancy") and several:
             raise ValueError(f"weight={rule!r} is one condition for {len(self.missing)} weights; use weight='auto' or 'sure'")
         if rule == "noise" and (len(problem.parts) > 1 or part.null_space != "zero"):
             raise ValueError("weight='noise' is for a penalty of one part that clears, such as groups; use weight='auto'")
+        if rule == "false-alarms" and (len(problem.parts) > 1 or law(part, problem.shape) is None):
+            known = "L1, GroupLasso, windows of 2 to 5 pixels and total variation of gray images"
+            raise ValueError(f"weight='false-alarms' knows {known}, alone and without weights of their own; use weight='noise'")
         if rule in _NEEDS_NOISE and self.given is None and self._not_an_image:
             raise ValueError(f"weight={rule!r} needs noise_std=: it cannot be estimated from what this operator gives")
 
@@ -203,6 +207,8 @@ class _Task:
             return self.guess(_FAINT * self.spread)
         if rule == "universal":
             return (self.noise * math.sqrt(2 * math.log(max(self.problem.y.size, 2))),)
+        if rule == "false-alarms":
+            return (self.noise * float(law(self.problem.parts[0], self.problem.shape) or 0.0),)
         if rule == "noise":
             return (self.noise * _damping(self.problem.parts[0], _large(self.problem)),)
         guess = self.guess(self.noise or _FAINT * self.spread)

@@ -1,0 +1,48 @@
+"""False alarms: anything at all is left of an image of noise once in a hundred images."""
+
+import numpy as np
+import pytest
+
+from proxsparse import L1, GroupLasso, OverlappingGroupLasso, TotalVariation, phantoms, solve
+
+
+@pytest.mark.parametrize(
+    ("penalty", "shape", "channel_axis"),
+    [
+        (L1(), (64, 64), None),
+        (L1(), (3, 40, 40), 0),
+        (GroupLasso(block=4), (64, 64), None),
+        (GroupLasso(block=5), (48, 47), None),
+        (OverlappingGroupLasso(window=3), (48, 48), None),
+        (OverlappingGroupLasso(window=5), (400,), None),
+        (TotalVariation(), (64, 64), None),
+        (TotalVariation(isotropic=False), (48, 80), None),
+        (TotalVariation(), (14, 14, 14), None),
+    ],
+)
+def test_little_is_left_of_noise_once_in_a_hundred_and_no_more_than_needed(penalty, shape, channel_axis):
+    left = {1.0: 0, 0.8: 0}
+    for seed in range(60):
+        y = np.random.default_rng([seed, *shape]).standard_normal(shape)
+        weight = solve(y, penalty, "false-alarms", noise_std=1.0, channel_axis=channel_axis, tol=1e-2).weight
+        for factor in left:
+            x = solve(y, factor * weight * penalty, channel_axis=channel_axis, tol=1e-5).x
+            left[factor] += np.ptp(x) > 0.02 if penalty.null_space == "constants" else x.any()
+    # 0.6 of 60 are expected: more than 4 would be a chance of one in a thousand
+    assert left[1.0] <= 4
+    # a fifth less lets noise through several times as often: the law is no mere bound
+    assert left[0.8] > left[1.0]
+
+
+def test_it_scales_with_the_noise_and_takes_it_from_the_image():
+    y = phantoms.add_noise(phantoms.regions((64, 64)), 0.1)
+    result = solve(y, L1(), "false-alarms")
+    assert result.weight_rule == "false-alarms"
+    assert result.weight == pytest.approx(0.1 * 4.7, rel=0.1)
+    assert solve(1000 * y, L1(), "false-alarms").weight == pytest.approx(1000 * result.weight)
+
+
+@pytest.mark.parametrize("penalty", [OverlappingGroupLasso(window=9), TotalVariation(huber=0.1), L1() + TotalVariation()])
+def test_where_no_law_is_known_it_says_so(penalty):
+    with pytest.raises(ValueError, match="false-alarms"):
+        solve(phantoms.add_noise(np.zeros((16, 16)), 0.1), penalty, "false-alarms")
