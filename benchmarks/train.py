@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import proxsparse
-from proxsparse import L1, OverlappingGroupLasso, TotalVariation, phantoms
+from proxsparse import L1, MCP, OverlappingGroupLasso, Reweighted, TotalVariation, phantoms
 from proxsparse.torch import PenaltyLoss, ProxLayer
 
 from .table import filled
@@ -22,12 +22,15 @@ PAGE = Path(__file__).parents[1] / "docs" / "train.md"
 PICTURE = PAGE.with_name("train.png")
 NOISE = 0.2
 #: weights that clear the noise; of the sum they were found by trying a few
-CLASSICAL = ("l1", "overlap", L1(0.12) + TotalVariation(0.2))
+CLASSICAL = ("l1", "overlap", L1(0.12) + TotalVariation(0.2), "regions")
+RULES = {"l1": "noise", "overlap": "noise", "regions": "auto"}
 LOSSES = {
     "net": None,
     "net, L1 loss": L1(0.1),
     "net, TV loss": TotalVariation(0.05),
     "net, windows loss": OverlappingGroupLasso(0.03),
+    "net, log of windows loss": Reweighted(OverlappingGroupLasso(0.06), epsilon=0.3),
+    "net, MCP loss": MCP(0.1),
     "net, no ReLU": L1(0.1) + TotalVariation(0.05),
     "net, ProxLayer": None,
 }
@@ -88,7 +91,7 @@ def main():
         warnings.simplefilter("ignore")
         for tol in (0.0, 1 / 255):
             found[tol] = proxsparse.compare(
-                truths, nets, noise_std=NOISE, data_range=1.0, penalties=CLASSICAL, weight="noise", support_tol=tol
+                truths, nets, noise_std=NOISE, data_range=1.0, penalties=CLASSICAL, weight=RULES, support_tol=tol
             )
     exact, near = found[0.0], found[1 / 255]
 
