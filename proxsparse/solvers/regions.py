@@ -121,7 +121,9 @@ class _Task:
     def _smoothed(self) -> Array:
         """Total variation with a weight that leaves nothing of noise, and shows what is faint and large."""
         call = {"tol": _LOOSE, **self._own_options()}
-        found = self._solve(self.spec, TotalVariation(_CLEARING * self.sigma / self.setup.scale), **call)
+        # differences are divided by the spacing, and noise by none
+        spacing = 1.0 if self.spec.spacing is None else float(np.mean(self.spec.spacing))
+        found = self._solve(self.spec, TotalVariation(_CLEARING * spacing * self.sigma / self.setup.scale), **call)
         self.stages.append(("smooth", found))
         return self.canonical(found.x)
 
@@ -250,7 +252,7 @@ class _Task:
             scales *= (corner / (corner + np.sqrt(lengths))).astype(self.dtype)
             weight *= penalty.factor
         convex = TotalVariation(weight, pixel_weight=scales)
-        found = self._solve(self._outside_held(inside), convex, x0=before, tol=tol, **self.call)
+        found = self._solve(self._outside_held(inside), convex, x0=before, tol=tol, **self._call_with_time_left())
         self.stages.append(("values", found))
         return found
 
@@ -266,6 +268,13 @@ class _Task:
         lo = np.where(inside, -reach if lo is None else lo, self._level())
         hi = np.where(inside, reach if hi is None else hi, self._level())
         return spec.replace(bounds=(lo.astype(self.dtype), hi.astype(self.dtype)))
+
+    def _call_with_time_left(self) -> dict[str, Any]:
+        options = self.call["options"]
+        if not isinstance(options, dict) or "maxtime" not in options:
+            return self.call
+        left = max(options["maxtime"] - sum(found.time for _, found in self.stages), 1e-9)
+        return self.call | {"options": options | {"maxtime": left}}
 
     def _own_options(self) -> dict[str, Any]:
         options = self.call["options"] or {}

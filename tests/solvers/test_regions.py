@@ -249,3 +249,23 @@ def test_a_weight_may_be_given_and_a_call_may_be_cut_short():
         cut_short = solve(y, "regions", 0.05, options={"maxiter": 3})
     assert cut_short.status == 1
     assert np.isfinite(cut_short.x).all()
+
+
+def test_spacing_of_any_unit_is_the_same_image():
+    truth, y = noisy_of("blobs")
+    plain = solve(y, "regions")
+    for spacing in (0.1, 10.0):
+        found = solve(y, "regions", spacing=spacing)
+        assert np.mean(found.regions != plain.regions) < 2e-3
+    assert f1(truth, solve(y, "regions", spacing=(1.0, 1.5)).x) > 0.97
+
+
+def test_the_time_of_all_stages_is_limited_and_a_callback_sees_and_stops_them():
+    _, y = noisy_of("regions")
+    with pytest.warns(UserWarning, match="time"):
+        result = solve(y, "regions", 0.1, tol=1e-12, options={"maxtime": 0.05})
+    assert result.status == 2
+    assert result.time < 2
+    seen = []
+    solve(y, "regions", 0.1, callback=lambda intermediate_result: seen.append(intermediate_result.nit))
+    assert len(seen) > 3
