@@ -229,16 +229,16 @@ def solve_quietly(
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
     call: dict[str, Any] = {"method": method, "tol": tol, "callback": callback, "options": options}
-    if isinstance(chosen, Regions):
-        return solve_regions(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
-    if isinstance(chosen, Reweighted):
+    if isinstance(chosen, (Reweighted, Regions)):
         if rule == bootstrap.RULE:
-            choice = _by_bootstrap(spec, chosen, chosen.penalty, options, debias)
-            weighted: Any = choice.penalty
-            result = solve_reweighted(solve_quietly, spec, weighted, None, x0, debias=debias, **call)
+            convex = _spaced(chosen.penalty, spec.spacing) if isinstance(chosen, Reweighted) else TotalVariation()
+            choice = _by_bootstrap(spec, chosen, convex, options, debias)
+            result = solve_quietly(spec, choice.penalty, x0=x0, debias=debias, **call)
             result.update(weight_rule=choice.rule, noise_std=choice.noise_std, weight_path=choice.path)
             result.time = time.perf_counter() - begin
             return result
+        if isinstance(chosen, Regions):
+            return solve_regions(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
         return solve_reweighted(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
     said, spec = spec.data, _settled(spec)
     if isinstance(chosen, Nonconvex):
@@ -257,7 +257,8 @@ def solve_quietly(
         )
         refit = rule == bootstrap.RULE or (rule == "auto" and debias and bootstrap.chosen_by_refit(chosen, spec))
         if refit:
-            choice = _by_bootstrap(spec, chosen, chosen, options, debias)
+            # the parts know of the spacing already
+            choice = _by_bootstrap(spec.replace(spacing=None), chosen, chosen, options, debias)
         else:
             choice = choose(spec, chosen, rule, workers=threads.workers)
     chosen = choice.penalty
@@ -292,17 +293,13 @@ def solve_quietly(
 
 def _by_bootstrap(spec: ProblemSpec, chosen: Any, convex: Penalty, options: Any, debias: bool) -> Choice:
     """The weights of least risk of what is returned: the refit, the reweighted answer, or the answer itself."""
+    limits = {name: value for name, value in (options or {}).items() if name == "workers"}
 
-    def weighted(weights: Any) -> Any:
-        return chosen.with_weights(weights) if isinstance(chosen, Reweighted) else with_weights(chosen, weights)
-
-    def returned(moved: ProblemSpec, weights: Any) -> Array:
-        limits = {name: value for name, value in (options or {}).items() if name == "workers"}
-        found = solve_quietly(moved, weighted(weights), tol=bootstrap.TOL, options=limits, debias=debias)
-        return found.x if found.debiased is None else found.debiased
+    def returned(moved: ProblemSpec, weights: Any, before: SolveResult | None) -> SolveResult:
+        return solve_quietly(moved, weighted(chosen, weights), x0=before, tol=bootstrap.TOL, options=limits, debias=debias)
 
     weights, noise, path = bootstrap.choose_by_bootstrap(returned, spec, convex)
-    return Choice(weighted(weights), bootstrap.RULE, noise, path or None)
+    return Choice(weighted(chosen, weights), bootstrap.RULE, noise, path or None)
 
 
 def _debiased(setup: ProblemSetup, best: Certificate, method: str, options: Options) -> Array:
@@ -402,11 +399,14 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
     weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
     if len(weights) != missing:
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
-    if isinstance(chosen, Reweighted):
-        return chosen.with_weights(weights), None
-    if isinstance(chosen, UNCERTIFIED):
-        return chosen.with_weight(weights[0]), None
-    return with_weights(chosen, weights), None
+    return weighted(chosen, weights), None
+
+
+def weighted(penalty: Any, weights: Sequence[Any]) -> Any:
+    """The penalty with these weights for the parts that lack them."""
+    if isinstance(penalty, Reweighted):
+        return penalty.with_weights(weights)
+    return penalty.with_weight(weights[0]) if isinstance(penalty, UNCERTIFIED) else with_weights(penalty, weights)
 
 
 def _spaced(penalty: Penalty, spacing: Any) -> Penalty:

@@ -137,7 +137,7 @@ class Reweighted:
         How many convex solves, >= 1.
     epsilon : float or tuple of float, optional
         The corner of rho, in units of the image, > 0, of a sum one a part or one for all. By default 1, 3 and 3.7 times the
-        weight of each part.
+        weight of each part; of differences over a distance, for that distance as the unit.
     function : {"log", "mcp", "scad"}
         rho: ``epsilon log(1 + length / epsilon)``, which always grows; or ``length - length^2 / (2 epsilon)`` up to epsilon and
         a constant beyond (Zhang 2010), where lengths cost nothing more and lose nothing; or the same with the length itself up
@@ -206,7 +206,9 @@ class Reweighted:
     def corners(self) -> list[float]:
         """Return the corner of each part; raise ValueError where neither it nor the part's weight was given."""
         if self.epsilon is None:
-            return [FUNCTIONS[self.function].corner * part._w() for part in self.parts]
+            # a weight is one of unit distances, as is a length times the distance
+            units = [part._in_unit_spacing() for part in self.parts]
+            return [FUNCTIONS[self.function].corner * part._w() / distance for part, distance in units]
         return list(self.epsilon) if isinstance(self.epsilon, tuple) else [self.epsilon] * len(self.parts)
 
     def lengths(self, x: Array, channel_axis: int | None = None) -> Any:

@@ -11,9 +11,6 @@ from ..penalties import L1, GroupLasso, OverlappingGroupLasso, Penalty, TotalVar
 
 #: the probability that anything is left
 PROBABILITY = 0.01
-#: dimensions -> the weight for windows of 2 to 5 pixels, in units of the noise: pixels at the corners of an image, which few
-#: windows cover, decide, so that it depends on no size; `python -m benchmarks.false_alarms`
-_WINDOWS = {1: 2.7, 2: 2.75, 3: 2.9}
 #: (isotropic, dimensions) -> Gumbel's law of the least weight that leaves a constant image: location for one pixel, growth with
 #: the logarithm of their number, and scale; noise of signals has no such law, it wanders
 _VARIATION = {
@@ -22,13 +19,16 @@ _VARIATION = {
     (True, 3): (0.974, 0.0, 0.097),
     (False, 3): (0.746, 0.0, 0.064),
 }
+#: dimensions -> the least side for which these laws were fitted: in a strip noise wanders as it does in a signal
+_LEAST_SIDE = {2: 16, 3: 10}
 
 
 def law(penalty: Penalty, shape: tuple[int, ...]) -> float | None:
     """The weight for noise of standard deviation 1 on images (channels, *spatial); None where no law is known.
 
-    L1: no pixel beyond w. Disjoint groups: no group longer than w, by the chi distribution. Windows and total variation of gray
-    images: fitted.
+    L1: no pixel beyond w. Disjoint groups: no group longer than w, by the chi distribution. Windows: no pixel at a corner of
+    the image, which one window covers, longer than w; others, which many windows share, are zero long before, so that it
+    depends on no size (`python -m benchmarks.false_alarms`). Total variation of gray images: fitted.
     """
     from scipy import stats
 
@@ -39,18 +39,20 @@ def law(penalty: Penalty, shape: tuple[int, ...]) -> float | None:
         groups = penalty._groups(shape)
         sizes, counts = np.unique(np.bincount(groups[groups >= 0]) * shape[0], return_counts=True)
         return _of_groups(sizes[sizes > 0], counts[sizes > 0])
-    if type(penalty) is OverlappingGroupLasso and penalty.norm == "l2" and plain and _of_2_to_5(penalty, len(spatial)):
-        return _WINDOWS[len(spatial)]
+    if type(penalty) is OverlappingGroupLasso and penalty.norm == "l2" and _of_2_to_5(penalty, spatial):
+        return _of_groups(np.array([shape[0]]), 2 ** len(spatial))
     known = isinstance(penalty, TotalVariation) and penalty.is_plain and plain
-    if known and (penalty.isotropic, len(spatial)) in _VARIATION and min(spatial) > 1:  # type: ignore[attr-defined]
+    if known and min(spatial) >= _LEAST_SIDE.get(len(spatial), math.inf):
         start, slope, scale = _VARIATION[penalty.isotropic, len(spatial)]  # type: ignore[attr-defined]
         return start + slope * math.log(math.prod(spatial)) - scale * math.log(-math.log1p(-PROBABILITY))
     return None
 
 
-def _of_2_to_5(penalty: Any, axes: int) -> bool:
-    window, stride = (np.broadcast_to(v, axes) for v in (penalty.window, penalty.stride))
-    return len(set(window.tolist())) == 1 and 2 <= window[0] <= 5 and bool((stride == 1).all())
+def _of_2_to_5(penalty: Any, spatial: tuple[int, ...]) -> bool:
+    """Whether windows are of 2 to 5 pixels, all there are, and several across the image."""
+    window, stride = (np.broadcast_to(v, len(spatial)) for v in (penalty.window, penalty.stride))
+    across = all(n >= 3 * side for n, side in zip(spatial, window, strict=True))
+    return across and len(set(window.tolist())) == 1 and 2 <= window[0] <= 5 and bool((stride == 1).all())
 
 
 def _of_groups(sizes: Any, counts: Any) -> float:

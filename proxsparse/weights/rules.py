@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,16 +92,30 @@ def choose(spec: ProblemSpec, penalty: Penalty, rule: str, *, workers: int = 1) 
         task = _Task.of(spec, penalty, pool)
         rule = task.resolve_rule(rule)
         weights = task.choose(rule)
-    given, scale = spec.noise_std, task.setup.scale
-    noise = given if given is not None or rule == "gcv" else task.noise / scale
-    y = task.problem.y / scale
-    the_image = f"in the image, of shape {np.shape(spec.image)} from {y.min():.6g} to {y.max():.6g}"
-    if given is None and task.noise == 0 and task.spread > 0 and not any(weights):
-        warn(f"no noise was found {the_image}, and the weight is 0: give noise_std= or the weight", UserWarning)
-    elif given is None and rule != "gcv" and task.found.doubtful:
-        told = f"noise and texture can hardly be told apart {the_image}"
-        warn(f"{told}: the weight takes the noise to be {noise:.3g}, which may be too large; give noise_std=", UserWarning)
+    noise = task.told_noise(spec, rule, weights)
     return Choice(with_weights(penalty, task.in_user_units(weights)), rule, noise, task.path(rule))
+
+
+class Start(NamedTuple):
+    """Where a search for weights begins, in the user's units and layout; settled where no noise leaves anything to seek."""
+
+    weights: Weights
+    settled: bool
+    noise: float
+    seen: Array
+
+
+def start_of_search(spec: ProblemSpec, penalty: Penalty, rule: str) -> Start:
+    """The first weights, the noise and what was measured, for a rule that searches by itself; warns and raises as `choose`."""
+    task = _Task.of(spec, penalty, SERIAL)
+    task._require_sound(rule)
+    settled = task.without_noise()
+    weights = task.guess(task.noise) if settled is None else settled
+    noise, y = task.told_noise(spec, rule, weights), task.problem.y
+    seen = np.broadcast_to(True if task.seen is None else task.seen, y.shape)
+    return Start(
+        task.in_user_units(weights), settled is not None, float(noise or 0.0), from_canonical(seen, task.setup.answer.axis)
+    )
 
 
 _NEEDS_NOISE = ("sure", "discrepancy", "universal", "noise", "false-alarms")
@@ -155,6 +170,8 @@ class _Task:
                 f"weight={rule!r} says nothing: with pixel weights beside 0 and 1 only the discrepancy is left, one condition "
                 f"for one weight: {instead}"
             )
+        if rule == "risk-refit" and (problem.operator is not None or not self.plain):
+            raise ValueError(f"weight={rule!r} is for images without an operator, pixel weights of 0 and 1; use weight='auto'")
         if rule in ("universal", "noise", "false-alarms") and (problem.operator is not None or problem.m is not None):
             raise ValueError(f"weight={rule!r} is for images without operator, mask or pixel weights; use weight='auto'")
         if rule == "universal" and not (len(problem.parts) == 1 and isinstance(part, L1)):
@@ -199,12 +216,9 @@ class _Task:
 
     def choose(self, rule: str) -> Weights:
         """The weights that are missing."""
-        if self.spread == 0 or (self.noise == 0 and rule != "gcv" and self.seen is None):
-            # nothing to take away: every weight would only move the image from the truth
-            return (0.0,) * len(self.missing)
-        if self.noise == 0 and rule != "gcv":
-            # a mask leaves pixels to be filled, by as little weight as does it
-            return self.guess(_FAINT * self.spread)
+        settled = self.without_noise()
+        if settled is not None and (rule != "gcv" or self.spread == 0):
+            return settled
         if rule == "universal":
             return (self.noise * math.sqrt(2 * math.log(max(self.problem.y.size, 2))),)
         if rule == "false-alarms":
@@ -218,6 +232,27 @@ class _Task:
         steps = (1.0, 0.5) if len(guess) > 1 else (1.0, 0.5, 0.25)
         score = functools.partial(self.score, rule=rule)
         return least(score, guess, _EVALUATIONS[len(guess) > 1], steps, self._slack)
+
+    def without_noise(self) -> Weights | None:
+        """The weights where there is nothing, or no noise, to take away; None where there is."""
+        if self.spread == 0 or (self.noise == 0 and self.seen is None):
+            # every weight would only move the image from the truth
+            return (0.0,) * len(self.missing)
+        # a mask leaves pixels to be filled, by as little weight as does it
+        return self.guess(_FAINT * self.spread) if self.noise == 0 else None
+
+    def told_noise(self, spec: ProblemSpec, rule: str, weights: Weights) -> float | None:
+        """The noise in the user's units, given or estimated; warns where it was hard to tell."""
+        given, scale = spec.noise_std, self.setup.scale
+        noise = given if given is not None or rule == "gcv" else self.noise / scale
+        y = self.problem.y / scale
+        the_image = f"in the image, of shape {np.shape(spec.image)} from {y.min():.6g} to {y.max():.6g}"
+        if given is None and self.noise == 0 and self.spread > 0 and not any(weights):
+            warn(f"no noise was found {the_image}, and the weight is 0: give noise_std= or the weight", UserWarning)
+        elif given is None and rule != "gcv" and self.found.doubtful:
+            told = f"noise and texture can hardly be told apart {the_image}"
+            warn(f"{told}: the weight takes the noise to be {noise:.3g}, which may be too large; give noise_std=", UserWarning)
+        return noise
 
     @property
     def _slack(self) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from proxsparse import L1, Blur, OverlappingGroupLasso, Reweighted, TotalVariation, metrics, phantoms, solve
+from proxsparse import L1, L2, Blur, OverlappingGroupLasso, Reweighted, TotalVariation, WaveletL1, metrics, phantoms, solve
 from proxsparse.problems.spec import ProblemSpec
 from proxsparse.weights import bootstrap
 
@@ -64,6 +64,9 @@ def test_it_may_be_asked_of_a_plain_answer_and_total_variation_keeps_its_rule():
     y = phantoms.add_noise(truth, 0.15)
     assert solve(y, TotalVariation(), debias=True).weight_rule == "sure"
     assert solve(y, L1()).weight_rule == "sure"
+    # transforms and energies make no pixel zero
+    assert solve(y, WaveletL1(), debias=True).weight_rule == "sure"
+    assert solve(y, L2() + L1(), debias=True).weight_rule == "risk-refit"
     plain = solve(y, TotalVariation(), "risk-refit")
     assert plain.weight == pytest.approx(solve(y, TotalVariation(), "sure").weight, rel=0.5)
 
@@ -90,3 +93,40 @@ def test_masks_channels_units_and_no_noise():
 def test_where_there_is_no_second_image_it_says_so(kw, message):
     with pytest.raises(ValueError, match=message):
         solve(phantoms.add_noise(np.zeros((8, 8)), 0.1), L1(), "risk-refit", **kw)
+
+
+@pytest.mark.parametrize(("penalty", "kw"), [("l1+tv", {"debias": True}), ("tv", {}), (Reweighted(TotalVariation()), {})])
+def test_samples_of_any_distance_are_one_image(penalty, kw):
+    y = phantoms.add_noise(phantoms.regions((32, 32)), 0.15)
+    # 1 is no other number in the units of these weights, and is asked for nevertheless
+    weights = [np.atleast_1d(solve(y, penalty, "risk-refit", spacing=spacing, **kw).weight) for spacing in (None, 1.0, 2.0)]
+    np.testing.assert_allclose(weights[1], weights[0], rtol=1e-6)
+    # differences over twice the distance are half as large
+    factor = np.array([1.0, 2.0])[-len(weights[0]) :]
+    np.testing.assert_allclose(weights[2], factor * weights[0], rtol=0.05)
+
+
+def test_regions_are_judged_as_a_whole():
+    truth = phantoms.blobs((32, 32))
+    y = phantoms.add_noise(truth, 0.15)
+    result = solve(y, "regions", "risk-refit")
+    assert result.weight_rule == "risk-refit"
+    assert result.regions.shape == y.shape
+    scores = result.weight_path["score"]
+    np.testing.assert_allclose(result.weight, result.weight_path["weight"][np.argmin(scores)], rtol=0.5)
+
+
+def test_without_noise_a_mask_is_still_filled_and_it_is_said():
+    truth = phantoms.regions((48, 48))
+    with pytest.warns(UserWarning, match="no noise was found"):
+        np.testing.assert_array_equal(solve(truth, L1(), debias=True).debiased, truth)
+    observed = np.random.default_rng(0).random(truth.shape) > 0.2
+    filled = solve(truth, "l1+tv", "risk-refit", observed=observed, noise_std=0, debias=True)
+    assert all(weight > 0 for weight in filled.weight)
+    assert metrics.psnr(truth, filled.debiased, 1.0) > 20
+
+
+@pytest.mark.parametrize("penalty", [L1(), Reweighted(L1())])
+def test_counts_have_no_second_image(penalty):
+    with pytest.raises(ValueError, match="least squares"):
+        solve(np.ones((8, 8)), penalty, "risk-refit", data="poisson")

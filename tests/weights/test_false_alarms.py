@@ -34,6 +34,16 @@ def test_little_is_left_of_noise_once_in_a_hundred_and_no_more_than_needed(penal
     assert left[0.8] > left[1.0]
 
 
+@pytest.mark.parametrize(("shape", "weight"), [((60,), 2.806), ((20, 30), 3.022), ((9, 12, 10), 3.226)])
+def test_windows_clear_what_single_windows_cover(shape, weight):
+    """The corners' own law: no standard normal of 2, 4 or 8 is beyond the weight but once in a hundred."""
+    y = np.random.default_rng(0).standard_normal(shape)
+    y.flat[0] = 1.01 * weight
+    chosen = solve(y, OverlappingGroupLasso(window=3), "false-alarms", noise_std=1.0, tol=1e-8)
+    assert chosen.weight == pytest.approx(weight, abs=1e-3)
+    assert chosen.x.flat[0] > 0
+
+
 def test_it_scales_with_the_noise_and_takes_it_from_the_image():
     y = phantoms.add_noise(phantoms.regions((64, 64)), 0.1)
     result = solve(y, L1(), "false-alarms")
@@ -46,3 +56,8 @@ def test_it_scales_with_the_noise_and_takes_it_from_the_image():
 def test_where_no_law_is_known_it_says_so(penalty):
     with pytest.raises(ValueError, match="false-alarms"):
         solve(phantoms.add_noise(np.zeros((16, 16)), 0.1), penalty, "false-alarms")
+
+
+def test_strips_are_no_images():
+    with pytest.raises(ValueError, match="false-alarms"):
+        solve(np.random.default_rng(0).standard_normal((2, 200)), TotalVariation(), "false-alarms")
