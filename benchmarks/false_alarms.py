@@ -4,9 +4,9 @@ On white noise alone, with a weight at which total variation leaves blotches to 
 for many seeds and sizes. Its law is close to Gumbel's with a location that grows with the logarithm of the number of pixels;
 printed are scale and location for one pixel, by dimensions and channels, as `proxsparse/solvers/regions.py` keeps them.
 
-Then, for total variation, the least weight that leaves nothing of noise, by bisection: location, growth with the logarithm of the
-number of pixels and scale, as `proxsparse/weights/false_alarms.py` keeps them; and for windows, whose law is that of the corners
-of the image, the share of images of noise of which anything is left at that weight, which is to be 0.01, for 20 times as many.
+Then, for total variation, the least weight that leaves nothing of noise, by bisection: location, growth with the logarithm of
+the number of pixels and scale, as `proxsparse/weights/false_alarms.py` keeps them; and for windows, whose law is that of the
+image's corners, the share of images of noise of which anything is left at that weight, to be 0.01, for 20 times as many.
 """
 
 import sys

@@ -357,12 +357,13 @@ class TotalVariation(Penalty):
     def _full_scales(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """The factor of each difference of a gray image, (axes, rows, columns), kept for the shape last used."""
         key = shape, np.dtype(dtype)
-        if key not in self._kept_scales:
+        kept = self._kept_scales.get(key)
+        if kept is None:
+            kept = np.ascontiguousarray(np.broadcast_to(np.asarray(self._scales(shape[1:])), (2, *shape[1:])), dtype)
             if len(self._kept_scales) > 1:
                 self._kept_scales.clear()
-            scales = np.broadcast_to(np.asarray(self._scales(shape[1:])), (2, *shape[1:]))
-            self._kept_scales[key] = np.ascontiguousarray(scales, dtype)
-        return self._kept_scales[key]
+            self._kept_scales[key] = kept
+        return kept
 
     @cached_property
     def _kept_scales(self) -> dict[Any, Array]:

@@ -392,7 +392,13 @@ class Problem:
     def start_from(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
         """The primal and the flat dual of a start from an image and one dual a part."""
         p = np.zeros(self.stack.size, self.dtype) if duals is None else self.flat_dual(duals)
-        return np.array(self.clip(x)), p
+        x = np.array(self.clip(x))
+        if self.denoising is None:
+            return x, p
+        # under weights much smaller than those of an earlier answer the dual knows better than its image
+        induced = self.denoising.induced(p).astype(self.dtype)
+        measure = self.denoising.measure
+        return min(x, induced, key=lambda start: measure(start, p)[0]), p
 
     def image_of(self, x: Array) -> Array:
         """The image that belongs to the solver's variable x: x itself here, S X in a lifted problem."""

@@ -5,20 +5,22 @@ Arrays are canonical, (channels, *spatial) in units where the largest pixel is n
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from ..arrays.numbers import Array
+from ..arrays.numbers import Array, total
 from ..metrics.noise import estimate
 from ..penalties.regions import Regions
 from ..penalties.total_variation import TotalVariation
-from ..problems.setup import ProblemSetup, set_up
+from ..problems.setup import set_up
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
 
@@ -31,12 +33,14 @@ _MOST = 50.0
 _OF_CUTS, _LOOSE = 1e-3, 3e-3
 #: a pixel below this share of its largest neighbour, or below so many sigma, is judged by that neighbour's level
 _HALF, _FAINT = 0.5, 0.6
-#: the weight, in sigma, at which total variation leaves nothing of noise, and how much it must leave of anything
+#: the weight, in sigma, at which total variation leaves hardly anything of noise, and how much it must leave of a region
 _CLEARING, _SHOWN = 2.0, 0.2
 #: dimensions -> the law of the largest gain on noise: location for one pixel, its growth with their logarithm, and scale
 _GUMBEL = {1: (-9.25, 2.54, 2.2), 2: (-5.14, 0.92, 0.95), 3: (-1.14, 0.34, 1.1)}
 #: the standard deviation, in pixels, of the means that tell faint regions from what total variation makes of zeros
 _BLUR = 3.0
+#: how often the range of values behind an operator is widened fourfold where one reaches its end
+_WIDENINGS = 6
 
 
 def solve_regions(
@@ -53,60 +57,120 @@ def solve_regions(
     debias: bool,
 ) -> SolveResult:
     """The regions of an image and their values; see `Regions`."""
-    begin = time.perf_counter()
     if not spec.term.quadratic:
         raise ValueError(f"'regions' is for least squares, not for data={spec.data!r}")
     if debias:
         raise ValueError("'regions' keeps the contrast of what is not zero: there is nothing to debias")
-    call = {"method": method, "callback": callback, "options": options}
-    first = solve_quietly(spec, TotalVariation(penalty.weight), rule, x0=x0, tol=tol, **call)
-    setup = set_up(spec, [])
-    task = _Task(spec, setup, penalty, first, solve_quietly, call)
-    result = first
-    if task.sigma > 0 and first.status not in (2, 3, 5):
-        inside = task.detected(task.canonical(first.x))
-        inside = task.with_dark_parts(inside, task.cut(task.evidence_by_levels(task.canonical(first.x), inside), inside))
-        values = task.values(inside, None, _LOOSE)
-        evidence = task.evidence_nearby(task.canonical(values.x), inside)
-        inside = task.kept(evidence, task.cut(evidence, inside))
-        for _ in range(penalty.stages - 1):
-            values = task.values(inside, values, _LOOSE)
-        result = task.values(inside, values if penalty.stages else None, tol)
-        x = task.zeroed(result.x, inside)
-    else:
-        x, inside = first.x, np.any(task.canonical(first.x) != 0, axis=0)
-    return task.result(x, inside, result, begin)
+    if method == "exact":
+        raise ValueError("'regions' solves several problems, for which there is no method='exact'")
+    stages = _Stages(solve_quietly, spec, penalty, {"method": method, "callback": callback}, options)
+    with contextlib.suppress(_OverError):
+        _in_turn(stages, rule, x0, tol)
+    return stages.result()
 
 
-class _Task:
+class _OverError(Exception):
+    """Time is up, the callback said so, or numbers are not finite any more."""
+
+
+def _in_turn(stages: _Stages, rule: str | None, x0: Any, tol: float) -> None:
+    """Total variation, the set cut out, its values, the set again, its values again."""
+    first = stages.begin(rule, x0, tol)
+    if stages.sigma == 0:
+        return
+    x = stages.canonical(first.x)
+    detected = stages.detected(x)
+    inside = stages.cut(stages.evidence_by_levels(x, detected), detected)
+    inside = stages.with_dark_parts(detected, inside)
+    values = stages.values(inside, None, _LOOSE)
+    if inside.any():
+        evidence = stages.evidence_nearby(stages.canonical(values.x), inside)
+        inside = stages.kept(evidence, stages.cut(evidence, inside))
+        for left in reversed(range(stages.penalty.stages)):
+            values = stages.values(inside, values, _LOOSE if left else tol)
+        if not stages.penalty.stages:
+            stages.values(inside, None, tol)
+
+
+class _Stages:
     """One image and what is done with it, stage by stage."""
 
     def __init__(
         self,
-        spec: ProblemSpec,
-        setup: ProblemSetup,
-        penalty: Regions,
-        first: SolveResult,
         solve_quietly: Callable[..., SolveResult],
+        spec: ProblemSpec,
+        penalty: Regions,
         call: dict[str, Any],
+        options: dict[str, Any] | None,
     ) -> None:
-        self.spec, self.setup, self.penalty, self.first = spec, setup, penalty, first
-        self._solve, self.call = solve_quietly, call
-        self.shape, self.dtype = setup.problem.shape, setup.problem.dtype
-        self.stages = [("total variation", first)]
-        self.sigma = self._sigma() * setup.scale
-        #: what is judged: the image, or where there is an operator the answer of total variation
-        plain = setup.problem.operator is None
-        self.y = np.asarray(setup.problem.y if plain else self.canonical(first.x), self.dtype)
-        self.m = setup.problem.m if plain else None
+        self.began = time.perf_counter()
+        self._solve, self.spec, self.penalty, self.call, self.options = solve_quietly, spec, penalty, call, options
+        self.setup = set_up(spec, [])
+        problem = self.setup.problem
+        self.shape, self.dtype, self.channels = problem.shape, problem.dtype, problem.shape[0]
+        self.data_sigma = self.sigma = 0.0
+        #: how each convex problem was called and ended
+        self.done: list[tuple[str, SolveResult]] = []
+        #: the set of the last values, if there are any yet
+        self.inside: Array | None = None
         #: of a pixel of all channels, each of which has a level that follows noise
-        self.area = penalty.area * len(self.y)
-        #: total variation with a weight that leaves nothing of noise
-        self.smooth = self._smoothed() if self.sigma > 0 else np.zeros_like(self.y)
+        self.area = penalty.area * self.channels
+        #: the mean weight of a measured pixel, and the most that a pixel weighs
+        m = np.broadcast_to(problem.data.m, problem.y.shape)
+        self.mean_weight = float(np.mean(m, where=m > 0, dtype=np.float64)) if (m > 0).any() else 1.0
+        self.curvature = self.mean_weight if problem.operator is None else problem.lipschitz
 
-    def _sigma(self) -> float:
+    def begin(self, rule: str | None, x0: Any, tol: float) -> SolveResult:
+        """Total variation, and by it the noise and what is judged."""
+        problem = self.setup.problem
+        given = TotalVariation(self.penalty.weight)
+        first = self._stage("total variation", self.spec, given, self.options, rule=rule, x0=x0, tol=tol, **self.call)
+        self.data_sigma = self._noise(first) * self.setup.scale
+        #: in units of x, of which an operator may see more or less
+        self.sigma = self.data_sigma * math.sqrt(self.mean_weight / self.curvature) if self.curvature > 0 else 0.0
+        x = self.canonical(first.x)
+        if problem.operator is None:
+            y, m = problem.y, problem.m
+        else:
+            # the data term is at most that of this image, and equal to it at x: a step of gradient descent
+            gradient = problem.adjoint(np.asarray(problem.data.gradient(problem.forward(x))))
+            y, m = x - gradient / (self.curvature or 1.0), None
+        #: the weights of the pixels, 1 in the mean, and the image that is judged; what was not measured is not looked at
+        self.m = None if m is None else np.asarray(m / self.mean_weight, self.dtype)
+        self.y = np.asarray(y if m is None else np.where(m > 0, y, 0), self.dtype)
+        return first
+
+    @property
+    def first(self) -> SolveResult:
+        """The answer of total variation."""
+        return self.done[0][1]
+
+    @functools.cached_property
+    def smooth(self) -> Array:
+        """Total variation with a weight that leaves hardly anything of noise, and shows what is faint and large."""
+        # differences are divided by the spacing, and noise by none; channels share one length
+        spacing = 1.0 if self.spec.spacing is None else float(np.mean(self.spec.spacing))
+        weight = _CLEARING * spacing * math.sqrt(self.channels) * self.sigma * self.curvature / self.setup.scale
+        return self.canonical(self._stage("smooth", self.spec, TotalVariation(weight), self._own_options(), tol=_LOOSE).x)
+
+    def _stage(self, name: str, spec: ProblemSpec, convex: TotalVariation, options: Any, **call: Any) -> SolveResult:
+        """Solve a convex problem, in the time that is left."""
+        if self.done and isinstance(options, dict) and "maxtime" in options:
+            options = options | {"maxtime": max(options["maxtime"] - (time.perf_counter() - self.began), 1e-9)}
+        found = self._solve(spec, convex, options=options, **call)
+        self.done.append((name, found))
+        if found.status in (2, 3, 5):
+            raise _OverError
+        return found
+
+    def _own_options(self) -> dict[str, Any]:
+        """What holds for stages whose images nobody sees."""
+        options = self.options or {}
+        return {name: options[name] for name in ("workers", "maxiter", "maxtime") if name in options}
+
+    def _noise(self, first: SolveResult) -> float:
         """The standard deviation of the noise: given, found by the rule, or estimated."""
-        for known in (self.spec.noise_std, self.first.noise_std):
+        for known in (self.spec.noise_std, first.noise_std):
             if known is not None:
                 return known
         problem = self.setup.problem
@@ -114,18 +178,10 @@ class _Task:
             seen = None if problem.m is None else np.broadcast_to(problem.m > 0, problem.y.shape)
             std = estimate(problem.y, channel_axis=0, seen=seen).std
         else:
-            residual = 2 * problem.data.value(problem.forward(self.canonical(self.first.x)))
-            std = math.sqrt(residual / max(int(np.count_nonzero(np.broadcast_to(problem.data.m, problem.y.shape))), 1))
+            weights = total(np.broadcast_to(problem.data.m, problem.y.shape))
+            residual = 2 * problem.data.value(problem.forward(self.canonical(first.x)))
+            std = math.sqrt(residual / weights) if weights > 0 else 0.0
         return std / self.setup.scale if math.isfinite(std) else 0.0
-
-    def _smoothed(self) -> Array:
-        """Total variation with a weight that leaves nothing of noise, and shows what is faint and large."""
-        call = {"tol": _LOOSE, **self._own_options()}
-        # differences are divided by the spacing, and noise by none
-        spacing = 1.0 if self.spec.spacing is None else float(np.mean(self.spec.spacing))
-        found = self._solve(self.spec, TotalVariation(_CLEARING * spacing * self.sigma / self.setup.scale), **call)
-        self.stages.append(("smooth", found))
-        return self.canonical(found.x)
 
     # -- layouts ---------------------------------------------------------------------------------------------------
 
@@ -140,10 +196,6 @@ class _Task:
         whole = inside if axis is None else np.expand_dims(inside, axis)
         return np.broadcast_to(whole, self.setup.answer.shape)
 
-    def zeroed(self, x: Array, inside: Array) -> Array:
-        """The image with the background outside the set, exactly."""
-        return np.where(self.in_channels(inside), x, self._level().astype(x.dtype))
-
     def _level(self) -> Array:
         level = np.zeros(()) if self.spec.background is None else np.asarray(self.spec.background, np.float64)
         lo, hi = (None, None) if self.spec.bounds is None else self.spec.bounds
@@ -156,7 +208,7 @@ class _Task:
         low, high = (share * self.sigma for share in _DETECTION)
         size = _size(x)
         # beside regions it is the penalty, and not the image, that lifts the smooth answer above zero
-        mean = ndimage.gaussian_filter(self.y, (0, *(_BLUR,) * size.ndim), mode="nearest")
+        mean = self._mean_nearby()
         faint = (_size(self.smooth) > _SHOWN * self.sigma) & (_size(mean) > _HALF * _size(self.smooth))
         labels, _ = ndimage.label((size > low) | faint, _block(size.ndim))
         reached = np.zeros(labels.max() + 1, bool)
@@ -164,26 +216,38 @@ class _Task:
         reached[0] = False
         return reached[labels]
 
-    def _ratio(self, v: Array) -> Array:
-        """The logarithm of the likelihood ratio of the level v to 0, pixel by pixel."""
-        ratio = v * (self.y - v / 2) / (self.sigma * self.sigma)
-        return np.asarray((ratio if self.m is None else ratio * self.m).sum(axis=0))
+    def _mean_nearby(self) -> Array:
+        """The mean of the pixels measured nearby."""
+        blur = functools.partial(ndimage.gaussian_filter, sigma=(0, *(_BLUR,) * (self.y.ndim - 1)), mode="nearest")
+        if self.m is None:
+            return np.asarray(blur(self.y))
+        seen = np.broadcast_to(self.m > 0, self.y.shape).astype(self.dtype)
+        weight = blur(seen)
+        return np.asarray(np.where(weight > 1e-3, blur(self.y) / np.maximum(weight, 1e-3), 0))
+
+    def _ratio(self, v: Array, at: Any = ...) -> Array:
+        """The logarithm of the likelihood ratio of the levels v to 0, pixel by pixel, of all pixels or those at a mask."""
+        at = at if at is ... else (slice(None), at)
+        ratio = v * (self.y[at] - v / 2) / (self.sigma * self.sigma)
+        if self.m is not None:
+            ratio *= np.broadcast_to(self.m, self.y.shape)[at]
+        return np.asarray(ratio.sum(axis=0))
 
     def evidence_by_levels(self, x: Array, inside: Array) -> Array:
         """The evidence against zero, a pixel that is much smaller than its neighbours, or at the rim, by their largest level.
 
         Total variation leaves a pixel beside a region, or between two, a part of their level.
         """
-        largest = np.where(inside, x, 0)
-        size = _size(largest)
-        for other, its_size in zip(_around(largest, inside.ndim), _around(size, inside.ndim), strict=True):
-            taken = its_size > size
-            size = np.where(taken, its_size, size)
-            largest = np.where(taken, other, largest)
-        own, faint = _size(x), _FAINT * self.sigma
+        known, own, faint = np.where(inside, x, 0), _size(x), _FAINT * self.sigma
+        largest = _largest_around(_size(known))
         interior = ndimage.binary_erosion(inside, _block(inside.ndim), border_value=1)
-        by_itself = interior & (((own >= _HALF * size) & (own >= faint)) | (size < faint))
-        return self._judged(x, largest, by_itself)
+        by_itself = interior & (((own >= _HALF * largest) & (own >= faint)) | (largest < faint))
+        others = (largest > 0) & ~by_itself
+        levels = _levels_around(known, others)
+        best = np.argmax(_size(levels), axis=0)
+        evidence = np.where(by_itself, self._own(x), -math.inf)
+        evidence[others] = self._ratio(np.take_along_axis(levels, best[None, None], 1)[:, 0], others) - self.area
+        return evidence
 
     def with_dark_parts(self, detected: Array, inside: Array) -> Array:
         """The set, with what was cut off by a level above its own and stands by itself, boundary and all."""
@@ -195,37 +259,37 @@ class _Task:
         """The evidence against zero, at the rim of the set and beside it by the level there that fits the pixel best."""
         interior = ndimage.binary_erosion(inside, _block(inside.ndim), border_value=1)
         known = np.where(inside, x, 0)
-        levels = [known, *_around(known, inside.ndim)]
-        sizes = [_size(level) for level in levels]
+        size = _size(known)
         # a level at the rim far below another there is what the image shows of zero, unless there is more of it inside
-        least = _HALF * np.maximum.reduce(sizes)
-        beside = np.maximum.reduce([*_around(np.where(interior, sizes[0], 0), inside.ndim)])
-        sure = interior | ((beside > 0) & (sizes[0] >= _HALF * beside))
-        best = np.full(inside.shape, -math.inf)
-        for level, size, known_there in zip(levels, sizes, [sure, *_around(sure, inside.ndim)], strict=True):
-            best = np.where((known_there | (size >= least)) & (size > 0), np.maximum(best, self._ratio(level)), best)
-        return np.where(interior, self._own(x), best - self.area)
+        beside = _largest_around(np.where(interior, size, 0))
+        sure = interior | ((beside > 0) & (size >= _HALF * beside))
+        others = ndimage.binary_dilation(inside, _block(inside.ndim)) & ~interior
+        levels = _levels_around(known, others)
+        sizes = _size(levels)
+        usable = (sizes > 0) & (_levels_around(sure[None], others)[0] | (sizes >= _HALF * sizes.max(axis=0)))
+        best = np.full(sizes.shape[1], -math.inf)
+        for k in range(len(sizes)):
+            best = np.where(usable[k], np.maximum(best, self._ratio(levels[:, k], others)), best)
+        evidence = np.where(interior, self._own(x), -math.inf)
+        evidence[others] = best - self.area
+        return evidence
 
     def _own(self, x: Array) -> Array:
         """The evidence of a pixel by its own level, or by the smooth one, which hardly follows noise and is charged less."""
         return np.maximum(self._ratio(x) - self.area, self._ratio(self.smooth) - 0.1 * self.area)
 
-    def _judged(self, x: Array, largest: Array, by_itself: Array) -> Array:
-        return np.where(by_itself, self._own(x), self._ratio(largest) - self.area)
-
     def cut(self, evidence: Array, inside: Array) -> Array:
         """The set that is likeliest by this evidence and its boundary: a level set of total variation denoising."""
         near = ndimage.binary_dilation(inside, _block(inside.ndim))
         # beyond this no boundary outweighs a pixel: a set has no more of it than its pixels have by themselves
-        most = 4 * self.penalty.contour
+        most = 2 * inside.ndim * self.penalty.contour
         image = np.where(near, np.clip(evidence, -most, most), -most).astype(self.dtype)
-        found = self._solve(ProblemSpec(image), TotalVariation(self.penalty.contour), tol=_OF_CUTS, **self._own_options())
-        self.stages.append(("cut", found))
+        found = self._stage("cut", ProblemSpec(image), TotalVariation(self.penalty.contour), self._own_options(), tol=_OF_CUTS)
         return np.asarray(found.x > 0)
 
     def kept(self, evidence: Array, inside: Array) -> Array:
         """The connected pieces, and the holes, whose evidence outweighs their boundary by more than noise does."""
-        least = least_gain(inside.size, inside.ndim, len(self.y), self.penalty.false_alarms)
+        least = least_gain(inside.shape, self.channels, self.penalty.false_alarms)
         for pieces, sign, connected in ((~inside, -1, None), (inside, 1, _block(inside.ndim))):
             labels, n = ndimage.label(pieces, connected)
             gains = gains_of(sign * evidence, labels, n, self.penalty.contour)
@@ -251,61 +315,55 @@ class _Task:
             corner = penalty.corner * self.sigma
             scales *= (corner / (corner + np.sqrt(lengths))).astype(self.dtype)
             weight *= penalty.factor
-        convex = TotalVariation(weight, pixel_weight=scales)
-        found = self._solve(self._outside_held(inside), convex, x0=before, tol=tol, **self._call_with_time_left())
-        self.stages.append(("values", found))
+        convex, start, self.inside = TotalVariation(weight, pixel_weight=scales), before or self.first, inside
+        reach = 3 * float(np.abs(self.first.x).max())
+        for _ in range(_WIDENINGS):
+            found = self._stage(
+                "values", self._outside_held(inside, reach), convex, self.options, x0=start, tol=tol, **self.call
+            )
+            if self.spec.operator is None or float(np.abs(found.x).max()) <= 0.99 * reach:
+                break
+            start, reach = found, 4 * reach
         return found
 
-    def _outside_held(self, inside: Array) -> ProblemSpec:
+    def _outside_held(self, inside: Array, reach: float) -> ProblemSpec:
         """The problem whose answer is the background outside the set: there nothing but the data term is left of it."""
         inside, spec = self.in_channels(inside), self.spec
-        if spec.operator is None and spec.bounds is None:
-            given = np.asarray(spec.image)
-            return spec.replace(image=np.where(inside, given, self._level()).astype(self.dtype))
+        if spec.operator is None:
+            image = np.where(inside, np.asarray(spec.image), self._level()).astype(self.dtype)
+            return spec.replace(image=image)
         lo, hi = (None, None) if spec.bounds is None else spec.bounds
-        # out of reach of any minimiser, so that there is a certificate where A sees little
-        reach = 3 * float(np.abs(self.first.x).max())
+        # so that there is a certificate where A sees little
         lo = np.where(inside, -reach if lo is None else lo, self._level())
         hi = np.where(inside, reach if hi is None else hi, self._level())
         return spec.replace(bounds=(lo.astype(self.dtype), hi.astype(self.dtype)))
 
-    def _call_with_time_left(self) -> dict[str, Any]:
-        options = self.call["options"]
-        if not isinstance(options, dict) or "maxtime" not in options:
-            return self.call
-        left = max(options["maxtime"] - sum(found.time for _, found in self.stages), 1e-9)
-        return self.call | {"options": options | {"maxtime": left}}
-
-    def _own_options(self) -> dict[str, Any]:
-        options = self.call["options"] or {}
-        return {"options": {name: options[name] for name in ("workers",) if name in options}}
-
     # -- the result ------------------------------------------------------------------------------------------------
 
-    def result(self, x: Array, inside: Array, last: SolveResult, begin: float) -> SolveResult:
-        """The answer in the user's layout, with its stages; `last` is the problem that x solves."""
-        labels, _ = ndimage.label(inside, _block(inside.ndim))
-        unit = self.sigma / self.setup.scale
-        contour = unit * unit * self.penalty.contour * float(_boundary(inside).sum())
-        terms = {"data": self._data_term(x), "TotalVariation": last.terms["TotalVariation"], "contour": contour}
-        terms["area"] = unit * unit * self.area * int(np.count_nonzero(inside))
-        failed = next((found for _, found in self.stages if not found.success), None)
-        status = 6 if failed is None else failed.status
-        fields = {name: value for name, value in last.items() if name not in ("debiased",)}
-        fields |= {
-            "x": np.ascontiguousarray(x),
-            "fun": sum(terms.values()),
-            "terms": terms,
-            "gap": math.inf,
-            "rel_gap": math.inf,
-        }
-        fields |= {"x_error_bound": math.inf, "certified": False, "stationarity": None, "success": False, "status": status}
-        fields |= {"message": ALTERNATING if failed is None else MESSAGES[status], "method": "alternating", "debiased": None}
-        fields |= {"weight": self.first.weight, "weight_rule": self.first.weight_rule, "weight_path": self.first.weight_path}
-        fields |= {"noise_std": unit, "nit": sum(found.nit for _, found in self.stages)}
-        fields |= {"stages": [_stage(name, found) for name, found in self.stages], "time": time.perf_counter() - begin}
-        fields["regions"] = labels
-        return SolveResult(**fields)
+    def result(self) -> SolveResult:
+        """The answer in the user's layout, with its stages; the last of them is the problem that it solves."""
+        axis, level, first = self.setup.answer.axis, self._level(), self.first
+        held = self.inside
+        last = next(found for name, found in reversed(self.done) if held is None or name == "values")
+        x = first.x if held is None else np.where(self.in_channels(held), last.x, level.astype(last.x.dtype))
+        inside = x != level if axis is None else (x != level).any(axis=axis)
+        fields: dict[str, Any] = {"stages": [_stage(name, found) for name, found in self.done]}
+        fields["regions"], _ = ndimage.label(inside, _block(inside.ndim))
+        if len(self.done) > 1:
+            unit = self.data_sigma / self.setup.scale
+            terms = {"data": self._data_term(x), "TotalVariation": last.terms["TotalVariation"]}
+            cost = unit * unit * self.mean_weight
+            terms["contour"] = cost * self.penalty.contour * float(_boundary(inside).sum())
+            terms["area"] = cost * self.area * int(np.count_nonzero(inside))
+            failed = next((found for _, found in self.done if not found.success), None)
+            status = 6 if failed is None else failed.status
+            fields |= {"x": np.ascontiguousarray(x), "fun": sum(terms.values()), "terms": terms, "noise_std": unit}
+            fields |= {"gap": math.inf, "rel_gap": math.inf, "x_error_bound": math.inf, "certified": False}
+            fields |= {"stationarity": None, "success": False, "status": status, "method": "alternating"}
+            fields |= {"message": ALTERNATING if failed is None else MESSAGES[status]}
+            fields |= {"weight": first.weight, "weight_rule": first.weight_rule, "weight_path": first.weight_path}
+            fields |= {"nit": sum(found.nit for _, found in self.done)}
+        return SolveResult(**(dict(last) | fields | {"time": time.perf_counter() - self.began}))
 
     def _data_term(self, x: Array) -> float:
         problem = self.setup.problem
@@ -335,13 +393,19 @@ def _cut(ndim: int, axis: int, part: slice) -> Any:
     return tuple(part if a == axis else slice(None) for a in range(ndim))
 
 
-def _around(x: Array, ndim: int) -> Iterator[Array]:
-    """For each neighbour that touches a pixel along the last `ndim` axes the array of these, zero beyond the image."""
-    padded = np.pad(x, [(0, 0)] * (x.ndim - ndim) + [(1, 1)] * ndim)
-    for offset in itertools.product((0, 1, 2), repeat=ndim):
-        if any(o != 1 for o in offset):
-            index: Any = (..., *(slice(o, o + n) for o, n in zip(offset, x.shape[x.ndim - ndim :], strict=True)))
-            yield padded[index]
+def _largest_around(size: Array) -> Array:
+    """The largest of a pixel and those that touch it."""
+    return np.asarray(ndimage.maximum_filter(size, 3, mode="constant"))
+
+
+def _levels_around(x: Array, at: Array) -> Array:
+    """The values of the pixels of a mask and of those that touch them, (channels, 3^d, pixels), zero beyond the image."""
+    padded = np.pad(x, [(0, 0)] + [(1, 1)] * at.ndim)
+    shape = padded.shape[1:]
+    offsets = np.array(sorted(itertools.product((0, 1, -1), repeat=at.ndim), key=np.any))
+    strides = np.array([math.prod(shape[axis + 1 :]) for axis in range(at.ndim)])
+    here = np.ravel_multi_index([index + 1 for index in np.nonzero(at)], shape)
+    return np.asarray(padded.reshape(len(x), -1)[:, here + (offsets @ strides)[:, None]])
 
 
 def _boundary(inside: Array) -> Array:
@@ -354,10 +418,13 @@ def _boundary(inside: Array) -> Array:
 
 
 def gains_of(evidence: Array, labels: Array, n: int, contour: float) -> Array:
-    """For each piece of a set, numbered from 1 on, the evidence for it, less the cost of its boundary."""
+    """For each piece of a set, numbered from 1 on, the evidence for it, less the cost of its boundary.
+
+    Where two pieces meet, at a corner, one of them pays for the difference that they share.
+    """
     inside = labels > 0
     total_evidence = np.bincount(labels.reshape(-1), np.clip(evidence, -_MOST, _MOST).reshape(-1), n + 1)
-    # a difference belongs to the piece at either end; no two pieces touch
+    # a difference belongs to the piece at either end
     owner = labels.copy()
     for axis in range(inside.ndim):
         ahead, here = (_cut(inside.ndim, axis, part) for part in (slice(1, None), slice(None, -1)))
@@ -366,8 +433,10 @@ def gains_of(evidence: Array, labels: Array, n: int, contour: float) -> Array:
     return np.asarray(total_evidence - contour * cost)[1:]
 
 
-def least_gain(pixels: int, ndim: int, channels: int, false_alarms: float) -> float:
+def least_gain(spatial: tuple[int, ...], channels: int, false_alarms: float) -> float:
     """The gain that no piece of an image of noise has but with that probability; see benchmarks/false_alarms.py."""
-    start, slope, scale = _GUMBEL[ndim]
+    # an axis of one pixel is none
+    start, slope, scale = _GUMBEL[max(sum(n > 1 for n in spatial), 1)]
+    gain = start + slope * math.log(math.prod(spatial)) - scale * math.log(-math.log1p(-false_alarms))
     # as many levels follow noise as there are channels
-    return channels * (start + slope * math.log(pixels) - scale * math.log(-math.log1p(-false_alarms)))
+    return channels * max(gain, 0.0)

@@ -13,6 +13,7 @@ from proxsparse import (
     ConvergenceWarning,
     Huber,
     Poisson,
+    TotalVariation,
     as_operator,
     solve,
 )
@@ -34,6 +35,17 @@ def test_a_start_from_another_mask_certifies_nothing_false(operator, penalty, da
     warm = solve(y, penalty, 0.3, observed=seen, x0=earlier, **kw)
     for one, other in ((warm, cold), (cold, warm)):
         assert one.fun - one.gap <= other.fun * (1 + 1e-9)
+
+
+def test_a_start_far_from_an_answer_that_costs_nothing_is_left_at_once():
+    """From there an iteration takes a small share of the way to an image whose F is 0, which no relative gap meets."""
+    earlier = solve(image_of((32, 32)), "tv", 0.5)
+    for x0 in (earlier, earlier.x):
+        found = solve(np.ones((32, 32)), TotalVariation(0.01, pixel_weight=np.zeros((2, 32, 32))), x0=x0)
+        assert (found.status, found.nit) == (0, 0)
+        np.testing.assert_array_equal(found.x, 1.0)
+    # the same where hardly anything weighs
+    assert solve(image_of((32, 32)), "tv", 1e-7, x0=earlier).nit <= 40
 
 
 def test_duals_where_nothing_was_measured_have_no_bound():

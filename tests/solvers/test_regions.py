@@ -82,9 +82,9 @@ def test_no_piece_of_noise_gains_more_than_the_law_says():
             solve(np.random.default_rng(100 + seed).standard_normal((64, 64)), Regions(0.65), noise_std=1.0, tol=1e-2)
     of_pieces = np.array(gains[1::2])
     # by the law of the largest gain 20 of 40 are above its median, 4 above the last tenth
-    assert 8 <= np.sum(of_pieces > regions.least_gain(64 * 64, 2, 1, 0.5)) <= 32
-    assert np.sum(of_pieces > regions.least_gain(64 * 64, 2, 1, 0.1)) <= 9
-    assert np.sum(of_pieces > regions.least_gain(64 * 64, 2, 1, 0.01)) <= 2
+    assert 8 <= np.sum(of_pieces > regions.least_gain((64, 64), 1, 0.5)) <= 32
+    assert np.sum(of_pieces > regions.least_gain((64, 64), 1, 0.1)) <= 9
+    assert np.sum(of_pieces > regions.least_gain((64, 64), 1, 0.01)) <= 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -201,15 +201,15 @@ def test_the_values_agree_with_an_independent_solver(monkeypatch):
     truth[2:7, 1:6] = 1.0
     y = phantoms.add_noise(truth, 0.15, seed=3)
     seen = []
-    values = regions._Task.values
+    values = regions._Stages.values
 
     def recorded(self, inside, before, tol):
-        seen.append((self._outside_held(inside).image, inside))
+        seen.append((self._outside_held(inside, 1.0).image, inside))
         found = values(self, inside, before, tol)
         seen.append(found)
         return found
 
-    monkeypatch.setattr(regions._Task, "values", recorded)
+    monkeypatch.setattr(regions._Stages, "values", recorded)
     result = solve(y, Regions(0.1, stages=0), noise_std=0.15, tol=1e-9)
     (image, inside), found = seen[-2:]
     np.testing.assert_array_equal(inside, result.x != 0)

@@ -58,6 +58,21 @@ def test_where_no_law_is_known_it_says_so(penalty):
         solve(phantoms.add_noise(np.zeros((16, 16)), 0.1), penalty, "false-alarms")
 
 
-def test_strips_are_no_images():
+@pytest.mark.parametrize("shape", [(16, 120), (4, 60), (8, 8), (100,), (1, 1, 90)])
+@pytest.mark.parametrize("isotropic", [True, False])
+def test_strips_and_signals_wander_by_the_law_of_slices(shape, isotropic):
+    penalty = TotalVariation(isotropic=isotropic)
+    left = {1.0: 0, 0.6: 0}
+    for seed in range(100):
+        y = np.random.default_rng([seed, *shape]).standard_normal(shape)
+        weight = solve(y, penalty, "false-alarms", noise_std=1.0, tol=1e-2).weight
+        for factor in left:
+            left[factor] += np.ptp(solve(y, factor * weight * penalty, tol=1e-5).x) > 0.02
+    # 1 of 100 is expected: more than 5 would be a chance of one in a thousand
+    assert left[1.0] <= 5
+    assert left[0.6] > left[1.0] + 10
+
+
+def test_of_thin_volumes_no_law_is_known():
     with pytest.raises(ValueError, match="false-alarms"):
-        solve(np.random.default_rng(0).standard_normal((2, 200)), TotalVariation(), "false-alarms")
+        solve(np.random.default_rng(0).standard_normal((3, 20, 20)), TotalVariation(), "false-alarms")
