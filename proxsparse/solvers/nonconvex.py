@@ -17,6 +17,7 @@ from ..problems.setup import ProblemSetup, set_up
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
 from .options import parse
+from .stages import Stages
 
 NOT_CONVEX = "Stationary to the tolerance; the penalty is not convex, and nothing is certified."
 REWEIGHTED = "The stated number of convex solves was made; each is certified, the whole is not convex."
@@ -155,8 +156,7 @@ def solve_reweighted(
     debias: bool,
 ) -> SolveResult:
     """`Reweighted`: convex solves, each from the last answer and with the weights that it gives; history is of the last one."""
-    begin = time.perf_counter()
-    axis, background, options = spec.channel_axis, spec.background, options or {}
+    axis, background, stages = spec.channel_axis, spec.background, Stages(options, callback)
     if spec.spacing is not None:
         penalty = penalty._spaced(spec.spacing)
         spec = spec.replace(spacing=None)
@@ -167,17 +167,16 @@ def solve_reweighted(
     convex = penalty.penalty
     results: list[SolveResult] = []
     for k in range(penalty.solves):
-        left = {**options}
-        if "maxtime" in options:
-            left["maxtime"] = max(options["maxtime"] - (time.perf_counter() - begin), 1e-9)
         start, last = results[-1] if results else x0, k == penalty.solves - 1
-        call = {"method": method, "tol": tol, "callback": callback, "options": left, "debias": debias and last}
-        result = solve_quietly(spec, convex, None if results else rule, x0=start, **call)
+        call = {"method": method, "tol": tol, "callback": stages.callback, "options": stages.options()}
+        result = solve_quietly(spec, convex, None if results else rule, x0=start, debias=debias and last, **call)
         results.append(result)
         missing = [w for q, w in zip(penalty.parts, np.atleast_1d(result.weight), strict=True) if q.weight is None]
         if missing:
             penalty = penalty.with_weights([float(w) for w in missing])
-        if result.status in (2, 3, 5):
+        if stages.over(result):
+            if not last and result.success:
+                result.update(status=3, message=MESSAGES[3])
             break
         convex = penalty.reweighted(penalty.lengths(_image(result), axis))
     first, result = results[0], results[-1]
@@ -189,6 +188,6 @@ def solve_reweighted(
     result.update(gap=math.inf, rel_gap=math.inf, x_error_bound=math.inf, certified=False, success=False)
     if result.status in (0, 4):
         result.update(status=6, message=REWEIGHTED)
-    result.update(stationarity=own.rel_gap, nit=sum(r.nit for r in results), time=time.perf_counter() - begin)
+    result.update(stationarity=own.rel_gap, nit=sum(r.nit for r in results), time=stages.seconds)
     result.update(weight_rule=first.weight_rule, noise_std=first.noise_std, weight_path=first.weight_path)
     return result

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import itertools
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,17 +19,19 @@ from ..arrays.numbers import Array, total
 from ..metrics.noise import estimate
 from ..penalties.regions import Regions
 from ..penalties.total_variation import TotalVariation
+from ..problems.problem import Problem
 from ..problems.setup import set_up
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
+from .stages import Stages
 
 ALTERNATING = "Every stage is convex and met its tolerance; the whole is not convex, and nothing is certified."
 #: a pixel is looked at where total variation leaves this many sigma, beside one that reaches the second
 _DETECTION = (0.5, 0.8)
 #: the most evidence for or against one pixel of a piece
 _MOST = 50.0
-#: relative gaps of the cuts, and of the values between them
-_OF_CUTS, _LOOSE = 1e-3, 3e-3
+#: relative gap of what is only cut or looked at
+_LOOSE = 3e-3
 #: a pixel below this share of its largest neighbour, or below so many sigma, is judged by that neighbour's level
 _HALF, _FAINT = 0.5, 0.6
 #: the weight, in sigma, at which total variation leaves hardly anything of noise, and how much it must leave of a region
@@ -63,36 +64,36 @@ def solve_regions(
         raise ValueError("'regions' keeps the contrast of what is not zero: there is nothing to debias")
     if method == "exact":
         raise ValueError("'regions' solves several problems, for which there is no method='exact'")
-    stages = _Stages(solve_quietly, spec, penalty, {"method": method, "callback": callback}, options)
+    regions = _Regions(solve_quietly, spec, penalty, method, Stages(options, callback))
     with contextlib.suppress(_OverError):
-        _in_turn(stages, rule, x0, tol)
-    return stages.result()
+        _in_turn(regions, rule, x0, tol)
+    return regions.result()
 
 
 class _OverError(Exception):
-    """Time is up, the callback said so, or numbers are not finite any more."""
+    """No stage may follow."""
 
 
-def _in_turn(stages: _Stages, rule: str | None, x0: Any, tol: float) -> None:
+def _in_turn(regions: _Regions, rule: str | None, x0: Any, tol: float) -> None:
     """Total variation, the set cut out, its values, the set again, its values again."""
-    first = stages.begin(rule, x0, tol)
-    if stages.sigma == 0:
+    first = regions.begin(rule, x0, tol)
+    if regions.sigma == 0:
         return
-    x = stages.canonical(first.x)
-    detected = stages.detected(x)
-    inside = stages.cut(stages.evidence_by_levels(x, detected), detected)
-    inside = stages.with_dark_parts(detected, inside)
-    values = stages.values(inside, None, _LOOSE)
+    x = regions.canonical(first.x)
+    detected = regions.detected(x)
+    inside = regions.cut(regions.evidence_by_levels(x, detected), detected)
+    inside = regions.with_dark_parts(detected, inside)
+    values = regions.values(inside, None, _LOOSE)
     if inside.any():
-        evidence = stages.evidence_nearby(stages.canonical(values.x), inside)
-        inside = stages.kept(evidence, stages.cut(evidence, inside))
-        for left in reversed(range(stages.penalty.stages)):
-            values = stages.values(inside, values, _LOOSE if left else tol)
-        if not stages.penalty.stages:
-            stages.values(inside, None, tol)
+        evidence = regions.evidence_nearby(regions.canonical(values.x), inside)
+        inside = regions.kept(evidence, regions.cut(evidence, inside))
+        for left in reversed(range(regions.penalty.stages)):
+            values = regions.values(inside, values, _LOOSE if left else tol)
+        if not regions.penalty.stages:
+            regions.values(inside, None, tol)
 
 
-class _Stages:
+class _Regions:
     """One image and what is done with it, stage by stage."""
 
     def __init__(
@@ -100,39 +101,41 @@ class _Stages:
         solve_quietly: Callable[..., SolveResult],
         spec: ProblemSpec,
         penalty: Regions,
-        call: dict[str, Any],
-        options: dict[str, Any] | None,
+        method: str,
+        stages: Stages,
     ) -> None:
-        self.began = time.perf_counter()
-        self._solve, self.spec, self.penalty, self.call, self.options = solve_quietly, spec, penalty, call, options
+        self._solve, self.spec, self.penalty, self._stages = solve_quietly, spec, penalty, stages
+        self.call = {"method": method, "callback": stages.callback}
         self.setup = set_up(spec, [])
         problem = self.setup.problem
         self.shape, self.dtype, self.channels = problem.shape, problem.dtype, problem.shape[0]
         self.data_sigma = self.sigma = 0.0
         #: how each convex problem was called and ended
         self.done: list[tuple[str, SolveResult]] = []
+        #: the stage after which no more may follow
+        self._cut_short: SolveResult | None = None
         #: the set of the last values, if there are any yet
         self.inside: Array | None = None
         #: of a pixel of all channels, each of which has a level that follows noise
         self.area = penalty.area * self.channels
-        #: the mean weight of a measured pixel, and the most that a pixel weighs
+        #: the mean weight of a measured pixel, and what the data term gains by the square of a pixel of x alone
         m = np.broadcast_to(problem.data.m, problem.y.shape)
         self.mean_weight = float(np.mean(m, where=m > 0, dtype=np.float64)) if (m > 0).any() else 1.0
-        self.curvature = self.mean_weight if problem.operator is None else problem.lipschitz
+        self.curvature = self.mean_weight if problem.operator is None else _mean_curvature(problem)
 
     def begin(self, rule: str | None, x0: Any, tol: float) -> SolveResult:
         """Total variation, and by it the noise and what is judged."""
         problem = self.setup.problem
         given = TotalVariation(self.penalty.weight)
-        first = self._stage("total variation", self.spec, given, self.options, rule=rule, x0=x0, tol=tol, **self.call)
+        first = self._stage("total variation", self.spec, given, rule=rule, x0=x0, tol=tol, **self.call)
         self.data_sigma = self._noise(first) * self.setup.scale
-        #: in units of x, of which an operator may see more or less
+        #: of x, of which an operator may see more or less
         self.sigma = self.data_sigma * math.sqrt(self.mean_weight / self.curvature) if self.curvature > 0 else 0.0
         x = self.canonical(first.x)
         if problem.operator is None:
             y, m = problem.y, problem.m
         else:
-            # the data term is at most that of this image, and equal to it at x: a step of gradient descent
+            # where a single pixel of x changes, the data term changes as that of this image does
             gradient = problem.adjoint(np.asarray(problem.data.gradient(problem.forward(x))))
             y, m = x - gradient / (self.curvature or 1.0), None
         #: the weights of the pixels, 1 in the mean, and the image that is judged; what was not measured is not looked at
@@ -151,22 +154,17 @@ class _Stages:
         # differences are divided by the spacing, and noise by none; channels share one length
         spacing = 1.0 if self.spec.spacing is None else float(np.mean(self.spec.spacing))
         weight = _CLEARING * spacing * math.sqrt(self.channels) * self.sigma * self.curvature / self.setup.scale
-        return self.canonical(self._stage("smooth", self.spec, TotalVariation(weight), self._own_options(), tol=_LOOSE).x)
+        return self.canonical(self._stage("smooth", self.spec, TotalVariation(weight), unseen=True, tol=_LOOSE).x)
 
-    def _stage(self, name: str, spec: ProblemSpec, convex: TotalVariation, options: Any, **call: Any) -> SolveResult:
-        """Solve a convex problem, in the time that is left."""
-        if self.done and isinstance(options, dict) and "maxtime" in options:
-            options = options | {"maxtime": max(options["maxtime"] - (time.perf_counter() - self.began), 1e-9)}
+    def _stage(self, name: str, spec: ProblemSpec, convex: TotalVariation, *, unseen: bool = False, **call: Any) -> SolveResult:
+        """Solve a convex problem, in the time that is left; of images that nobody sees nothing is displayed."""
+        options = self._stages.options(*(("workers", "maxiter", "maxtime") if unseen else ()))
         found = self._solve(spec, convex, options=options, **call)
         self.done.append((name, found))
-        if found.status in (2, 3, 5):
+        if self._stages.over(found):
+            self._cut_short = found
             raise _OverError
         return found
-
-    def _own_options(self) -> dict[str, Any]:
-        """What holds for stages whose images nobody sees."""
-        options = self.options or {}
-        return {name: options[name] for name in ("workers", "maxiter", "maxtime") if name in options}
 
     def _noise(self, first: SolveResult) -> float:
         """The standard deviation of the noise: given, found by the rule, or estimated."""
@@ -283,8 +281,8 @@ class _Stages:
         near = ndimage.binary_dilation(inside, _block(inside.ndim))
         # beyond this no boundary outweighs a pixel: a set has no more of it than its pixels have by themselves
         most = 2 * inside.ndim * self.penalty.contour
-        image = np.where(near, np.clip(evidence, -most, most), -most).astype(self.dtype)
-        found = self._stage("cut", ProblemSpec(image), TotalVariation(self.penalty.contour), self._own_options(), tol=_OF_CUTS)
+        image = np.where(near, np.clip(evidence, -most, most), -most).astype(np.float32)
+        found = self._stage("cut", ProblemSpec(image), TotalVariation(self.penalty.contour), unseen=True, tol=_LOOSE)
         return np.asarray(found.x > 0)
 
     def kept(self, evidence: Array, inside: Array) -> Array:
@@ -318,9 +316,7 @@ class _Stages:
         convex, start, self.inside = TotalVariation(weight, pixel_weight=scales), before or self.first, inside
         reach = 3 * float(np.abs(self.first.x).max())
         for _ in range(_WIDENINGS):
-            found = self._stage(
-                "values", self._outside_held(inside, reach), convex, self.options, x0=start, tol=tol, **self.call
-            )
+            found = self._stage("values", self._outside_held(inside, reach), convex, x0=start, tol=tol, **self.call)
             if self.spec.operator is None or float(np.abs(found.x).max()) <= 0.99 * reach:
                 break
             start, reach = found, 4 * reach
@@ -355,15 +351,17 @@ class _Stages:
             cost = unit * unit * self.mean_weight
             terms["contour"] = cost * self.penalty.contour * float(_boundary(inside).sum())
             terms["area"] = cost * self.area * int(np.count_nonzero(inside))
-            failed = next((found for _, found in self.done if not found.success), None)
-            status = 6 if failed is None else failed.status
+            status = next((found.status for _, found in self.done if not found.success), 6)
             fields |= {"x": np.ascontiguousarray(x), "fun": sum(terms.values()), "terms": terms, "noise_std": unit}
             fields |= {"gap": math.inf, "rel_gap": math.inf, "x_error_bound": math.inf, "certified": False}
             fields |= {"stationarity": None, "success": False, "status": status, "method": "alternating"}
-            fields |= {"message": ALTERNATING if failed is None else MESSAGES[status]}
+            fields |= {"message": ALTERNATING if status == 6 else MESSAGES[status]}
             fields |= {"weight": first.weight, "weight_rule": first.weight_rule, "weight_path": first.weight_path}
             fields |= {"nit": sum(found.nit for _, found in self.done)}
-        return SolveResult(**(dict(last) | fields | {"time": time.perf_counter() - self.began}))
+        if self._cut_short is not None and self._cut_short.success:
+            # at the end of its stage, but not of the whole
+            fields |= {"success": False, "status": 3, "message": MESSAGES[3]}
+        return SolveResult(**(dict(last) | fields | {"time": self._stages.seconds}))
 
     def _data_term(self, x: Array) -> float:
         problem = self.setup.problem
@@ -374,6 +372,12 @@ def _stage(name: str, found: SolveResult) -> dict[str, Any]:
     """What one convex problem was and how it ended."""
     fields = ("weight", "fun", "gap", "rel_gap", "certified", "success", "nit", "method", "time")
     return {"name": name} | {field: found[field] for field in fields}
+
+
+def _mean_curvature(problem: Problem) -> float:
+    """The mean of the diagonal of A^T M A, by one image of noise (Hutchinson, Commun. Stat. 1990)."""
+    noise = np.random.default_rng(0).standard_normal(problem.shape).astype(problem.dtype)
+    return total(problem.data.m * np.square(problem.forward(noise), dtype=np.float64)) / noise.size
 
 
 # -- sets of pixels ----------------------------------------------------------------------------------------------------
