@@ -90,11 +90,11 @@ def solve(
     image : array_like
         y: a signal, image or volume, optionally with a channel axis. float32 stays float32, float64 stays float64,
         float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
-    penalty : str, Penalty, Nonconvex or Reweighted
+    penalty : str, Penalty, Nonconvex, Reweighted or Regions
         "l1", "tv", "tv-aniso", "tv2", "tgv", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet",
-        "l1+tv", "l1+tv-aniso", "l1+overlap", "none" (the data term and the bounds alone), or an object such as
-        ``TotalVariation(0.1)``, or a sum of objects, or one that is not convex (`MCP`, `SCAD`, `L0`, `Reweighted`), which
-        nothing certifies.
+        "l1+tv", "l1+tv-aniso", "l1+overlap", "none" (the data term and the bounds alone), "regions" (contiguous zeros, values
+        kept: `Regions`), or an object such as ``TotalVariation(0.1)``, or a sum of objects, or one that is not convex (`MCP`,
+        `SCAD`, `L0`, `Reweighted`, `Regions`), which nothing certifies.
     weight : float, tuple of float or str, optional
         w, in units of the image; for a sum one a part. Parts that have a weight of their own take none here. Left out, or
         "auto", the weight is chosen without the truth (docs/weights.md): by "sure", Stein's unbiased risk, with `noise_std` or
@@ -153,7 +153,8 @@ def solve(
     Returns
     -------
     SolveResult
-        x, fun, gap, rel_gap, x_error_bound, certified, success, status, message, nit, and more.
+        x, fun, gap, rel_gap, x_error_bound, certified, success, status, message, nit, and more; under "regions" also stages
+        and regions.
 
     Raises
     ------

@@ -122,6 +122,12 @@ class SolveResult(OptimizeResult):
         Where ``debias=True`` asked for it: x with the contrast given back that shrinkage took away.
     history : dict of ndarray
         iteration, objective, gap and seconds at every check.
+    stages : list of dict
+        Of "regions" alone: the name of each convex problem on the way, its weight, fun, gap, rel_gap, certified, success, nit,
+        method and time.
+    regions : ndarray of int
+        Of "regions" alone: the number of the connected region that a pixel belongs to (without the channel axis), 0 where x is
+        the background.
     time : float
         Seconds.
     """

@@ -1,4 +1,4 @@
-"""Penalties that are not convex, pixel by pixel: no certificate, but a proximal operator that is the global minimiser."""
+"""Penalties that are not convex, of pixels or blocks: no certificate, but a proximal operator that is the global minimiser."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays.checks import check_number, check_weight
+from ..arrays.layout import from_canonical, normalise_channel_axis, to_canonical
 from ..arrays.numbers import Array, as_float, require_finite, total
+from .group_lasso import GroupLasso
 
 
 @dataclasses.dataclass(frozen=True)
 class Nonconvex(abc.ABC):
     """``P(x) = sum rho(|x_i|)`` with rho that grows ever slower: large pixels keep their size.
 
-    `solve` returns a stationary point, `certified=False`, with `stationarity` saying how nearly; without an operator each pixel
-    is at its global minimum.
+    With `block` it is ``sum rho(||x_g||_2)`` over the blocks g of `GroupLasso`, all channels of a block together: what is zero
+    is zero in blocks. `solve` returns a stationary point, `certified=False`, with `stationarity` saying how nearly; without an
+    operator each pixel, or block of pixels of one weight, is at its global minimum.
     """
 
     weight: float | None = None
+    block: Any = dataclasses.field(default=None, kw_only=True)
 
     #: the weight is in units of the image to this power
     _power: ClassVar[int] = 1
@@ -29,6 +33,8 @@ class Nonconvex(abc.ABC):
     def __post_init__(self) -> None:
         if self.weight is not None:
             object.__setattr__(self, "weight", check_weight(self.weight))
+        if self.block is not None:
+            object.__setattr__(self, "block", GroupLasso(block=self.block).block)
 
     @property
     def parts(self) -> tuple[Nonconvex, ...]:
@@ -61,24 +67,56 @@ class Nonconvex(abc.ABC):
         """Sizes among which argmin over z >= 0 of 1/2 (z - size)^2 + step rho(z) is."""
 
     @np.errstate(over="ignore")
-    def value(self, x: Any) -> float:
-        """Return P(x)."""
+    def value(self, x: Any, *, channel_axis: int | None = None) -> float:
+        """Return P(x); of blocks the channels belong together."""
         x = as_float(x, "x")
         require_finite(x, "x")
-        return total(self._costs(np.abs(x, dtype=np.float64)))
+        if self.block is None:
+            return total(self._costs(np.abs(x, dtype=np.float64)))
+        canonical = to_canonical(x, normalise_channel_axis(channel_axis, x.ndim))
+        return total(self._costs(self._lengths(canonical, self._groups(canonical.shape))))
 
     @np.errstate(over="ignore")
-    def prox(self, v: Any, step: Any = 1.0) -> Array:
-        """Return argmin over x of 1/2 ||x - v||^2 + step P(x), a global minimiser; step >= 0, a number or one a pixel."""
+    def prox(self, v: Any, step: Any = 1.0, *, channel_axis: int | None = None) -> Array:
+        """Return argmin over x of 1/2 ||x - v||^2 + step P(x), a global minimiser.
+
+        step >= 0 is a number, or without blocks one a pixel.
+        """
         v = as_float(v, "v")
         require_finite(v, "v")
-        size, step = np.abs(v, dtype=np.float64), np.asarray(step, np.float64)
+        step = np.asarray(step, np.float64)
+        if self.block is None:
+            best = self._shrunk(np.abs(v, dtype=np.float64), step)
+            return np.asarray(np.where(best > 0, np.copysign(best, v), 0.0)).astype(v.dtype)
+        if step.ndim:
+            raise ValueError(f"{self!r} takes one step for all pixels, got an array of shape {step.shape}")
+        axis = normalise_channel_axis(channel_axis, v.ndim)
+        canonical = to_canonical(v, axis)
+        groups = self._groups(canonical.shape)
+        lengths = self._lengths(canonical, groups)
+        kept = self._shrunk(lengths, step) / np.where(lengths > 0, lengths, 1.0)
+        # 0 added, as zeros of negative pixels are negative
+        return from_canonical((canonical * kept[groups].reshape(canonical.shape[1:]) + 0.0).astype(v.dtype), axis)
+
+    def _shrunk(self, size: Array, step: Array) -> Array:
+        """Argmin over z >= 0 of 1/2 (z - size)^2 + step rho(z)."""
         best, least = np.zeros_like(size), 0.5 * size * size
         for z in self._candidates(size, step):
             cost = 0.5 * np.square(z - size) + step * self._costs(z)
             better = (cost < least) & (z >= 0)
             best, least = np.where(better, z, best), np.where(better, cost, least)
-        return np.asarray(np.where(best > 0, np.copysign(best, v), 0.0)).astype(v.dtype)
+        return best
+
+    def _groups(self, shape: tuple[int, ...]) -> Array:
+        """The block of each pixel of an image (channels, *spatial)."""
+        blocks = GroupLasso(block=self.block)
+        # says what does not fit
+        blocks._dual_shape(shape)
+        return blocks._groups(shape)
+
+    def _lengths(self, x: Array, groups: Array) -> Array:
+        """Of the blocks, over all channels."""
+        return GroupLasso(block=self.block)._lengths(x.astype(np.float64).reshape(len(x), -1), groups, dual=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +127,8 @@ class L0(Nonconvex):
     ----------
     weight : float, optional
         w >= 0, in units of the image squared.
+    block : int or tuple of int, optional
+        Count blocks of so many pixels an axis that are not 0, instead of pixels.
 
     Notes
     -----
@@ -114,6 +154,8 @@ class MCP(Nonconvex):
         w >= 0, in units of the image.
     gamma : float
         > 0; 3 by default. L1 for large, L0 for small ones.
+    block : int or tuple of int, optional
+        Of the lengths of blocks of so many pixels an axis, instead of pixels.
 
     Notes
     -----
@@ -151,6 +193,8 @@ class SCAD(Nonconvex):
         w >= 0, in units of the image.
     a : float
         > 2; 3.7 by default, after the paper.
+    block : int or tuple of int, optional
+        Of the lengths of blocks of so many pixels an axis, instead of pixels.
 
     Notes
     -----

@@ -112,6 +112,7 @@ FUNCTIONS = {
     "scad": Concave(
         _scad, lambda length, corner: np.clip((corner - length) / (corner * (1 - SCAD_LINEAR)), 0, 1), 1 / SCAD_LINEAR
     ),
+    "capped": Concave(np.minimum, lambda length, corner: np.asarray(length <= corner, np.float64), 1.5),
 }
 
 
@@ -137,16 +138,17 @@ class Reweighted:
         How many convex solves, >= 1.
     epsilon : float or tuple of float, optional
         The corner of rho, in units of the image, > 0, of a sum one a part or one for all. By default 1, 3 and 3.7 times the
-        weight of each part; of differences over a distance, for that distance as the unit.
-    function : {"log", "mcp", "scad"}
+        weight of each part, and 1.5 times for "capped"; of differences over a distance, for that distance as the unit.
+    function : {"log", "mcp", "scad", "capped"}
         rho: ``epsilon log(1 + length / epsilon)``, which always grows; or ``length - length^2 / (2 epsilon)`` up to epsilon and
         a constant beyond (Zhang 2010), where lengths cost nothing more and lose nothing; or the same with the length itself up
-        to ``epsilon / 3.7`` (Fan & Li 2001).
+        to ``epsilon / 3.7`` (Fan & Li 2001); or ``min(length, epsilon)``, the nearest to counting lengths (Zhang 2010b): each
+        solve penalises those up to epsilon, and no others.
 
     Notes
     -----
     Majorisation-minimisation: rho is concave, and each solve is of its tangent at the last answer. Candes, Wakin & Boyd,
-    J. Fourier Anal. Appl. 2008, section 2.2; of groups Zhang, J. Mach. Learn. Res. 2010.
+    J. Fourier Anal. Appl. 2008, section 2.2; capped and of groups Zhang, J. Mach. Learn. Res. 2010 (here 2010b).
 
     Examples
     --------

@@ -26,7 +26,7 @@ REWEIGHTED = "The stated number of convex solves was made; each is certified, th
 def solve_nonconvex(
     spec: ProblemSpec, penalty: Nonconvex, *, x0: Any, method: str, tol: float, callback: Any, options: dict[str, Any] | None
 ) -> SolveResult:
-    """A stationary point of D(A x; y) + P(x): each pixel's global minimum without an operator, else monotone proximal gradient.
+    """A stationary point of D(A x; y) + P(x): the global minimum where there is a formula, else monotone proximal gradient.
 
     The extrapolated step is taken where it lowers the objective, else the plain one (Li & Lin, NeurIPS 2015).
     """
@@ -40,15 +40,15 @@ def solve_nonconvex(
     problem, scaled = setup.problem, penalty._rescaled(setup.scale)
     if not math.isfinite(problem.lipschitz):
         raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
-    by_pixel = problem.operator is None and problem.data.quadratic
-    if by_pixel:
+    by_formula = problem.operator is None and problem.data.quadratic and (penalty.block is None or problem.m is None)
+    if by_formula:
         with np.errstate(divide="ignore"):
-            step = 1.0 / np.broadcast_to(np.asarray(problem.data.m, np.float64), problem.shape)
-        x = np.where(np.isfinite(step), scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0)), 0).astype(problem.dtype)
-        ended = _Ended(x, 0.0, 0, 6, [])
+            step = 1.0 / np.asarray(problem.data.m, np.float64)
+        x = scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0), channel_axis=0)
+        ended = _Ended(np.where(np.isfinite(step), x, 0).astype(problem.dtype), 0.0, 0, 6, [])
     else:
         ended = _descend(setup, scaled, setup.start(x0.x if isinstance(x0, SolveResult) else x0)[0], tol, limits, callback)
-    return _result(setup, penalty, scaled, ended, "exact" if by_pixel else "proximal-gradient", begin)
+    return _result(setup, penalty, scaled, ended, "exact" if by_formula else "proximal-gradient", begin)
 
 
 def _result(
@@ -56,7 +56,7 @@ def _result(
 ) -> SolveResult:
     """The result in the user's units and layout."""
     x, problem = ended.x, setup.problem
-    data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x)
+    data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x, channel_axis=0)
     checks = np.array(ended.history or [(ended.nit, data + cost, time.perf_counter() - begin)])
     return SolveResult(
         x=setup.image(x),
@@ -103,11 +103,11 @@ def _descend(setup: ProblemSetup, penalty: Nonconvex, x: Array, tol: float, limi
     data = problem.data
 
     def _cost(z: Array) -> float:
-        return data.value(problem.forward(z)) + penalty.value(z)
+        return data.value(problem.forward(z)) + penalty.value(z, channel_axis=0)
 
     def _step_from(z: Array) -> Array:
         gradient = problem.adjoint(np.asarray(data.gradient(problem.forward(z))))
-        return penalty.prox(z - z.dtype.type(step) * gradient, step)
+        return penalty.prox(z - z.dtype.type(step) * gradient, step, channel_axis=0)
 
     step, t = 0.99 / problem.lipschitz, 1.0
     zero = np.zeros_like(x)

@@ -28,8 +28,8 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
     penalty : Penalty, MCP, SCAD or Reweighted
         With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), total variation of
         second order, disjoint groups, overlapping windows, or a sum of these; or one that is not convex, `MCP`, `SCAD` or
-        `Reweighted`: then what is made small is the concave function of its lengths itself, and not a convex bound held for
-        some steps.
+        `Reweighted`: then what is made small is the concave function of its lengths itself, whose gradient has the weights that
+        the image has at this step, or with a reference its tangent, whose weights are held.
     eps : float
         Lengths are ``sqrt(length^2 + eps^2) - eps``: with eps > 0 differentiable everywhere, but for the maxima of "linf". 0 by
         default: the penalty itself, whose gradient is taken as 0 where a length is 0.
@@ -72,12 +72,19 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
         """The text between the brackets of the module's repr."""
         return f"{brief(self.penalty)}, eps={self.eps}, reduction={self.reduction!r}"
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the values of the images (batch, channels, *spatial), one to three spatial axes, reduced."""
+    def forward(self, image: torch.Tensor, reference: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the values of the images (batch, channels, *spatial), one to three spatial axes, reduced.
+
+        With a reference of the same shape, such as an earlier output or the target, a penalty that is not convex is replaced by
+        its tangent there: convex, with the weights that the reference gives, nowhere less, and at the reference the same. Of
+        convex penalties it changes nothing. No gradient flows into it.
+        """
         check_images(image, self.penalty)
+        if reference is not None and reference.shape != image.shape:
+            raise ValueError(f"the reference has shape {tuple(reference.shape)}, the images {tuple(image.shape)}")
         # half the digits do not hold squares and sums
         image = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
-        values = value_of(self.penalty, image, self.eps)
+        values = value_of(self.penalty, image, self.eps, None if reference is None else reference.to(image))
         return values if self.reduction == "none" else values.sum() if self.reduction == "sum" else values.mean()
 
 
@@ -86,7 +93,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
 
     Parameters
     ----------
-    penalty : Penalty, MCP, SCAD or Reweighted
+    penalty : Penalty
         With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), disjoint groups or
         windows of Euclidean length, or a sum of these.
     tol : float, optional

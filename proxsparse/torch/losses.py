@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -63,38 +64,68 @@ def check_images(image: torch.Tensor, penalty: Penalty) -> None:
     if 0 in image.shape[1:]:
         raise ValueError(f"the images are empty: shape {tuple(image.shape)}")
     for part in penalty.parts:
+        part = GroupLasso(block=part.block) if isinstance(part, Nonconvex) and part.block is not None else part
         if isinstance(part, Penalty):
             # says what does not fit
             part._dual_shape(tuple(image.shape[1:]))
 
 
-def value_of(penalty: Any, image: torch.Tensor, eps: float) -> torch.Tensor:
-    """P of each image."""
+def value_of(penalty: Any, image: torch.Tensor, eps: float, reference: torch.Tensor | None = None) -> torch.Tensor:
+    """P of each image, or where P is not convex its tangent at the lengths of a reference image."""
+    found = torch.zeros(len(image), dtype=image.dtype, device=image.device)
+    for weight, lengths, rho in _concave_terms(penalty, eps):
+        if reference is None:
+            found = found + weight * _each(rho(lengths(image)))
+            continue
+        with torch.enable_grad():
+            held = lengths(reference.detach()).detach().requires_grad_()
+            value = rho(held)
+            (slope,) = torch.autograd.grad(value.sum(), held)
+        found = found + weight * _each(value.detach() + slope * (lengths(image) - held.detach()))
+    if isinstance(penalty, Penalty):
+        found = sum((part._w() * VALUES[type(part)](part, image, eps) for part in penalty.parts), found)
+    return found
+
+
+#: weight, the lengths of images, and what is paid for them
+_Term = tuple[float, Callable[[torch.Tensor], torch.Tensor], Callable[[torch.Tensor], torch.Tensor]]
+
+
+def _concave_terms(penalty: Any, eps: float) -> list[_Term]:
+    """The parts of a penalty that is not convex; of one that is there are none."""
     if isinstance(penalty, (MCP, SCAD)):
         bend, linear = (penalty.gamma, 0.0) if isinstance(penalty, MCP) else (penalty.a, 1 / penalty.a)
-        return penalty._w() * _each(_bent(_absolute(image, eps), bend * penalty._w(), linear))
-    if isinstance(penalty, Reweighted):
-        found = torch.zeros(len(image), dtype=image.dtype, device=image.device)
-        for part, corner in zip(penalty.parts, penalty.corners(), strict=True):
-            found = found + part._w() * _each(_concave(penalty.function, LENGTHS[type(part)](part, image, eps), corner))
-        return found
-    parts = (part._w() * VALUES[type(part)](part, image, eps) for part in penalty.parts)
-    return sum(parts, torch.zeros(len(image), dtype=image.dtype, device=image.device))
+        lengths = functools.partial(_absolute, eps=eps)
+        if penalty.block is not None:
+            lengths = _lengths_of(GroupLasso(block=penalty.block), eps)
+        return [(penalty._w(), lengths, functools.partial(_bent, corner=bend * penalty._w(), linear=linear))]
+    if not isinstance(penalty, Reweighted):
+        return []
+    return [
+        (part._w(), _lengths_of(part, eps), functools.partial(_concave, penalty.function, corner=corner))
+        for part, corner in zip(penalty.parts, penalty.corners(), strict=True)
+    ]
+
+
+def _lengths_of(part: Penalty, eps: float) -> Any:
+    return lambda image: LENGTHS[type(part)](part, image, eps)
 
 
 def _bent(length: torch.Tensor, corner: float, linear: float) -> torch.Tensor:
     """The length up to a share of the corner, from there on flatter, and constant beyond the corner."""
     if corner == 0:
-        return torch.zeros_like(length)
+        return 0.0 * length
     short = length.clamp(max=corner)
     beyond = (short - linear * corner).clamp(min=0)
     return short - beyond * beyond / (2 * (1 - linear) * corner)
 
 
-def _concave(function: str, length: torch.Tensor, corner: float) -> torch.Tensor:
+def _concave(function: str, length: torch.Tensor, *, corner: float) -> torch.Tensor:
     """The function of `Reweighted`; see `penalties/reweighted.py`."""
     if function == "log":
-        return torch.zeros_like(length) if corner == 0 else corner * torch.log1p(length / corner)
+        return 0.0 * length if corner == 0 else corner * torch.log1p(length / corner)
+    if function == "capped":
+        return length.clamp(max=corner)
     return _bent(length, corner, 0.0 if function == "mcp" else SCAD_LINEAR)
 
 

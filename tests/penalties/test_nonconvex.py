@@ -1,5 +1,7 @@
 """Penalties that are not convex, and reweighting: proximal points, formulas, contrast."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from examples import image_of
@@ -59,6 +61,42 @@ def test_prox_is_the_global_minimum_of_every_pixel(penalty, step, dtype, rng):
         own = 0.5 * (found - one) ** 2 + step * penalty.value([found])
         assert own <= cost.min() + 1e-6
     np.testing.assert_array_equal(penalty.prox(-v, step), -x)
+
+
+@pytest.mark.parametrize("penalty", [L0(2.0, block=3), MCP(1.8, block=(2, 3)), SCAD(2.5, block=4)], ids=repr)
+@pytest.mark.parametrize("channel_axis", [None, -1])
+def test_blocks_are_shrunk_by_their_lengths(penalty, channel_axis):
+    """A block is parallel to what it was, as long as the formula says; clipped blocks and channels included."""
+    v = image_of((8, 10) if channel_axis is None else (8, 10, 3))
+    x = penalty.prox(v, 0.7, channel_axis=channel_axis)
+    assert x.shape == v.shape
+    rows, columns = np.broadcast_to(penalty.block, 2)
+    plain = dataclasses.replace(penalty, block=None)
+    cost = 0.0
+    for i in range(0, 8, rows):
+        for j in range(0, 10, columns):
+            block, own = v[i : i + rows, j : j + columns], x[i : i + rows, j : j + columns]
+            length = np.linalg.norm(block)
+            wanted = plain.prox(np.array([length]), 0.7)[0]
+            np.testing.assert_allclose(own, wanted / length * block, atol=1e-12)
+            cost += plain.value([np.linalg.norm(own)])
+    assert penalty.value(x, channel_axis=channel_axis) == pytest.approx(cost)
+    assert 0 < np.mean(x == 0) < 1
+
+
+def test_counting_blocks_leaves_whole_ones():
+    truth = np.zeros((32, 32))
+    truth[8:20, 12:28] = 1.0
+    y = phantoms.add_noise(truth, 0.2)
+    found = solve(y, L0(0.8, block=4))
+    np.testing.assert_array_equal(found.x, np.where(truth > 0, y, 0))
+    assert found.fun == pytest.approx(0.5 * np.sum((found.x - y) ** 2) + 0.8 * 12)
+    # blocks of pixels of several weights have no formula, and are stationary
+    weights = np.random.default_rng(0).uniform(0.5, 2, y.shape)
+    weighted = solve(y, L0(2.0, block=4), pixel_weight=weights)
+    assert (weighted.method, weighted.status) == ("proximal-gradient", 6)
+    np.testing.assert_allclose(weighted.x[truth > 0], y[truth > 0], atol=1e-2)
+    assert not weighted.x[truth == 0].any()
 
 
 def test_formulas_of_the_literature():

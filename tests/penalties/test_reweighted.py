@@ -53,7 +53,7 @@ def test_lengths_with_weights_of_one_are_the_penalty(penalty, channel_axis):
 
 
 @each
-@pytest.mark.parametrize("function", ["log", "mcp", "scad"])
+@pytest.mark.parametrize("function", ["log", "mcp", "scad", "capped"])
 def test_the_convex_penalty_is_a_tangent_from_above(penalty, function, rng):
     """As rho is concave, and at the image of the weights both touch."""
     x = image_of((12, 13))
@@ -81,7 +81,7 @@ def test_each_solve_lowers_the_objective(penalty):
     assert len(result.terms) == 1 + len(penalty.parts)
 
 
-@pytest.mark.parametrize("function", ["mcp", "scad"])
+@pytest.mark.parametrize("function", ["mcp", "scad", "capped"])
 @pytest.mark.parametrize("penalty", [L1(0.3), GroupLasso(0.5, block=4), OverlappingGroupLasso(0.3, window=3)])
 def test_a_rectangle_keeps_its_height_where_nothing_more_is_paid(penalty, function):
     """With log it is off by about w epsilon / (epsilon + height) a length; with a cap by nothing."""

@@ -94,6 +94,7 @@ PENALTIES = [
     L0,
     MCP,
     SCAD,
+    lambda w: MCP(w, block=2),
     lambda w: Reweighted(TotalVariation(w), solves=2),
 ]
 

@@ -424,6 +424,7 @@ def test_concurrent_calls_give_the_serial_answer():
         OverlappingGroupLasso(0.2, kind="latent"),
         L0(0.1),
         MCP(0.1, gamma=2.0),
+        L0(0.1, block=(2, 3)),
         SCAD(0.1),
         Reweighted(L1(0.2), solves=3),
     ],

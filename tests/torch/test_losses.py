@@ -227,6 +227,9 @@ CONCAVE = {
     "log of blocks": Reweighted(GroupLasso(0.2, block=2), epsilon=0.3),
     "mcp of windows": Reweighted(OverlappingGroupLasso(0.2, window=2), epsilon=1.5, function="mcp"),
     "scad of blocks": Reweighted(GroupLasso(0.2, block=2), epsilon=2.0, function="scad"),
+    "capped windows": Reweighted(OverlappingGroupLasso(0.2, window=2), epsilon=1.5, function="capped"),
+    "mcp of blocks": MCP(0.3, block=2),
+    "scad of blocks, over two axes": SCAD(0.3, block=(2, 3)),
     "log of a sum": Reweighted(L1(0.1) + TotalVariation(0.2), epsilon=(0.1, 0.3)),
 }
 concave = pytest.mark.parametrize("penalty", CONCAVE.values(), ids=CONCAVE.keys())
@@ -238,8 +241,7 @@ def test_concave_values_are_those_of_the_penalty(penalty, channels):
     images = np.stack([image_of((channels, 6, 7), seed) for seed in range(2)])
     values = PenaltyLoss(penalty, reduction="none")(torch.tensor(images))
     for value, image in zip(values, images, strict=True):
-        expected = penalty.value(image) if isinstance(penalty, (MCP, SCAD)) else penalty.value(image, channel_axis=0)
-        assert value.item() == pytest.approx(expected)
+        assert value.item() == pytest.approx(penalty.value(image, channel_axis=0))
 
 
 @concave
@@ -250,6 +252,35 @@ def test_concave_gradients_are_right(penalty):
     flat = torch.zeros(1, 1, 5, 6, dtype=torch.float64, requires_grad=True)
     PenaltyLoss(penalty)(flat).backward()
     assert not flat.grad.any()
+
+
+@concave
+def test_weights_that_are_held_are_those_of_the_reference(penalty):
+    """The tangent of a concave function of lengths: above it, and the same, with the same gradient, at the reference."""
+    loss, reference = PenaltyLoss(penalty, eps=0.05), torch.tensor(image_of((2, 1, 6, 7)))
+    image = reference.clone().requires_grad_()
+    held, own = loss(image, reference), loss(image)
+    assert held.item() == pytest.approx(own.item())
+    gradients = [torch.autograd.grad(value, image)[0] for value in (held, own)]
+    torch.testing.assert_close(*gradients)
+    for seed in range(3):
+        other = torch.tensor(image_of((2, 1, 6, 7), seed + 1))
+        assert loss(other, reference) >= loss(other) - 1e-9
+        # convex
+        middle = loss((image + other) / 2, reference)
+        assert middle <= (loss(image, reference) + loss(other, reference)) / 2 + 1e-9
+    with torch.no_grad():
+        assert loss(image, reference).item() == pytest.approx(own.item())
+
+
+def test_a_reference_changes_nothing_of_convex_penalties_and_has_to_fit():
+    image, other = (torch.tensor(image_of((2, 1, 6, 7), seed)) for seed in range(2))
+    loss = PenaltyLoss(TotalVariation(0.2))
+    assert loss(image, other) == loss(image)
+    with pytest.raises(ValueError, match=r"the reference has shape \(1, 1, 6, 7\), the images \(2, 1, 6, 7\)"):
+        loss(image, other[:1])
+    # nothing weighs, nothing is paid
+    assert PenaltyLoss(MCP(0.0))(image, other) == 0
 
 
 def test_a_descent_on_a_concave_loss_keeps_what_is_large():
