@@ -1,9 +1,8 @@
 """Small denoisers trained with and without a penalty in the loss, beside `solve`: ``python -m benchmarks.train [SEEDS]``.
 
-Does a penalty in the loss make *contiguous regions* of the output zero? Networks alike but for the loss and the last layer, each
-trained from several seeds (of its start, its batches and the noise), and the certified answers for the same noisy images;
-figures are means over the seeds with 95 % intervals (Student's t). ``--write`` puts the table and the picture in docs. Needs
-PyTorch.
+Does a penalty in the loss make *contiguous regions* of the output zero? Networks alike but for the loss and the last layer,
+each trained from several seeds (of its start, its batches and the noise), and the certified answers for the same noisy images:
+means over the seeds with 95 % intervals (Student's t). ``--write`` puts the table and the picture in docs. Needs PyTorch.
 """
 
 import sys
@@ -92,7 +91,7 @@ def figures(truths, seed):
         warnings.simplefilter("ignore")
         for tol in (0.0, 1 / 255):
             setting = {"noise_std": NOISE, "data_range": 1.0, "penalties": CLASSICAL, "weight": RULES, "support_tol": tol}
-            tables.append(proxsparse.compare(truths, nets, seed=seed, **setting))
+            tables.append(proxsparse.compare(truths, nets, rng=seed, **setting))
     found = {}
     for name in tables[0].names:
         exact, near = ([unit * np.mean(table.values(name, m)) for m, unit in METRICS.items()] for table in tables)
@@ -109,10 +108,10 @@ def cell(values, digits):
 def main():
     torch.set_num_threads(1)
     seeds = next((int(a) for a in sys.argv[1:] if a.isdigit()), 5)
-    truths, found = list(images(range(6), 96).astype(float)), {}
+    truths, found, tables = list(images(range(6), 96).astype(float)), {}, []
     for seed in range(seeds):
         each, table = figures(truths, seed)
-        first = table if seed == 0 else first
+        tables.append(table)
         for name, values in each.items():
             found.setdefault(name, []).append(values)
             print(seed, name, np.round(values, 3).tolist(), flush=True)
@@ -125,7 +124,7 @@ def main():
     print("\n".join(lines))
     if "--write" in sys.argv:
         PAGE.write_text(filled(PAGE.read_text(), "train", "\n".join(lines)))
-        first.plot(0).savefig(PICTURE, dpi=70)
+        tables[0].plot(0).savefig(PICTURE, dpi=70)
 
 
 if __name__ == "__main__":

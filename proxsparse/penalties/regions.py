@@ -36,8 +36,8 @@ class Regions:
         How many of them, >= 0.
     false_alarms : float
         The probability that anything at all is left of an image of noise, between 0 and 1; by a law of white noise without an
-        operator and weights of 0.65 sigma and more (1 for signals, 0.55 for volumes). Of less than some 300 pixels more is left,
-        as their noise is estimated, and their weight chosen, less well.
+        operator and weights of 0.65 sigma and more (1 for signals, 0.55 for volumes). Of less than some 300 pixels of noise
+        more is left, as noise and weight are found less well.
 
     Notes
     -----
