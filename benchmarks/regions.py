@@ -2,8 +2,9 @@
 
 The phantoms at 128x128 and scenes made of scikit-image's pictures, noise 0.05, 0.1 and 0.2, several seeds each. Every contender
 is given the noisy image alone: total variation with an automatic weight; its answer cut by Otsu's threshold, and by hysteresis
-at 1 and 1.4 sigma; three steps by hand (that cut, then reweighted total variation within it); and `"regions"`. Means over
-noises and seeds: PSNR, F1 of the exact support, pieces over the truth's, isolated pixels.
+at 1 and 1.4 sigma; the same two of BM3D's answer, where the package bm3d is installed; three steps by hand (the hysteresis cut,
+then reweighted total variation within it); and `"regions"`. Means over noises and seeds: PSNR, F1 of the exact support, pieces
+over the truth's, isolated pixels.
 """
 
 import sys
@@ -19,6 +20,11 @@ import proxsparse
 from proxsparse import TotalVariation, metrics, phantoms
 
 from .table import filled
+
+try:
+    import bm3d
+except ImportError:
+    bm3d = None
 
 PAGE = Path(__file__).parents[1] / "docs" / "regions.md"
 SIDE = 128
@@ -73,17 +79,20 @@ def by_hand(y, first, noise):
     return x
 
 
+def cuts(name, x, noise):
+    """The image x where it is beyond Otsu's threshold, and beyond hysteresis."""
+    size = np.abs(x)
+    otsu, hysteresis = size > threshold_otsu(size), apply_hysteresis_threshold(size, noise, 1.4 * noise)
+    return {f"{name}, Otsu": np.where(otsu, x, 0.0), f"{name}, hysteresis": np.where(hysteresis, x, 0.0)}
+
+
 def contenders(y):
     """Name -> answer, each from the noisy image alone."""
     noise, first = metrics.noise_std(y), proxsparse.solve(y, "tv")
-    size = np.abs(first.x)
-    return {
-        "TV": first.x,
-        "TV, Otsu": np.where(size > threshold_otsu(size), first.x, 0.0),
-        "TV, hysteresis": np.where(apply_hysteresis_threshold(size, noise, 1.4 * noise), first.x, 0.0),
-        "by hand": by_hand(y, first, noise),
-        "regions": proxsparse.solve(y, "regions").x,
-    }
+    found = {"TV": first.x} | cuts("TV", first.x, noise)
+    if bm3d is not None:
+        found |= cuts("BM3D", bm3d.bm3d(y, noise), noise)
+    return found | {"by hand": by_hand(y, first, noise), "regions": proxsparse.solve(y, "regions").x}
 
 
 def figures(truth, x):

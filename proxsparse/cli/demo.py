@@ -14,6 +14,8 @@ from ..penalties import L1, OverlappingGroupLasso, Regions, TotalVariation
 from ..result import SolveResult
 
 NOISE = 0.1
+#: whose answer is shown refitted too
+REFITTED = "overlap 3x3"
 #: the penalties of each image, with weights that smooth the photograph well and clear the phantom's background
 CAMERA = {
     "L1": L1(0.02),
@@ -41,6 +43,16 @@ class Scene(NamedTuple):
     noisy: Array
     results: dict[str, SolveResult]
 
+    @property
+    def images(self) -> dict[str, Array]:
+        """Truth, noisy image and answers, refitted ones after their own."""
+        images = {"truth": self.truth, f"noisy ({NOISE:g})": self.noisy}
+        for label, result in self.results.items():
+            images[label] = result.x
+            if result.debiased is not None:
+                images[f"{label}, refitted"] = result.debiased
+        return images
+
 
 def run() -> list[Scene]:
     """Solve everything."""
@@ -54,7 +66,9 @@ def _scene(name: str, truth: Array, penalties: dict[str, Any]) -> Scene:
     noisy = phantoms.add_noise(truth, NOISE)
     for penalty in penalties.values():
         solve(noisy[:32, :32], penalty)  # compiles, so that the seconds are the solver's own
-    return Scene(name, truth, noisy, {label: solve(noisy, penalty) for label, penalty in penalties.items()})
+    return Scene(
+        name, truth, noisy, {label: solve(noisy, penalty, debias=label == REFITTED) for label, penalty in penalties.items()}
+    )
 
 
 def table(scenes: list[Scene]) -> str:
@@ -79,6 +93,8 @@ def table(scenes: list[Scene]) -> str:
             weight = " + ".join(f"{w:.3g}" for w in np.atleast_1d(result.weight))
             run = [f"{result.rel_gap:.1e}" if result.certified else "", str(result.nit), f"{result.time:.2f}"]
             rows.append([scene.name, label, weight, *_quality(scene.truth, result.x), *run])
+            if result.debiased is not None:
+                rows.append([scene.name, f"{label}, refitted", weight, *_quality(scene.truth, result.debiased), "", "", ""])
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, ["-" * w for w in widths], *rows]
     return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
@@ -101,17 +117,17 @@ def picture(scenes: list[Scene], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    columns = 2 + len(scenes[0].results)
+    columns = len(scenes[0].images)
     figure, axes = plt.subplots(2 * len(scenes), columns, figsize=(2.3 * columns, 4.9 * len(scenes)), layout="constrained")
     for number, scene in enumerate(scenes):
-        images = {"truth": scene.truth, f"noisy ({NOISE:g})": scene.noisy}
-        images |= {label: result.x for label, result in scene.results.items()}
-        low, high = scene.truth.min(), scene.truth.max()
-        for above, below, (label, image) in zip(axes[2 * number], axes[2 * number + 1], images.items(), strict=True):
+        # noise apart nothing is clipped
+        shown = [image for image in scene.images.values() if image is not scene.noisy]
+        low, high = min(image.min() for image in shown), max(image.max() for image in shown)
+        for above, below, (label, image) in zip(axes[2 * number], axes[2 * number + 1], scene.images.items(), strict=True):
             above.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
             psnr = "" if image is scene.truth else f"\n{metrics.psnr(scene.truth, image, 1.0):.2f} dB"
             above.set_title(label + psnr, fontsize=11)
-            below.imshow(image == 0, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+            below.imshow(image != 0, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             below.set_title(f"{100 * metrics.zero_share(image):.1f} % zero", fontsize=11)
         axes[2 * number, 0].set_ylabel(scene.name, fontsize=12)
         axes[2 * number + 1, 0].set_ylabel("exact zeros (black)", fontsize=12)

@@ -124,7 +124,7 @@ def _legend(comparison: Comparison, i: int) -> str:
     scale, tol = _error_scale(comparison, i), comparison.provenance["support_tol"]
     return (
         f"<p>Above: the image, from {low:.3g} (black) to {high:.3g} (white). Middle: its error, blue below the truth and red "
-        f"above it, full colour at {scale:.3g}. Below: its support in black, |x| &gt; {tol:.3g}.</p>"
+        f"above it, full colour at {scale:.3g}. Below: zeros in black, |x| &le; {tol:.3g}.</p>"
     )
 
 
@@ -143,7 +143,7 @@ def _cards(comparison: Comparison, i: int) -> str:
         pictures = [
             _gray(_flat(comparison, image), *span),
             _signed(_flat(comparison, error, worst=True), scale),
-            _gray(_plane(~_support(comparison, image)).astype(float), 0.0, 1.0),
+            _gray(_plane(_support(comparison, image)).astype(float), 0.0, 1.0),
         ]
         tags = "".join(
             f'<img alt="{what}" src="{_png(p)}">' for what, p in zip(("image", "error", "support"), pictures, strict=True)
@@ -254,13 +254,15 @@ def figure(comparison: Comparison, i: int, names: Sequence[str] | None) -> Any:
         column[0].imshow(whole, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         column[1].imshow(whole[zoom], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         column[2].imshow(difference, cmap="bwr", vmin=-scale, vmax=scale, interpolation="nearest")
-        column[3].imshow(_plane(_support(comparison, images[name])), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        column[3].imshow(_plane(_support(comparison, images[name])), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         figures = psnr.get("none" if name == "noisy" else name, math.nan)
         column[0].set_title(name + ("" if math.isnan(figures) else f"\n{figures:.2f} dB"), fontsize=10)
         edge = [zoom[0].start - 0.5, zoom[0].stop - 0.5], [zoom[1].start - 0.5, zoom[1].stop - 0.5]
         column[0].plot([edge[1][k] for k in (0, 1, 1, 0, 0)], [edge[0][k] for k in (0, 0, 1, 1, 0)], color="C1", linewidth=1)
     tol = comparison.provenance["support_tol"]
-    for row, what in zip(axes, ("image", "zoomed", f"error, full at {scale:.2g}", f"support, |x| > {tol:.2g}"), strict=True):
+    for row, what in zip(
+        axes, ("image", "zoomed", f"error, full at {scale:.2g}", f"zeros (black), |x| ≤ {tol:.2g}"), strict=True
+    ):
         row[0].set_ylabel(what, fontsize=10)
     for ax in axes.flat:
         ax.set_xticks([])

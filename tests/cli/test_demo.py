@@ -19,7 +19,7 @@ def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path, monkeypatch, 
         for line in lines
         if line.startswith("| camera") or line.startswith("| phantom")
     ]
-    assert len(rows) == 14
+    assert len(rows) == 16
     quality = {(row[0], row[1]): float(row[3]) for row in rows}
     zeros = {(row[0], row[1]): float(row[5]) for row in rows}
     assert all(float(row[8]) <= 1e-4 for row in rows if row[8])
@@ -28,6 +28,9 @@ def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path, monkeypatch, 
     assert {(row[1], row[6]) for row in rows if row[0] == "phantom"} >= {("regions", "5")}
     assert zeros["phantom", "L1 + TV"] > 50
     assert zeros["phantom", "overlap 3x3"] > 50
+    # what is refitted has the same zeros, and more contrast
+    assert zeros["phantom", "overlap 3x3, refitted"] == zeros["phantom", "overlap 3x3"]
+    assert quality["phantom", "overlap 3x3, refitted"] > quality["phantom", "overlap 3x3"] + 3
     if drawable:
         height, width = imread(tmp_path / "proxsparse-demo.png").shape[:2]
         assert height > 800
