@@ -144,6 +144,9 @@ class Reweighted:
         a constant beyond (Zhang 2010), where lengths cost nothing more and lose nothing; or the same with the length itself up
         to ``epsilon / 3.7`` (Fan & Li 2001); or ``min(length, epsilon)``, the nearest to counting lengths (Zhang 2010b): each
         solve penalises those up to epsilon, and no others.
+    start : {"ones", "x0"}
+        The weights of the first solve: 1, so that it is the convex penalty's, or those of the image that is given to `solve` as
+        `x0`, such as another penalty's answer.
 
     Notes
     -----
@@ -163,6 +166,7 @@ class Reweighted:
     solves: int = 4
     epsilon: Any = None
     function: str = "log"
+    start: str = "ones"
 
     def __post_init__(self) -> None:
         if not isinstance(self.penalty, Penalty) or any(_kind(part) is None for part in self.penalty.parts):
@@ -172,6 +176,8 @@ class Reweighted:
             raise ValueError(f"solves must be an integer >= 1, got {self.solves!r}")
         if self.function not in FUNCTIONS:
             raise unknown("function", self.function, FUNCTIONS)
+        if self.start not in ("ones", "x0"):
+            raise unknown("start", self.start, ("ones", "x0"))
         if self.epsilon is not None:
             several = isinstance(self.epsilon, (tuple, list))
             corners = [check_number(e, "epsilon") for e in (self.epsilon if several else [self.epsilon])]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.numbers import Array, total
+from ..arrays.numbers import Array, as_float, total
 from ..penalties.nonconvex import Nonconvex
 from ..penalties.reweighted import Reweighted
 from ..problems.setup import ProblemSetup, set_up
@@ -161,10 +161,17 @@ def solve_reweighted(
         penalty = penalty._spaced(spec.spacing)
         spec = spec.replace(spacing=None)
 
-    def _image(found: SolveResult) -> Array:
-        return found.x if background is None else found.x - np.asarray(background, found.x.dtype)
+    def _image(found: Any) -> Array:
+        x = as_float(found.x if isinstance(found, SolveResult) else found, "x0")
+        return x if background is None else x - np.asarray(background, x.dtype)
 
     convex = penalty.penalty
+    if penalty.start == "x0":
+        if x0 is None:
+            raise ValueError("Reweighted(start='x0') has its first weights from x0=, which was not given")
+        if rule is not None:
+            raise ValueError("Reweighted(start='x0') needs a weight: a rule would choose it for another start")
+        convex = penalty.reweighted(penalty.lengths(_image(x0), axis))
     results: list[SolveResult] = []
     for k in range(penalty.solves):
         start, last = results[-1] if results else x0, k == penalty.solves - 1

@@ -95,6 +95,22 @@ def test_a_rectangle_keeps_its_height_where_nothing_more_is_paid(penalty, functi
     np.testing.assert_allclose(logarithm[4:12, 4:12], height, atol=1e-6)
 
 
+@each
+def test_it_may_start_from_the_weights_of_an_image(penalty):
+    y = image_of((12, 13))
+    start = solve(y, "tv", 0.2)
+    found = solve(y, Reweighted(penalty, solves=1, epsilon=0.2, start="x0"), x0=start.x, tol=1e-8)
+    plain = Reweighted(penalty, solves=1, epsilon=0.2)
+    convex = solve(y, plain.reweighted(plain.lengths(start.x)), tol=1e-8)
+    np.testing.assert_allclose(found.x, convex.x, atol=1e-4)
+    assert found.fun == pytest.approx(0.5 * np.sum((found.x - y) ** 2) + plain.value(found.x))
+    # from its own answer it goes on where it was
+    whole = solve(y, Reweighted(penalty, solves=4, epsilon=0.2), tol=1e-8)
+    half = solve(y, Reweighted(penalty, solves=2, epsilon=0.2), tol=1e-8)
+    again = solve(y, Reweighted(penalty, solves=2, epsilon=0.2, start="x0"), x0=half, tol=1e-8)
+    np.testing.assert_allclose(again.x, whole.x, atol=1e-3)
+
+
 def test_windows_find_regions_and_keep_their_contrast():
     truth = phantoms.regions((64, 64))
     y = phantoms.add_noise(truth, 0.1)
