@@ -72,7 +72,8 @@ def check_images(image: torch.Tensor, penalty: Penalty) -> None:
 
 def value_of(penalty: Any, image: torch.Tensor, eps: float, reference: torch.Tensor | None = None) -> torch.Tensor:
     """P of each image, or where P is not convex its tangent at the lengths of a reference image."""
-    found = torch.zeros(len(image), dtype=image.dtype, device=image.device)
+    # a number that is not finite makes its image's value NaN, also where P is bounded or takes no notice of a pixel
+    found = _each(0.0 * image)
     for weight, lengths, rho in _concave_terms(penalty, eps):
         if reference is None:
             found = found + weight * _each(rho(lengths(image)))
@@ -149,7 +150,8 @@ def _root(square: torch.Tensor, eps: float) -> torch.Tensor:
     if eps * eps >= torch.finfo(square.dtype).tiny:
         shift = torch.full((), eps * eps, dtype=square.dtype, device=square.device)
         return _root(square + shift, 0.0) - shift.sqrt()
-    there = square > 0
+    # NaN is there too
+    there = ~(square <= 0)
     # the root of 0 is never taken: its gradient, and the gradient's, would be NaN
     return torch.where(there, torch.where(there, square, 1.0).sqrt(), 0.0)
 
