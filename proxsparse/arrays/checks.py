@@ -48,6 +48,14 @@ def check_sizes(value: Any, name: str) -> tuple[int, ...]:
     return tuple(int(v) for v in values)
 
 
+def per_axis(value: Any, axes: int, name: str) -> tuple[Any, ...]:
+    """A checked number, or one an axis, as one an axis of the image; in plain Python, for tracers."""
+    values = value if isinstance(value, tuple) else (value,)
+    if len(values) not in (1, axes):
+        raise ValueError(f"{name} {value!r} has {len(values)} axes, the image {axes}")
+    return values if len(values) == axes else values * axes
+
+
 def check_spacing(value: Any) -> float | tuple[float, ...] | None:
     """Return a length > 0 or one an axis, or None where all are 1, else raise naming the value."""
     if value is None:
@@ -65,11 +73,7 @@ def check_spacing(value: Any) -> float | tuple[float, ...] | None:
 
 def inverse_spacing(spacing: float | tuple[float, ...] | None, axes: int) -> Array | None:
     """Return 1 / spacing for each axis, the factors of differences; None where all are 1."""
-    if spacing is None:
-        return None
-    if np.size(spacing) not in (1, axes):
-        raise ValueError(f"spacing {spacing!r} has {np.size(spacing)} axes, the image {axes}")
-    return 1.0 / np.broadcast_to(np.asarray(spacing), axes)
+    return None if spacing is None else 1.0 / np.array(per_axis(spacing, axes, "spacing"))
 
 
 def representable(weight: float, dtype: np.dtype[Any]) -> Any:

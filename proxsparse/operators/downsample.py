@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.checks import per_axis
 from ..arrays.numbers import Array, as_float
 from ..linear.diagonal import Diagonalised
 from .base import Operator
@@ -56,11 +57,7 @@ class Downsample(Operator):
             object.__setattr__(self, "shape", tuple(int(n) for n in shape))
 
     def _factors(self, axes: int) -> tuple[int, ...]:
-        if not isinstance(self.factor, tuple):
-            return (self.factor,) * axes
-        if len(self.factor) != axes:
-            raise ValueError(f"factor {self.factor!r} has {len(self.factor)} axes, the image {axes}")
-        return self.factor
+        return per_axis(self.factor, axes, "factor")
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of A x."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.checks import check_group_weight, check_sizes
+from ..arrays.checks import check_group_weight, check_sizes, per_axis
 from ..arrays.numbers import Array
 from ..dual.null_space import free_pixels
 from ..linear.diagonal import Diagonalised
@@ -102,9 +102,10 @@ class GroupLasso(Penalty):
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.labels is not None and self.labels.shape != shape[1:]:
             raise ValueError(f"labels have shape {self.labels.shape}, the image {shape[1:]}")
-        if self.labels is None and np.size(self.block) not in (1, len(shape) - 1):
-            raise ValueError(f"block {self.block!r} has {np.size(self.block)} axes, the image {len(shape) - 1}")
-        self._radii(shape)
+        if self.labels is None:
+            per_axis(self.block, len(shape) - 1, "block")
+        if self.group_weight is not None:
+            self._radii(shape)
         return shape
 
     def _groups(self, shape: tuple[int, ...]) -> Array:
@@ -112,8 +113,8 @@ class GroupLasso(Penalty):
         if self.labels is not None:
             return np.asarray(self.labels.reshape(-1))
         index: Any = 0
-        for axis, (n, k) in enumerate(zip(shape[1:], np.broadcast_to(self.block, len(shape) - 1), strict=True)):
-            along = np.arange(n) // int(k)
+        for axis, (n, k) in enumerate(zip(shape[1:], per_axis(self.block, len(shape) - 1, "block"), strict=True)):
+            along = np.arange(n) // k
             index = index * (int(along[-1]) + 1) + along.reshape([-1 if a == axis else 1 for a in range(len(shape) - 1)])
         return np.asarray(np.broadcast_to(index, shape[1:]).reshape(-1))
 
@@ -177,7 +178,7 @@ class GroupLasso(Penalty):
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
         if self.labels is None:
-            return shape[0] * math.prod(int(k) for k in np.broadcast_to(self.block, len(shape) - 1))
+            return shape[0] * int(math.prod(per_axis(self.block, len(shape) - 1, "block")))
         return shape[0] * int(np.bincount(np.maximum(self._groups(shape), -1) + 1)[1:].max(initial=1))
 
     def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:

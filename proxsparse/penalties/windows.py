@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arrays.checks import check_group_weight, check_sizes
+from ..arrays.checks import check_group_weight, check_sizes, per_axis
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.null_space import free_pixels
@@ -289,14 +289,8 @@ class OverlappingGroupLasso(Penalty):
 
 @functools.lru_cache(maxsize=256)
 def _triples(window: Any, stride: Any, axes: int) -> tuple[Triple, Triple]:
-    triples: list[Triple] = []
-    for value, name in ((window, "window"), (stride, "stride")):
-        sizes = np.atleast_1d(value)
-        if len(sizes) not in (1, axes):
-            raise ValueError(f"{name} {value!r} has {len(sizes)} axes, the image {axes}")
-        planes, rows, columns = [1] * (3 - axes) + [int(s) for s in np.broadcast_to(sizes, axes)]
-        triples.append((planes, rows, columns))
-    return triples[0], triples[1]
+    lead = (1,) * (3 - axes)
+    return (*lead, *per_axis(window, axes, "window")), (*lead, *per_axis(stride, axes, "stride"))
 
 
 @functools.lru_cache(maxsize=256)
