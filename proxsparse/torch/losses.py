@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..arrays.checks import per_axis
 from ..penalties import (
     L1,
     L2,
@@ -65,7 +66,13 @@ def check_images(image: torch.Tensor, penalty: Penalty) -> None:
         raise ValueError(f"the images are empty: shape {tuple(image.shape)}")
     for part in penalty.parts:
         part = GroupLasso(block=part.block) if isinstance(part, Nonconvex) and part.block is not None else part
-        if isinstance(part, Penalty):
+        if isinstance(part, GroupLasso) and part.labels is None:
+            per_axis(part.block, image.ndim - 2, "block")
+        elif isinstance(part, OverlappingGroupLasso):
+            sides = per_axis(part.window, image.ndim - 2, "window")
+            if any(k > n for k, n in zip(sides, image.shape[2:], strict=True)):
+                raise ValueError(f"window {sides} is larger than the image {tuple(image.shape[2:])}")
+        elif isinstance(part, Penalty):
             # says what does not fit
             part._dual_shape(tuple(image.shape[1:]))
 
@@ -180,8 +187,13 @@ def _differences(part: TotalVariation, image: torch.Tensor) -> torch.Tensor:
     spatial = range(2, image.ndim)
     # Neumann edge: the last difference is 0
     z = torch.stack([torch.diff(image, dim=a, append=image.narrow(a, image.shape[a] - 1, 1)) for a in spatial], 1)
-    scales = part._scales(tuple(image.shape[2:]))
-    return z if scales is None else z * _like(scales, image).unsqueeze(1)
+    if part.spacing is not None:
+        rates = [1 / length for length in per_axis(part.spacing, image.ndim - 2, "spacing")]
+        z = torch.stack([own * rate for own, rate in zip(z.unbind(1), rates, strict=True)], 1)
+    if part.pixel_weight is None:
+        return z
+    weights = _like(part.pixel_weight, image)
+    return z * (weights if weights.ndim == image.ndim - 2 else weights.unsqueeze(1))
 
 
 def _total_variation(part: TotalVariation, image: torch.Tensor, eps: float) -> torch.Tensor:
@@ -214,35 +226,62 @@ def _second_order(part: SecondOrderTV, image: torch.Tensor, eps: float) -> torch
     return _each(_euclidean(torch.stack(scaled, 1), (1, 2), eps))
 
 
-def _block_lengths(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
-    shape, device = tuple(image.shape[1:]), image.device
-    labels = np.array(part._groups(shape))
-    n = len(part._radii(shape))
-    inside = np.flatnonzero(labels >= 0)
-    values = image.flatten(2).index_select(2, torch.from_numpy(inside).to(device))
-    batch, index = len(image), torch.from_numpy(labels[inside]).to(device)
-    of_each = torch.zeros(batch, n, dtype=image.dtype, device=device)
-    if part.norm == "l2":
+def _group_lengths(part: GroupLasso, image: torch.Tensor, eps: float, norm: str | None = None) -> torch.Tensor:
+    """By the part's norm or another one, (batch, groups)."""
+    norm = part.norm if norm is None else norm
+    if part.labels is None:
+        # blocks are windows that do not overlap
+        blocks = per_axis(part.block, image.ndim - 2, "block")
+        return _lengths_of_windows(image, norm, blocks, blocks, eps).flatten(1)
+    inside, index, n = (own.to(image.device) for own in _indices(part))
+    values = image.flatten(2).index_select(2, inside)
+    of_each = torch.zeros_like(n, dtype=image.dtype).expand(image.shape[0], -1)
+    if norm == "l2":
         return _root(of_each.index_add(1, index, (values * values).sum(1)), eps)
     sizes = _absolute(values, eps).amax(1)
-    return of_each.scatter_reduce(1, index.expand(batch, -1), sizes, "amax")
+    return of_each.scatter_reduce(1, index.expand(image.shape[0], -1), sizes, "amax")
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _indices(part: GroupLasso) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The pixels that are in a group, the group of each, and one number a group."""
+    labels = np.array(part.labels).reshape(-1)
+    inside = np.flatnonzero(labels >= 0)
+    return torch.from_numpy(inside), torch.from_numpy(labels[inside]), torch.zeros(int(labels.max()) + 1)
 
 
 def _groups(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
-    return _each(_like(part._radii(tuple(image.shape[1:])), image) * _block_lengths(part, image, eps))
+    lengths = _group_lengths(part, image, eps)
+    if part.group_weight is None:
+        return _each(lengths)
+    if isinstance(part.group_weight, str):
+        # the Euclidean length of ones is the root of their number
+        return _each(lengths * _group_lengths(part, torch.ones_like(image[:1, :1]), 0.0, "l2"))
+    weights = _like(part.group_weight, image)
+    if len(weights) < lengths.shape[1] or (part.labels is None and len(weights) > lengths.shape[1]):
+        raise ValueError(f"group_weight holds {len(weights)} numbers, there are {lengths.shape[1]} groups")
+    return _each(lengths * weights[: lengths.shape[1]])
+
+
+def _lengths_of_windows(
+    image: torch.Tensor, norm: str, sides: tuple[int, ...], steps: tuple[int, ...], eps: float
+) -> torch.Tensor:
+    """Sums or maxima over windows, an axis at a time; those at the end are clipped: filled up with zeros."""
+    euclidean = norm == "l2"
+    over = (image * image).sum(1, keepdim=True) if euclidean else _absolute(image, eps).amax(1, keepdim=True)
+    for axis, (k, s) in enumerate(zip(sides, steps, strict=True), start=2):
+        n = over.shape[axis]
+        # as many as cover all pixels
+        beyond = (k - n) % s if n >= k else k - n
+        pieces = _padded(over, {axis: (0, beyond)}).unfold(axis, k, s)
+        over = pieces.sum(-1) if euclidean else pieces.amax(-1)
+    return _root(over, eps) if euclidean else over
 
 
 def _window_lengths(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
-    """Sums or maxima over windows, an axis at a time; those at the end are clipped: filled up with zeros."""
-    axes = range(2, image.ndim)
-    counts = part._counts(tuple(image.shape[1:]))[3 - len(axes) :]
-    euclidean = part.norm == "l2"
-    over = (image * image).sum(1, keepdim=True) if euclidean else _absolute(image, eps).amax(1, keepdim=True)
-    over = _padded(over, {a: (0, (m - 1) * s + k - n) for a, (n, k, s, m) in zip(axes, counts, strict=True)})
-    for a, (_, k, s, _) in zip(axes, counts, strict=True):
-        pieces = over.unfold(a, k, s)
-        over = pieces.sum(-1) if euclidean else pieces.amax(-1)
-    return _root(over, eps) if euclidean else over
+    axes = image.ndim - 2
+    sides, steps = per_axis(part.window, axes, "window"), per_axis(part.stride, axes, "stride")
+    return _lengths_of_windows(image, part.norm, sides, steps, eps)
 
 
 def _windows(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
@@ -258,7 +297,7 @@ def _difference_lengths(part: TotalVariation, image: torch.Tensor, eps: float) -
 LENGTHS: dict[type[Penalty], Callable[[Any, torch.Tensor, float], torch.Tensor]] = {
     L1: lambda part, image, eps: _euclidean(image, (1,), eps),
     TotalVariation: _difference_lengths,
-    GroupLasso: _block_lengths,
+    GroupLasso: _group_lengths,
     OverlappingGroupLasso: _window_lengths,
 }
 
