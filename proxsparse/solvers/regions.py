@@ -238,7 +238,7 @@ class _Regions:
         """
         known, own, faint = np.where(inside, x, 0), _size(x), _FAINT * self.sigma
         largest = _largest_around(_size(known))
-        interior = ndimage.binary_erosion(inside, _block(inside.ndim), border_value=1)
+        interior = _interior(inside)
         by_itself = interior & (((own >= _HALF * largest) & (own >= faint)) | (largest < faint))
         others = (largest > 0) & ~by_itself
         levels = _levels_around(known, others)
@@ -255,13 +255,13 @@ class _Regions:
 
     def evidence_nearby(self, x: Array, inside: Array) -> Array:
         """The evidence against zero, at the rim of the set and beside it by the level there that fits the pixel best."""
-        interior = ndimage.binary_erosion(inside, _block(inside.ndim), border_value=1)
+        interior = _interior(inside)
         known = np.where(inside, x, 0)
         size = _size(known)
         # a level at the rim far below another there is what the image shows of zero, unless there is more of it inside
         beside = _largest_around(np.where(interior, size, 0))
         sure = interior | ((beside > 0) & (size >= _HALF * beside))
-        others = ndimage.binary_dilation(inside, _block(inside.ndim)) & ~interior
+        others = _largest_around(inside) & ~interior
         levels = _levels_around(known, others)
         sizes = _size(levels)
         usable = (sizes > 0) & (_levels_around(sure[None], others)[0] | (sizes >= _HALF * sizes.max(axis=0)))
@@ -278,7 +278,7 @@ class _Regions:
 
     def cut(self, evidence: Array, inside: Array) -> Array:
         """The set that is likeliest by this evidence and its boundary: a level set of total variation denoising."""
-        near = ndimage.binary_dilation(inside, _block(inside.ndim))
+        near = _largest_around(inside)
         # beyond this no boundary outweighs a pixel: a set has no more of it than its pixels have by themselves
         most = 2 * inside.ndim * self.penalty.contour
         image = np.where(near, np.clip(evidence, -most, most), -most).astype(np.float32)
@@ -397,9 +397,20 @@ def _cut(ndim: int, axis: int, part: slice) -> Any:
     return tuple(part if a == axis else slice(None) for a in range(ndim))
 
 
-def _largest_around(size: Array) -> Array:
-    """The largest of a pixel and those that touch it."""
-    return np.asarray(ndimage.maximum_filter(size, 3, mode="constant"))
+def _largest_around(x: Array) -> Array:
+    """The largest of a pixel and those that touch it; of a set, whether one of these is in it. An axis at a time."""
+    for axis in range(x.ndim):
+        ahead, here = (_cut(x.ndim, axis, part) for part in (slice(1, None), slice(None, -1)))
+        largest = x.copy()
+        np.maximum(largest[here], x[ahead], out=largest[here])
+        np.maximum(largest[ahead], x[here], out=largest[ahead])
+        x = largest
+    return x
+
+
+def _interior(inside: Array) -> Array:
+    """The pixels of a set that no others touch; beyond the image there are none."""
+    return ~_largest_around(~inside)
 
 
 def _levels_around(x: Array, at: Array) -> Array:
