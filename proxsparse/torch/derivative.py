@@ -10,6 +10,7 @@ variation at a relative gap of 1e-7, 14 s under windows), a sparse factorisation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,8 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from ..arrays.numbers import Array
-from ..penalties import L2, ElasticNet, GroupLasso, OverlappingGroupLasso, Penalty, TotalVariation
-from .losses import value_of
+from ..penalties import L1, L2, ElasticNet, GroupLasso, OverlappingGroupLasso, Penalty, TotalVariation
 
 #: how much shorter than its ball a dual must be for its group to be held at 0; those of other groups are on it to rounding
 _MARGIN = 1e-6
@@ -32,14 +32,24 @@ _LONG = 64
 
 
 def derivative(
-    penalty: Penalty, x: torch.Tensor, weights: torch.Tensor, labels: torch.Tensor, direction: torch.Tensor
+    penalty: Penalty,
+    x: torch.Tensor,
+    weights: torch.Tensor,
+    labels: torch.Tensor,
+    direction: torch.Tensor,
+    with_slopes: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """J direction, and its product with grad P(x) for each image, for images (batch, channels, *spatial); see `ProxLayer`.
 
-    P is multiplied by one of the weights for each image; `labels` are those of `tied_pixels`.
+    P is multiplied by one of the weights for each image; `labels` are of `tied_pixels`. Without slopes the products are 0.
+    In NumPy: inside an operator of PyTorch's nothing is differentiated.
     """
     images, directions = (t.detach().cpu().double().numpy().reshape(-1) for t in (x, direction))
-    tied = labels.cpu().numpy().astype(np.int64).reshape(-1)
+    # numbers of their own for each image
+    own = labels.cpu().numpy().astype(np.int64).reshape(len(x), math.prod(x.shape[1:]))
+    most = own.max(axis=1, initial=0)
+    before = np.cumsum(most) - most
+    tied = np.where(own > 0, own + before[:, None], 0).reshape(-1)
     scales = weights.detach().cpu().double().numpy()
     sizes = np.bincount(tied, minlength=1)
     # what the dual says is 0 is 0 in fact
@@ -52,21 +62,34 @@ def derivative(
     least = _LEAST * float(np.abs(at).max(initial=0.0))
     bent = [groups.hessian(at, tied, scales, least) for groups in _curved_parts(penalty, tuple(x.shape[1:]))]
     found = _solved(diagonal, bent, np.bincount(tied, directions, len(sizes))[1:])
-    u = torch.from_numpy(np.append(0.0, found)[tied].reshape(tuple(x.shape)))
-    with torch.enable_grad():
-        point = torch.from_numpy(at.reshape(tuple(x.shape))).requires_grad_()
-        (slope,) = torch.autograd.grad(value_of(penalty, point, 0.0).sum(), point)
-    return u.to(x), (slope * u).flatten(1).sum(1).to(weights)
+    u = np.append(0.0, found)[tied]
+    slopes = np.zeros(len(x))
+    if with_slopes:
+        pairs = at.reshape(own.shape), u.reshape(own.shape)
+        slopes += sum(part._w() * _slope(part, tuple(x.shape[1:]), *pairs) for part in penalty.parts)
+    return torch.from_numpy(u.reshape(tuple(x.shape))).to(x), torch.from_numpy(slopes).to(weights)
+
+
+def _slope(part: Penalty, shape: tuple[int, ...], x: Array, u: Array) -> Array:
+    """The derivative of a part without its weight at flat images x along u, for each; 0 for what has length 0."""
+    if isinstance(part, L2):
+        return np.asarray((x * u).sum(axis=1))
+    if isinstance(part, ElasticNet):
+        r = part.l1_ratio
+        return np.asarray(((r * np.sign(x) + (1 - r) / part.unit * x) * u).sum(axis=1))
+    if isinstance(part, L1):
+        slopes = np.sign(x) * u
+        weight = 1.0 if part.pixel_weight is None else np.tile(part.pixel_weight.reshape(-1), shape[0])
+        return np.asarray((slopes * weight).sum(axis=1))
+    return _GROUPS[type(part)](part.with_weight(1.0), shape).slope(x, u)
 
 
 def tied_pixels(penalty: Penalty, shape: tuple[int, ...], weights: list[float], duals: list[Any]) -> torch.Tensor:
-    """A number for each pixel of a batch, the same where the duals say that pixels are equal, 0 where that they are 0."""
-    labels, last = np.zeros((len(duals), *shape), np.int64), 0
-    for i, (weight, own) in enumerate(zip(weights, duals, strict=True)):
-        found = _labels(weight * penalty, shape, own)
-        labels[i] = np.where(found > 0, found + last, 0).reshape(shape)
-        last = max(last, int(labels[i].max(initial=0)))
-    return torch.from_numpy(labels.astype(np.int32) if last < 2**31 else labels)
+    """A number for each pixel of an image, the same where its duals say that pixels are equal, 0 where that they are 0."""
+    labels = np.zeros((len(duals), *shape), np.int32)
+    for image, weight, own in zip(labels, weights, duals, strict=True):
+        image[...] = _labels(weight * penalty, shape, own).reshape(shape)
+    return torch.from_numpy(labels)
 
 
 def _curved_parts(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
@@ -132,6 +155,16 @@ class _Groups(NamedTuple):
         sparse = tied.T @ (diags_array(curvature[group]) @ tied)
         sparse = sparse - along.T @ (diags_array(np.where(long, 0.0, curvature)) @ along)
         return _Hessian(sparse, along[long], 1 / curvature[long])
+
+    def slope(self, x: Array, u: Array) -> Array:
+        """The derivative of P at each of the images x along u."""
+        analysis = self.analysis.tocsr()
+        z, along = analysis @ x.T, analysis @ u.T
+        gather = csr_array((np.ones(len(self.group)), (self.group, np.arange(len(self.group)))), (len(self.weight), len(z)))
+        lengths = np.maximum(np.sqrt(gather @ (z * z)), self.corner)
+        return np.asarray(
+            self.weight @ np.where(lengths > 0, (gather @ (z * along)) / np.where(lengths > 0, lengths, 1.0), 0.0)
+        )
 
 
 def _total_variation(part: TotalVariation, shape: tuple[int, ...]) -> _Groups:

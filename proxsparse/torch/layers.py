@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 import torch
 
-from .._solve import solve_quietly
 from ..arrays.checks import check_number
 from ..dual.prox import default_tol
 from ..penalties import Penalty, SecondOrderTV, TotalVariation
-from ..problems.spec import ProblemSpec
-from ..result import CollectedWarning, ConvergenceWarning, collect_warnings, warn, warn_of_collected
-from ..runtime.workers import Workers
 from ..solvers.options import parse
-from .derivative import derivative, tied_pixels
+from . import custom_ops
 from .losses import brief, check_images, check_loss, check_penalty, value_of
 
 
@@ -150,8 +145,14 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
                     "largest value and differences of weight 0 are not"
                 )
         parse("exact", {"maxiter": maxiter, "workers": workers})
-        self.penalty, self.maxiter, self.workers = penalty, maxiter, workers
+        self._penalty, self.maxiter, self.workers = penalty, maxiter, workers
         self.tol = None if tol is None else check_number(tol, "tol")
+        self._text = custom_ops.text_of(penalty)
+
+    @property
+    def penalty(self) -> Penalty:
+        """The penalty, which stays what it is."""
+        return self._penalty
 
     def extra_repr(self) -> str:
         """The text between the brackets of the module's repr."""
@@ -160,93 +161,28 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     def forward(self, image: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
         """Return the proximal points of the images (batch, channels, *spatial).
 
-        `weight` >= 0 multiplies the penalty, one number or one for each image; a tensor, which may ask for its gradient.
+        `weight` >= 0 multiplies the penalty, one number or one for each image, as (batch,) or (batch, 1, ...); a tensor, which
+        may ask for its gradient.
         """
+        if torch.jit.is_tracing():
+            raise RuntimeError(
+                "a ProxLayer is no sequence of PyTorch's operations: torch.export takes it, torch.jit and ONNX do not"
+            )
         check_images(image, self.penalty)
         weights = torch.as_tensor(weight, dtype=None if isinstance(weight, torch.Tensor) else torch.float64)
         weights = weights if weights.is_floating_point() else weights.to(torch.float64)
+        batch = image.shape[0]
         if weights.numel() == 1:
             weights = weights.reshape(())
-        elif weights.shape != (len(image),):
-            raise ValueError(f"weight must be a number or one for each of {len(image)} images, got {tuple(weights.shape)}")
-        weights = weights.expand(len(image))
-        points, labels = self._solved(image, weights)
-        # ties a second derivative to the image without holding its numbers
-        link = image.flatten()[:0].clone()
-        x: torch.Tensor = _Prox.apply(image, weights, link, points, labels, self.penalty)
+        elif weights.shape[0] == batch == weights.numel():
+            weights = weights.reshape(batch)
+        else:
+            raise ValueError(f"weight must be a number or one for each of {batch} images, got {tuple(weights.shape)}")
+        weights = weights.expand(batch)
+        double = image.dtype == torch.float64
+        tol = default_tol(np.dtype(np.float64 if double else np.float32)) if self.tol is None else self.tol
+        differentiable = torch.is_grad_enabled() and (image.requires_grad or weights.requires_grad)
+        call = (self._text, tol, self.maxiter, self.workers, differentiable)
+        apply = torch.ops.proxsparse.prox if torch.compiler.is_compiling() else custom_ops.Prox.apply
+        x: torch.Tensor = apply(image, weights, *call)[0]
         return x
-
-    def _solved(self, image: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The proximal points and, where a gradient may be asked for, which of their pixels are tied."""
-        given = image.detach().cpu()
-        # NumPy knows no bfloat16
-        given = given if given.dtype == torch.float64 else given.float()
-        tol = default_tol(given.numpy().dtype) if self.tol is None else self.tol
-        results: list[Any] = [None] * len(given)
-        times = weights.tolist()
-
-        def _solve(i: int) -> None:
-            penalty = times[i] * self.penalty
-            options = {"maxiter": self.maxiter, "history": False}
-            try:
-                with collect_warnings(said, i):
-                    spec = ProblemSpec(given[i].numpy(), channel_axis=0)
-                    results[i] = solve_quietly(spec, penalty, tol=tol, options=options)
-            except ValueError as error:
-                raise ValueError(f"image {i} of the batch: {error}") from None
-
-        said: list[CollectedWarning] = []
-        with Workers(self.workers) as pool:
-            pool.run([functools.partial(_solve, i) for i in range(len(given))])
-        warn_of_collected(said)
-        failed = [result.rel_gap for result in results if not result.success]
-        if failed:
-            worst = f"the largest relative gap is {max(failed):.1e}"
-            warn(f"{len(failed)} of {len(given)} images did not meet tol={tol:g}; {worst}", ConvergenceWarning)
-        x = np.stack([result.x for result in results]) if results else given.numpy()
-        labels = torch.zeros(0)
-        if torch.is_grad_enabled() and (image.requires_grad or weights.requires_grad):
-            labels = tied_pixels(self.penalty, tuple(image.shape[1:]), times, [result.dual for result in results])
-        return torch.from_numpy(x).to(image.device), labels
-
-
-class _Prox(torch.autograd.Function):  # type: ignore[misc]
-    """Proximal points that are known as a function of the images and of a weight for each."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        image: torch.Tensor,
-        weights: torch.Tensor,
-        link: torch.Tensor,
-        points: torch.Tensor,
-        labels: torch.Tensor,
-        penalty: Penalty,
-    ) -> torch.Tensor:
-        """Give them back, in the image's dtype."""
-        ctx.penalty = penalty
-        ctx.save_for_backward(weights, link, points, labels)
-        return points.to(image.dtype, copy=True)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """(J gradient, -<grad P(x), J gradient>)."""
-        weights, link, x, labels = ctx.saved_tensors
-        with torch.no_grad():
-            u, along = derivative(ctx.penalty, x, weights, labels, gradient)
-        u, along = _OnceDifferentiable.apply(u.to(gradient.dtype), along, link, weights, gradient)
-        return u, -along, None, None, None, None
-
-
-class _OnceDifferentiable(torch.autograd.Function):  # type: ignore[misc]
-    """A derivative whose own derivative is not known: what depends on it raises, and is not taken for constant."""
-
-    @staticmethod
-    def forward(ctx: Any, u: torch.Tensor, along: torch.Tensor, *given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give it back."""
-        return u.clone(), along.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Refuse."""
-        raise RuntimeError("a ProxLayer cannot be differentiated twice")
