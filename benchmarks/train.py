@@ -38,7 +38,7 @@ LOSSES = {
 #: what networks end with, where it is no ReLU, and the bias before it, with which it does not begin dead
 LAST = {
     "net, no ReLU": (torch.nn.Identity, 0.1),
-    "net, ProxLayer": (lambda: ProxLayer(L1(0.1) + TotalVariation(0.4), 1e-3), 0.4),
+    "net, ProxLayer": (lambda: ProxLayer(L1(0.1) + TotalVariation(0.4), tol=1e-3), 0.4),
 }
 
 

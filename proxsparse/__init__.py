@@ -88,6 +88,7 @@ _HOME = {
     "metrics": "",
     "phantoms": "",
     "testing": "",
+    "torch": "",
 }
 
 __all__ = [

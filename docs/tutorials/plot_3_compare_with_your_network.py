@@ -54,7 +54,7 @@ figure = found.plot(0)
 
 # %%
 # In a notebook ``found`` shows itself; ``found.to_html("report.html")`` writes one page to send around, ``found.to_csv(path)``
-# every figure of every image. From PyTorch: ``outputs = list(net(batch).detach().cpu().numpy()[:, 0])``.
+# every figure of every image. From PyTorch a network is given as it is, as ``{"unet": net}``, or a batch of its outputs.
 
 found
 

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import math
 import platform
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from .. import __version__, metrics
 from ..arrays.checks import check_number
-from ..arrays.layout import normalise_channel_axis
+from ..arrays.layout import canonical_shape, from_canonical, normalise_channel_axis
 from ..arrays.numbers import Array, as_float, require_finite
 from ..problems.spec import ProblemSpec
 from ..result import SolveResult, warn
@@ -68,7 +69,11 @@ class Task:
         for name, output in self.outputs.items():
             if not isinstance(name, str):
                 raise TypeError(f"outputs must be a dict of names to images or functions, got the name {name!r}")
-            if not callable(output):
+            if _is_module(output):
+                from ..torch import as_denoiser
+
+                self.outputs[name] = as_denoiser(output, channel_axis=channel_axis)
+            elif not callable(output):
                 self.outputs[name] = self._images(name, output)
 
     def _named(self, name: str, i: int) -> str:
@@ -87,14 +92,21 @@ class Task:
     def _images(self, name: str, given: Any) -> list[Array]:
         """One image for each truth."""
         images = [given] if self.single else given
+        if not self.single and not isinstance(images, (list, tuple)) and len(getattr(images, "shape", ())) > 1:
+            # a batch, whose images are asked whether they fit
+            images = list(images)
         if not self.single and (not isinstance(images, (list, tuple)) or len(images) != self.n):
             what = f"a list of {len(images)}" if isinstance(images, (list, tuple)) else type(images).__name__
             raise ValueError(f"{name} must be a list of {self.n} images, as truth is; got {what}")
         return [self.fitted(self._named(name, i), image, i) for i, image in enumerate(images)]
 
     def fitted(self, name: str, image: Any, i: int) -> Array:
-        """An image of the i-th truth's shape."""
+        """An image of the i-th truth's shape, or one as networks give it, ([1,] channels, *spatial)."""
         image, shape = _image(image, name), self.truth[i].shape
+        axis = normalise_channel_axis(self.channel_axis, len(shape))
+        canonical = canonical_shape(shape, axis)
+        if image.shape != shape and image.shape in (canonical, (1, *canonical)):
+            image = from_canonical(image.reshape(canonical), axis)
         if image.shape != shape:
             squeezed = tuple(n for n in image.shape if n != 1) == tuple(n for n in shape if n != 1)
             remedy = f": reshape it, as in array.reshape{shape}" if squeezed else ""
@@ -139,13 +151,18 @@ class Task:
         }
 
 
+def _is_module(model: Any) -> bool:
+    """Whether it is an nn.Module; without PyTorch nothing is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
 def _image(given: Any, name: str) -> Array:
-    try:
-        image = as_float(given, name)
-    except (RuntimeError, TypeError) as error:
-        if hasattr(given, "detach"):
-            raise TypeError(f"{name} is a tensor that NumPy cannot read: give {name}.detach().cpu().numpy()") from error
-        raise
+    if hasattr(given, "detach") and hasattr(given, "cpu"):
+        given = given.detach().cpu()
+        # NumPy knows no bfloat16
+        given = given.float() if str(given.dtype) == "torch.bfloat16" else given
+    image = as_float(given, name)
     if image.size == 0:
         raise ValueError(f"{name} is empty: shape {image.shape}")
     require_finite(image, name)

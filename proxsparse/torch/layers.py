@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._solve import resolve_penalty
 from ..arrays.checks import check_number
 from ..dual.prox import default_tol
 from ..penalties import Penalty, SecondOrderTV, TotalVariation
@@ -15,16 +16,28 @@ from . import custom_ops
 from .losses import brief, check_images, check_loss, check_penalty, value_of
 
 
+def _with_weight(penalty: Any, weight: Any) -> Any:
+    """The penalty of a name, with its weight; an object as it is."""
+    if weight is None and not isinstance(penalty, str):
+        return penalty
+    if isinstance(weight, str):
+        raise TypeError(f"weight must be a number, got {weight!r}: rules that choose one are for solve")
+    return resolve_penalty(penalty, weight)[0]
+
+
 class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
     """The value of a penalty, image by image, with a subgradient: a regularisation term for training.
 
     Parameters
     ----------
-    penalty : Penalty, MCP, SCAD or Reweighted
-        With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), total variation of
-        second order, disjoint groups, overlapping windows, or a sum of these; or one that is not convex, `MCP`, `SCAD` or
-        `Reweighted`: then what is made small is the concave function of its lengths itself, whose gradient has the weights that
-        the image has at this step, or with a reference its tangent, whose weights are held.
+    penalty : str, Penalty, MCP, SCAD or Reweighted
+        A name of `solve`, with `weight`, or an object with its weight: L1, L2, elastic net, total variation (isotropic or not,
+        Huber's, weighted, spaced), total variation of second order, disjoint groups, overlapping windows, or a sum of these; or
+        one that is not convex, `MCP`, `SCAD` or `Reweighted`: then what is made small is the concave function of its lengths
+        itself, whose gradient has the weights that the image has at this step, or with a reference its tangent, whose weights
+        are held.
+    weight : float or tuple of float, optional
+        As in `solve`: of a sum one a part.
     eps : float
         Lengths are ``sqrt(length^2 + eps^2) - eps``: with eps > 0 differentiable everywhere, but for the maxima of "linf". 0 by
         default: the penalty itself, whose gradient is taken as 0 where a length is 0.
@@ -56,8 +69,9 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
     (1.2, [-0.5, 0.6..., -0.5, 0.6...])
     """
 
-    def __init__(self, penalty: Any, *, eps: float = 0.0, reduction: str = "sum") -> None:
+    def __init__(self, penalty: Any, weight: Any = None, *, eps: float = 0.0, reduction: str = "sum") -> None:
         super().__init__()
+        penalty = _with_weight(penalty, weight)
         check_loss(penalty)
         if reduction not in ("sum", "mean", "none"):
             raise ValueError(f"reduction must be 'sum', 'mean' or 'none', got {reduction!r}")
@@ -88,9 +102,11 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
 
     Parameters
     ----------
-    penalty : Penalty
-        With its weight: L1, L2, elastic net, total variation (isotropic or not, Huber's, weighted, spaced), disjoint groups or
-        windows of Euclidean length, or a sum of these.
+    penalty : str or Penalty
+        A name of `solve`, with `weight`, or an object with its weight: L1, L2, elastic net, total variation (isotropic or not,
+        Huber's, weighted, spaced), disjoint groups or windows of Euclidean length, or a sum of these.
+    weight : float or tuple of float, optional
+        As in `solve`: of a sum one a part.
     tol : float, optional
         The relative duality gap to which each image is solved; 1e-8 in float64 and 1e-5 in float32 by default. The derivative
         is no better than what it is taken of: see docs/train.md.
@@ -134,8 +150,11 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     ([2.0, 0.0, -1.0, 0.0], [1.0, 0.0, 1.0, 0.0])
     """
 
-    def __init__(self, penalty: Penalty, tol: float | None = None, *, maxiter: int = 5000, workers: int = 1) -> None:
+    def __init__(
+        self, penalty: Any, weight: Any = None, *, tol: float | None = None, maxiter: int = 5000, workers: int = 1
+    ) -> None:
         super().__init__()
+        penalty = _with_weight(penalty, weight)
         check_penalty(penalty)
         for part in penalty.parts:
             straight = getattr(part, "norm", "l2") == "l2" and not isinstance(part, SecondOrderTV)
@@ -145,7 +164,8 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
                     "largest value and differences of weight 0 are not"
                 )
         parse("exact", {"maxiter": maxiter, "workers": workers})
-        self._penalty, self.maxiter, self.workers = penalty, maxiter, workers
+        self._penalty: Penalty = penalty
+        self.maxiter, self.workers = maxiter, workers
         self.tol = None if tol is None else check_number(tol, "tol")
         self._text = custom_ops.text_of(penalty)
 

@@ -86,7 +86,7 @@ class Denoised(Dataset):
         y = np.random.default_rng(i).random((40, 41)).astype(np.float32)
         own = torch.from_numpy(proxsparse.denoise(y, "tv", 0.2, tol=1e-2))
         y = torch.from_numpy(y)[None, None].requires_grad_()
-        x = ProxLayer(TotalVariation(0.2), 1e-2)(y)
+        x = ProxLayer(TotalVariation(0.2), tol=1e-2)(y)
         (u,) = torch.autograd.grad(PenaltyLoss(TotalVariation(0.2))(x), y)
         return torch.cat([own[None], x[0].detach(), u[0]])
 

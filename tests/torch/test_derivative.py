@@ -185,7 +185,7 @@ def test_both_types_have_the_same_derivative(penalty, shape):
     gradients = []
     for dtype, tol in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
         image = torch.from_numpy(v).to(dtype).requires_grad_()
-        x = ProxLayer(penalty, tol)(image)
+        x = ProxLayer(penalty, tol=tol)(image)
         gradients.append(torch.autograd.grad(x, image, torch.from_numpy(d).to(dtype))[0].double())
     assert gradients[0].norm() > 1
     assert (gradients[0] - gradients[1]).norm() < 0.05 * gradients[0].norm()
@@ -199,7 +199,7 @@ def test_lengths_of_rounding_neither_raise_nor_blow_up(seed):
     for tol in (1e-2, 1e-3, 1e-4):
         image = torch.from_numpy(y)[None, None].requires_grad_()
         d = torch.from_numpy(rng.standard_normal((1, 1, 16, 16)))
-        (u,) = torch.autograd.grad(ProxLayer(TotalVariation(1.0), tol)(image), image, d)
+        (u,) = torch.autograd.grad(ProxLayer(TotalVariation(1.0), tol=tol)(image), image, d)
         assert u.norm() <= (1 + 1e-6) * d.norm()
 
 
@@ -208,7 +208,7 @@ def test_long_groups_keep_the_system_sparse():
     v, d = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 1, 1, 64, 64)))
     labels = np.repeat([0, 1], 2048).reshape(64, 64)
     image = v.clone().requires_grad_()
-    (u,) = torch.autograd.grad(ProxLayer(GroupLasso(5.0, labels=labels), 1e-9)(image), image, d)
+    (u,) = torch.autograd.grad(ProxLayer(GroupLasso(5.0, labels=labels), tol=1e-9)(image), image, d)
     for g in (0, 1):
         own, along = v.flatten()[labels.reshape(-1) == g], d.flatten()[labels.reshape(-1) == g]
         length = own.norm()
@@ -224,6 +224,6 @@ def test_half_precision_has_the_derivative_of_its_image(dtype):
     gradients = []
     for image in (rounded, rounded.float()):
         image = image.clone().requires_grad_()
-        x = ProxLayer(TotalVariation(0.3), 1e-4)(image)
+        x = ProxLayer(TotalVariation(0.3), tol=1e-4)(image)
         gradients.append(torch.autograd.grad(x, image, torch.from_numpy(d)[None, None].to(dtype).to(image.dtype))[0].float())
     assert (gradients[0] - gradients[1]).norm() < 0.01 * gradients[1].norm()

@@ -87,7 +87,7 @@ def test_a_layer_gives_the_minimiser_of_each_image(dtype, shape):
     rng = np.random.default_rng(0)
     images = torch.from_numpy(np.round(rng.standard_normal(shape), 1)).to(dtype).requires_grad_()
     weights = torch.linspace(0.5, 1.5, len(images)).to(dtype)
-    x = ProxLayer(penalty, 1e-5, workers=2)(images, weights)
+    x = ProxLayer(penalty, tol=1e-5, workers=2)(images, weights)
     assert x.dtype == dtype
     assert x.shape == shape
     for image, weight, own in zip(images.detach(), weights, x.detach(), strict=True):
@@ -105,7 +105,7 @@ def test_a_layer_gives_the_minimiser_of_each_image(dtype, shape):
 def test_layers_at_either_end_of_the_weights(name, weight):
     images = torch.from_numpy(batch(1)).requires_grad_()
     times = torch.tensor(weight, dtype=torch.float64, requires_grad=True)
-    x = ProxLayer(LAYERS[name], 1e-8)(images, times)
+    x = ProxLayer(LAYERS[name], tol=1e-8)(images, times)
     (x * torch.linspace(-1, 1, x.numel()).reshape(x.shape)).sum().backward()
     assert torch.isfinite(images.grad).all()
     assert torch.isfinite(times.grad)
@@ -120,7 +120,7 @@ def test_a_weight_is_learned():
     noisy = phantoms.add_noise(truth, 0.2, seed=2)
     expected = oracle_weight(noisy, truth, "tv")
     weight = torch.tensor(0.3 * expected, dtype=torch.float64, requires_grad=True)
-    layer, optimiser = ProxLayer(TotalVariation(1.0), 1e-7), torch.optim.Adam([weight], 0.02)
+    layer, optimiser = ProxLayer(TotalVariation(1.0), tol=1e-7), torch.optim.Adam([weight], 0.02)
     y, t = (torch.from_numpy(image)[None, None] for image in (noisy, truth))
     for _ in range(60):
         optimiser.zero_grad()
@@ -168,7 +168,7 @@ def test_layers_say_what_is_wrong():
     with pytest.raises(ValueError, match="weight"):
         ProxLayer(L1())
     with pytest.raises(ValueError, match="tol"):
-        ProxLayer(L1(0.1), -1)
+        ProxLayer(L1(0.1), tol=-1)
     with pytest.raises(ValueError, match="workers"):
         ProxLayer(L1(0.1), workers=0)
     with pytest.raises(ValueError, match="one for each of 2 images"):
@@ -180,7 +180,7 @@ def test_layers_say_what_is_wrong():
     with pytest.raises(ValueError, match="NaN"):
         ProxLayer(L1(0.1))(image * torch.nan)
     with pytest.warns(ConvergenceWarning, match="1 of 1 images did not meet tol=1e-07") as caught:
-        ProxLayer(TotalVariation(0.1), 1e-7, maxiter=3)(torch.from_numpy(batch(1)[:1]))
+        ProxLayer(TotalVariation(0.1), tol=1e-7, maxiter=3)(torch.from_numpy(batch(1)[:1]))
     assert caught[0].filename == __file__
     with pytest.raises(ValueError, match="empty"):
         ProxLayer(TotalVariation(0.1))(torch.zeros(1, 1, 0, 5))
@@ -189,7 +189,7 @@ def test_layers_say_what_is_wrong():
     (gradient,) = torch.autograd.grad(objective, image, create_graph=True)
     with pytest.raises(RuntimeError, match="twice"):
         torch.autograd.grad(gradient.sum(), image)
-    assert "tol=1e-06" in repr(ProxLayer(L1(0.1), 1e-6))
-    for again in (pickle.loads(pickle.dumps(ProxLayer(L1(0.1), 1e-3))), copy.deepcopy(ProxLayer(L1(0.1), 1e-3))):
+    assert "tol=1e-06" in repr(ProxLayer(L1(0.1), tol=1e-6))
+    for again in (pickle.loads(pickle.dumps(ProxLayer(L1(0.1), tol=1e-3))), copy.deepcopy(ProxLayer(L1(0.1), tol=1e-3))):
         assert torch.equal(again(image), ProxLayer(L1(0.1))(image))
         assert again.tol == 1e-3

@@ -273,6 +273,38 @@ def test_weights_that_are_held_are_those_of_the_reference(penalty):
         assert loss(image, reference).item() == pytest.approx(own.item())
 
 
+def test_names_and_weights_are_those_of_solve():
+    image = torch.tensor(image_of((2, 1, 6, 7)))
+    for penalty, weight, same in (
+        ("tv", 0.1, TotalVariation(0.1)),
+        ("l1+tv", (0.1, 0.2), L1(0.1) + TotalVariation(0.2)),
+        (TotalVariation(isotropic=False), 0.3, TotalVariation(0.3, isotropic=False)),
+    ):
+        assert PenaltyLoss(penalty, weight)(image) == PenaltyLoss(same)(image)
+        assert ProxLayer(penalty, weight).penalty == same
+    with pytest.raises(ValueError, match="has no weight"):
+        PenaltyLoss("tv")
+    with pytest.raises(TypeError, match="rules that choose one are for solve"):
+        ProxLayer("tv", "sure")
+    with pytest.raises(ValueError, match="has a weight of its own"):
+        PenaltyLoss(L1(0.1), 0.2)
+    import proxsparse
+
+    assert proxsparse.torch.PenaltyLoss is PenaltyLoss
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
+@pytest.mark.parametrize("eps", [0.0, 1e-3])
+def test_a_loss_of_an_image_that_is_not_finite_is_not_finite(bad, reduction, eps):
+    image = torch.tensor(image_of((2, 1, 6, 7)))
+    image[1, 0, 2, 3] = bad
+    for penalty in (*PENALTIES.values(), *CONCAVE.values()):
+        value = PenaltyLoss(penalty, eps=eps, reduction=reduction)(image)
+        assert not torch.isfinite(value[1] if reduction == "none" else value)
+        assert reduction != "none" or torch.isfinite(value[0])
+
+
 def test_a_reference_changes_nothing_of_convex_penalties_and_has_to_fit():
     image, other = (torch.tensor(image_of((2, 1, 6, 7), seed)) for seed in range(2))
     loss = PenaltyLoss(TotalVariation(0.2))
