@@ -11,7 +11,7 @@ import numpy as np
 
 from . import metrics
 from ._solve import resolve_penalty, solve_quietly, solve_spec
-from .arrays.checks import check_weight, unknown
+from .arrays.checks import check_weight, explained, unknown
 from .arrays.numbers import as_float, require_finite
 from .penalties.base import Penalty, with_weights
 from .problems.spec import SEARCH, ProblemSpec
@@ -25,6 +25,7 @@ _SPAN = 1e3
 _EVALUATIONS = (25, 50)
 
 
+@explained
 def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **kwargs: Any) -> list[SolveResult]:
     """Solve for every weight, from the largest down, each from the answer before it.
 
@@ -99,6 +100,7 @@ _LOSSES: dict[str, Callable[[Any, Any, Any, Any], float]] = {
 }
 
 
+@explained
 def oracle_weight(
     noisy: Any,
     truth: Any,

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .arrays.checks import check_spacing, unknown
+from .arrays.checks import check_spacing, explained, unknown
 from .arrays.numbers import Array, as_scalar
 from .data_terms import DATA, DataTerm, Huber
 from .metrics import noise_std as estimate_noise
 from .operators import MatrixOperator
-from .penalties import L1, TGV, GroupLasso, OverlappingGroupLasso, Penalty, SecondOrderTV, TotalVariation, WaveletL1
+from .penalties import Penalty, TotalVariation
 from .penalties.base import with_weights
+from .penalties.names import penalty_named
 from .penalties.nonconvex import Nonconvex
 from .penalties.regions import Regions
 from .penalties.reweighted import Reweighted
@@ -43,24 +44,8 @@ AnyPenalty = str | Penalty | Nonconvex | Reweighted | Regions
 #: the last three: what certifies nothing
 UNCERTIFIED = (Nonconvex, Reweighted, Regions)
 
-PENALTIES: dict[str, Callable[[], Any]] = {
-    "l1": lambda: L1(),
-    "tv": lambda: TotalVariation(),
-    "tv-aniso": lambda: TotalVariation(isotropic=False),
-    "tv2": lambda: SecondOrderTV(),
-    "tgv": lambda: TGV(),
-    "group": lambda: GroupLasso(block=4),
-    "overlap": lambda: OverlappingGroupLasso(window=3),
-    "wavelet": lambda: WaveletL1(),
-    "l1+tv": lambda: L1() + TotalVariation(),
-    "l1+tv-aniso": lambda: L1() + TotalVariation(isotropic=False),
-    "regions": lambda: Regions(),
-    "l1+overlap": lambda: L1() + OverlappingGroupLasso(window=3),
-    # the data term and the bounds alone
-    "none": lambda: L1(0.0),
-}
 
-
+@explained
 def solve(
     image: Any,
     penalty: AnyPenalty = "tv",
@@ -92,7 +77,7 @@ def solve(
         float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
     penalty : str, Penalty, Nonconvex, Reweighted or Regions
         "l1", "tv", "tv-aniso", "tv2", "tgv", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet",
-        "l1+tv", "l1+tv-aniso", "l1+overlap", "none" (the data term and the bounds alone), "regions" (contiguous zeros, values
+        "l1+tv" and other sums, in any order, "none" (the data term and the bounds alone), "regions" (contiguous zeros, values
         kept: `Regions`), or an object such as ``TotalVariation(0.1)``, or a sum of objects, or one that is not convex (`MCP`,
         `SCAD`, `L0`, `Reweighted`, `Regions`), which nothing certifies.
     weight : float, tuple of float or str, optional
@@ -350,6 +335,7 @@ def check_call(method: Any, tol: Any, callback: Any = None) -> float:
     return float(tol)
 
 
+@explained
 def denoise(image: Any, penalty: AnyPenalty = "tv", weight: Any = None, **kwargs: Any) -> Array:
     """Return ``solve(image, penalty, weight, **kwargs).x``: the image alone.
 
@@ -381,13 +367,11 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
         A weight in both places, a tuple of the wrong length, an unknown name.
     """
     if isinstance(penalty, str):
-        if penalty not in PENALTIES:
-            raise unknown("penalty", penalty, PENALTIES)
-        chosen: Any = PENALTIES[penalty]()
+        chosen: Any = penalty_named(penalty)
     elif isinstance(penalty, (Penalty, *UNCERTIFIED)):
         chosen = penalty
     else:
-        raise TypeError(f"penalty must be a name or a Penalty, got {penalty!r}")
+        raise TypeError(f"penalty must be a name or a Penalty, got {_what_it_is(penalty)}")
     missing = sum(part.weight is None for part in chosen.parts)
     if weight is None:
         return chosen, "auto" if missing else None
@@ -395,12 +379,37 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
         raise ValueError(f"weight={weight!r} was given, but {chosen!r} has a weight of its own")
     if isinstance(weight, str):
         if weight not in RULES:
-            raise unknown("rule for the weight", weight, RULES)
+            raise (
+                unknown("rule for the weight", weight, RULES)
+                if not _is_number(weight)
+                else TypeError(f"weight={weight!r} is a text: give the number, weight={weight}")
+            )
         return chosen, weight
     weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
     if len(weights) != missing:
+        if np.size(weight) > 3:
+            own = "a weight for each pixel is pixel_weight= of L1 and TotalVariation, one for each group group_weight="
+            raise ValueError(f"weight is one number a part, got an array of shape {np.shape(weight)}; {own}")
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
     return weighted(chosen, weights), None
+
+
+def _what_it_is(penalty: Any) -> str:
+    """What was given for a penalty, and what was probably meant."""
+    if isinstance(penalty, type) and issubclass(penalty, (Penalty, *UNCERTIFIED)):
+        return f"the class {penalty.__name__}: give an object, {penalty.__name__}(weight)"
+    if isinstance(penalty, (int, float, np.number)) and not isinstance(penalty, bool):
+        return f"{penalty!r}: the weight is the third argument, solve(image, 'tv', {penalty!r})"
+    if hasattr(penalty, "shape") and hasattr(penalty, "dtype"):
+        return f"an array of shape {tuple(penalty.shape)}: the image comes first, solve(image, penalty, weight)"
+    return repr(penalty)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def weighted(penalty: Any, weights: Sequence[Any]) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 import math
 import numbers
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -19,6 +21,42 @@ def unknown(kind: str, value: object, known: Iterable[str]) -> ValueError:
     near = difflib.get_close_matches(str(value), names, 1, 0.4)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, sorted(names)))}"
     return ValueError(f"unknown {kind} {value!r}; {hint}")
+
+
+#: arguments of other packages, and what they are here
+_ELSEWHERE = {
+    "lam": "weight=",
+    "lamda": "weight=",
+    "lambda_": "weight=",
+    "alpha": "weight=",
+    "mask": "observed=, True where a pixel was measured",
+    "maxiter": "options={'maxiter': ...}",
+    "max_iter": "options={'maxiter': ...}",
+    "max_num_iter": "options={'maxiter': ...}",
+    "n_iter": "options={'maxiter': ...}",
+    "disp": "options={'disp': True}",
+    "verbose": "options={'disp': True}",
+    "eps": "tol=, the relative duality gap",
+    "multichannel": "channel_axis=-1",
+    "sigma": "noise_std=",
+}
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def explained(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The function, which says what arguments of other packages are called here."""
+    known = inspect.signature(function).parameters
+    foreign = {name: ours for name, ours in _ELSEWHERE.items() if name not in known}
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for name in kwargs:
+            if name in foreign:
+                raise TypeError(f"{function.__name__}() has no argument {name!r}: here it is {foreign[name]}")
+        return function(*args, **kwargs)
+
+    return call
 
 
 def check_number(value: Any, name: str) -> float:

@@ -14,6 +14,7 @@ from scipy.optimize import OptimizeResult
 
 from .._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
 from ..arrays.bounds import canonical_bounds
+from ..arrays.checks import explained
 from ..arrays.layout import Layout
 from ..arrays.numbers import Array, has_slices
 from ..penalties import Penalty
@@ -78,6 +79,7 @@ class BlocksResult(OptimizeResult):
         def __init__(self, **fields: Any) -> None: ...
 
 
+@explained
 def solve_blocks(
     source: Any,
     penalty: AnyPenalty = "tv",

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._path import oracle
-from .._solve import PENALTIES, resolve_penalty, solve_quietly
+from .._solve import resolve_penalty, solve_quietly
 from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..penalties.base import Penalty
+from ..penalties.names import PENALTIES, known_as
 from ..penalties.regions import Regions
 from ..result import SolveResult
 from ..weights.rules import RULES
@@ -86,7 +87,7 @@ def _rows_for(penalty: str | Penalty, weight: Any) -> list[Row]:
     if isinstance(penalty, str) and penalty in BASELINES:
         require(penalty)
         return [Row(penalty, "baseline", penalty)]
-    if isinstance(penalty, str) and penalty not in PENALTIES:
+    if isinstance(penalty, str) and known_as(penalty) is None:
         raise unknown("penalty", penalty, [*PENALTIES, *BASELINES])
     name = penalty if isinstance(penalty, str) else repr(penalty)
     if not isinstance(penalty, str) and all(q.weight is not None for q in penalty.parts):

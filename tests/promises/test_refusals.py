@@ -102,6 +102,17 @@ REFUSALS = [
     # penalties
     (lambda: solve(Y, "tvv", 0.1), ValueError, "unknown penalty 'tvv'; did you mean 'tv'"),
     (lambda: solve(Y, "qqq", 0.1), ValueError, "known are 'group', 'l1'"),
+    (lambda: solve("tv", Y), TypeError, "got an array of shape .*: the image comes first"),
+    (lambda: solve(Y, 0.1), TypeError, r"got 0.1: the weight is the third argument, solve\(image, 'tv', 0.1\)"),
+    (lambda: solve(Y, TotalVariation), TypeError, r"the class TotalVariation: give an object, TotalVariation\(weight\)"),
+    (lambda: solve(Y, "tv", "0.1"), TypeError, "weight='0.1' is a text: give the number, weight=0.1"),
+    (lambda: solve(Y, "tv", Y), ValueError, "weight is one number a part, got an array of shape .* pixel_weight="),
+    (lambda: solve(Y, "tv+regions", 0.1), ValueError, r"unknown penalty 'tv\+regions'"),
+    (lambda: solve(Y, "tv", lam=0.1), TypeError, r"solve\(\) has no argument 'lam': here it is weight="),
+    (lambda: proxsparse.denoise(Y, "tv", alpha=0.1), TypeError, r"denoise\(\) has no argument 'alpha': here it is weight="),
+    (lambda: solve(Y, "tv", 0.1, mask=Y > 0), TypeError, "'mask': here it is observed=, True where a pixel was measured"),
+    (lambda: path(Y, "tv", 3, max_num_iter=9), TypeError, "'max_num_iter': here it is options="),
+    (lambda: solve_batch([Y], "tv", 0.1, multichannel=True), TypeError, "'multichannel': here it is channel_axis=-1"),
     (lambda: solve(Y, None, 0.1), TypeError, "penalty must be a name or a Penalty, got None"),
     (
         lambda: solve(Y, OverlappingGroupLasso(0.1, window=10)),
@@ -347,7 +358,7 @@ REFUSALS = [
     ),
     (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, method="none"), ValueError, "unknown method"),
     (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, tol=-1), ValueError, "tol"),
-    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, mask=True), TypeError, "no 'mask'"),
+    (lambda: solve_batch(np.zeros((2, 4, 4)), "tv", 0.1, mask=True), TypeError, "no argument 'mask'"),
     (
         lambda: solve_batch(np.array([np.full((4, 4), np.nan)] * 2), "tv", 0.1),
         ValueError,
@@ -377,7 +388,7 @@ REFUSALS = [
         r"unet has shape \(40, 48\), the truth \(48, 48\)",
     ),
     (
-        lambda: compare(TRUTH, {"unet": TRUTH[None, None]}, noise_std=0.1, data_range=1.0),
+        lambda: compare(TRUTH, {"unet": TRUTH[:, :, None]}, noise_std=0.1, data_range=1.0),
         ValueError,
         r"as in array.reshape\(48, 48\)",
     ),
