@@ -12,6 +12,7 @@ import numpy as np
 from . import metrics
 from ._solve import resolve_penalty, solve_quietly, solve_spec
 from .arrays.checks import check_weight, explained, unknown
+from .arrays.kinds import of_its_kind
 from .arrays.numbers import as_float, require_finite
 from .penalties.base import Penalty, with_weights
 from .problems.spec import SEARCH, ProblemSpec
@@ -26,6 +27,7 @@ _EVALUATIONS = (25, 50)
 
 
 @explained
+@of_its_kind
 def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **kwargs: Any) -> list[SolveResult]:
     """Solve for every weight, from the largest down, each from the answer before it.
 

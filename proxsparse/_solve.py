@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arrays.checks import check_spacing, explained, unknown
+from .arrays.kinds import of_its_kind
 from .arrays.numbers import Array, as_scalar
 from .data_terms import DATA, DataTerm, Huber
 from .metrics import noise_std as estimate_noise
@@ -46,6 +47,7 @@ UNCERTIFIED = (Nonconvex, Reweighted, Regions)
 
 
 @explained
+@of_its_kind
 def solve(
     image: Any,
     penalty: AnyPenalty = "tv",
@@ -74,7 +76,8 @@ def solve(
     ----------
     image : array_like
         y: a signal, image or volume, optionally with a channel axis. float32 stays float32, float64 stays float64,
-        float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified.
+        float16 becomes float32, booleans and integers become float64 with their values unchanged. Never modified. The answer of
+        a tensor of PyTorch's (on the processor) is a tensor, that of an xarray.DataArray has its dims and coordinates.
     penalty : str, Penalty, Nonconvex, Reweighted or Regions
         "l1", "tv", "tv-aniso", "tv2", "tgv", "group" (blocks of 4 pixels an axis), "overlap" (windows of 3), "wavelet",
         "l1+tv" and other sums, in any order, "none" (the data term and the bounds alone), "regions" (contiguous zeros, values

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
 from ..arrays.checks import explained
+from ..arrays.kinds import of_its_kind
 from ..arrays.numbers import Array
 from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, warn, warn_of_collected
@@ -31,6 +32,7 @@ Put = Callable[[Array, dict[str, Any]], None]
 
 
 @explained
+@of_its_kind
 def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, workers: int = 1, **kwargs: Any) -> BatchResult:
     """Minimise ``D(A x; y) + sum_i w_i P_i(x - b)`` for every image by itself: the answers of `solve`, bit for bit.
 
