@@ -56,18 +56,21 @@ def prox(
         worst = f"the largest relative gap is {max(failed):.1e}"
         warn(f"{len(failed)} of {len(given)} images did not meet tol={tol:g}; {worst}", ConvergenceWarning)
     points = image.new_empty(image.shape)
-    if results:
-        points.copy_(torch.from_numpy(np.stack([result.x for result in results])))
+    found = torch.from_numpy(np.stack([result.x for result in results])) if results else given
+    points.copy_(found)
     kept, labels = _for_derivative(image, differentiable)
     if differentiable:
-        kept.copy_(points)
+        kept.copy_(found)
         labels.copy_(tied_pixels(whole, tuple(image.shape[1:]), times, [result.dual for result in results]))
     return points, kept, labels
 
 
 def _for_derivative(image: torch.Tensor, differentiable: bool) -> tuple[torch.Tensor, torch.Tensor]:
     shape = image.shape if differentiable else (0,)
-    return image.new_empty(shape), image.new_empty(shape, dtype=torch.int32)
+    # half precision would be another image
+    return image.new_empty(shape, dtype=torch.promote_types(image.dtype, torch.float32)), image.new_empty(
+        shape, dtype=torch.int32
+    )
 
 
 @prox.register_fake  # type: ignore[untyped-decorator]

@@ -13,7 +13,7 @@ from ..dual.prox import default_tol
 from ..penalties import Penalty, SecondOrderTV, TotalVariation
 from ..solvers.options import parse
 from . import custom_ops
-from .losses import brief, check_images, check_loss, check_penalty, value_of
+from .losses import brief, check_images, check_loss, check_penalty, check_spatial_ndim, value_of
 
 
 def _with_weight(penalty: Any, weight: Any) -> Any:
@@ -43,6 +43,8 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
         default: the penalty itself, whose gradient is taken as 0 where a length is 0.
     reduction : {"sum", "mean", "none"}
         Over the images of the batch: their sum, their mean, or one number each.
+    spatial_ndim : int, optional
+        How many spatial axes there are; 1 has to be said, as three axes may be an image that lacks its batch.
 
     Raises
     ------
@@ -69,13 +71,22 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
     (1.2, [-0.5, 0.6..., -0.5, 0.6...])
     """
 
-    def __init__(self, penalty: Any, weight: Any = None, *, eps: float = 0.0, reduction: str = "sum") -> None:
+    def __init__(
+        self,
+        penalty: Any,
+        weight: Any = None,
+        *,
+        eps: float = 0.0,
+        reduction: str = "sum",
+        spatial_ndim: int | None = None,
+    ) -> None:
         super().__init__()
         penalty = _with_weight(penalty, weight)
         check_loss(penalty)
         if reduction not in ("sum", "mean", "none"):
             raise ValueError(f"reduction must be 'sum', 'mean' or 'none', got {reduction!r}")
         self.penalty, self.eps, self.reduction = penalty, check_number(eps, "eps"), reduction
+        self.spatial_ndim = check_spatial_ndim(spatial_ndim)
 
     def extra_repr(self) -> str:
         """The text between the brackets of the module's repr."""
@@ -88,7 +99,7 @@ class PenaltyLoss(torch.nn.Module):  # type: ignore[misc]
         its tangent there: convex, with the weights that the reference gives, nowhere less, and at the reference the same. Of
         convex penalties it changes nothing. No gradient flows into it.
         """
-        check_images(image, self.penalty)
+        check_images(image, self.penalty, self.spatial_ndim)
         if reference is not None and reference.shape != image.shape:
             raise ValueError(f"the reference has shape {tuple(reference.shape)}, the images {tuple(image.shape)}")
         # half the digits do not hold squares and sums
@@ -114,6 +125,8 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         Most iterations for an image.
     workers : int
         Threads that share the images of a batch forward; the answers do not depend on it.
+    spatial_ndim : int, optional
+        How many spatial axes there are; 1 has to be said, as three axes may be an image that lacks its batch.
 
     Raises
     ------
@@ -151,7 +164,14 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     """
 
     def __init__(
-        self, penalty: Any, weight: Any = None, *, tol: float | None = None, maxiter: int = 5000, workers: int = 1
+        self,
+        penalty: Any,
+        weight: Any = None,
+        *,
+        tol: float | None = None,
+        maxiter: int = 5000,
+        workers: int = 1,
+        spatial_ndim: int | None = None,
     ) -> None:
         super().__init__()
         penalty = _with_weight(penalty, weight)
@@ -166,6 +186,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
         parse("exact", {"maxiter": maxiter, "workers": workers})
         self._penalty: Penalty = penalty
         self.maxiter, self.workers = maxiter, workers
+        self.spatial_ndim = check_spatial_ndim(spatial_ndim)
         self.tol = None if tol is None else check_number(tol, "tol")
         self._text = custom_ops.text_of(penalty)
 
@@ -188,7 +209,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
             raise RuntimeError(
                 "a ProxLayer is no sequence of PyTorch's operations: torch.export takes it, torch.jit and ONNX do not"
             )
-        check_images(image, self.penalty)
+        check_images(image, self.penalty, self.spatial_ndim)
         weights = torch.as_tensor(weight, dtype=None if isinstance(weight, torch.Tensor) else torch.float64)
         weights = weights if weights.is_floating_point() else weights.to(torch.float64)
         batch = image.shape[0]

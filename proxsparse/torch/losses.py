@@ -56,12 +56,28 @@ def brief(penalty: Penalty) -> str:
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def check_images(image: torch.Tensor, penalty: Penalty) -> None:
-    """Raise unless they are images that the penalty fits."""
+def check_spatial_ndim(spatial_ndim: Any) -> int | None:
+    """1, 2, 3 or None."""
+    if spatial_ndim is not None and (isinstance(spatial_ndim, bool) or spatial_ndim not in (1, 2, 3)):
+        raise ValueError(f"spatial_ndim must be 1, 2 or 3, got {spatial_ndim!r}")
+    return None if spatial_ndim is None else int(spatial_ndim)
+
+
+def check_images(image: torch.Tensor, penalty: Penalty, spatial_ndim: int | None = None) -> None:
+    """Raise unless they are images that the penalty fits, of so many spatial axes."""
+    if not isinstance(image, torch.Tensor):
+        raise TypeError(f"the images must be a tensor, got {type(image).__name__}")
     if not image.is_floating_point():
         raise TypeError(f"the images must be floating, got {image.dtype}")
     if not 3 <= image.ndim <= 5:
         raise ValueError(f"the images must be (batch, channels, *spatial) with 1 to 3 spatial axes, got {tuple(image.shape)}")
+    if spatial_ndim is not None and image.ndim != spatial_ndim + 2:
+        raise ValueError(f"the images must have 2 + spatial_ndim = {spatial_ndim + 2} axes, got {tuple(image.shape)}")
+    if image.ndim == 3 and spatial_ndim is None:
+        raise ValueError(
+            f"{tuple(image.shape)} may be an image without its batch, or a batch of signals: "
+            "give (batch, channels, rows, columns), or say spatial_ndim=1"
+        )
     if 0 in image.shape[1:]:
         raise ValueError(f"the images are empty: shape {tuple(image.shape)}")
     for part in penalty.parts:

@@ -87,7 +87,7 @@ def test_a_layer_gives_the_minimiser_of_each_image(dtype, shape):
     rng = np.random.default_rng(0)
     images = torch.from_numpy(np.round(rng.standard_normal(shape), 1)).to(dtype).requires_grad_()
     weights = torch.linspace(0.5, 1.5, len(images)).to(dtype)
-    x = ProxLayer(penalty, tol=1e-5, workers=2)(images, weights)
+    x = ProxLayer(penalty, tol=1e-5, workers=2, spatial_ndim=len(shape) - 2)(images, weights)
     assert x.dtype == dtype
     assert x.shape == shape
     for image, weight, own in zip(images.detach(), weights, x.detach(), strict=True):

@@ -85,7 +85,8 @@ def test_signals_volumes_and_thin_images(shape):
         OverlappingGroupLasso(0.3, window=window),
         GroupLasso(0.3, block=2),
     ):
-        found = PenaltyLoss(penalty, reduction="none")(torch.from_numpy(images)).numpy()
+        loss = PenaltyLoss(penalty, reduction="none", spatial_ndim=len(shape) - 2)
+        found = loss(torch.from_numpy(images)).numpy()
         np.testing.assert_allclose(found, [penalty.value(image, channel_axis=0) for image in images], rtol=1e-13)
 
 
@@ -101,7 +102,7 @@ def test_gradients_are_right_where_there_is_one(name):
 
 def test_huber_bends_where_the_image_is_flat():
     for isotropic in (True, False):
-        loss = PenaltyLoss(TotalVariation(1.0, huber=0.5, isotropic=isotropic))
+        loss = PenaltyLoss(TotalVariation(1.0, huber=0.5, isotropic=isotropic), spatial_ndim=1)
         bent = torch.autograd.functional.hessian(loss, torch.zeros(1, 1, 3, dtype=torch.float64)).reshape(3, 3)
         assert torch.equal(bent, torch.tensor([[2.0, -2, 0], [-2, 4, -2], [0, -2, 2]], dtype=torch.float64))
 
@@ -197,7 +198,16 @@ def test_it_is_a_module_like_others():
         (lambda: PenaltyLoss(TGV(0.1)), TypeError, "has no form in PyTorch"),
         (lambda: PenaltyLoss(DCTL1(0.1) + L1(0.1)), TypeError, "DCTL1"),
         (lambda: PenaltyLoss(OverlappingGroupLasso(0.1, groups="pairs")), TypeError, "windows without weights"),
-        (lambda: PenaltyLoss("tv"), TypeError, "got 'tv'"),
+        (lambda: PenaltyLoss("tvv", 0.1), ValueError, "did you mean 'tv'"),
+        (
+            lambda: PenaltyLoss(TotalVariation(0.1))(torch.zeros(1, 8, 8)),
+            ValueError,
+            r"\(1, 8, 8\) may be an image without its",
+        ),
+        (lambda: ProxLayer(TotalVariation(0.1))(torch.zeros(1, 8, 8)), ValueError, "or say spatial_ndim=1"),
+        (lambda: PenaltyLoss(L1(0.1), spatial_ndim=2)(torch.zeros(1, 1, 4, 4, 4)), ValueError, "2 \\+ spatial_ndim = 4 axes"),
+        (lambda: ProxLayer(L1(0.1), spatial_ndim=4), ValueError, "spatial_ndim must be 1, 2 or 3, got 4"),
+        (lambda: PenaltyLoss(L1(0.1))(np.zeros((1, 1, 4, 4))), TypeError, "must be a tensor, got ndarray"),
         (lambda: PenaltyLoss(TotalVariation()), ValueError, "has no weight"),
         (lambda: PenaltyLoss(L1(0.1), reduction="max"), ValueError, "got 'max'"),
         (lambda: PenaltyLoss(L1(0.1), eps=-1), ValueError, "eps"),
