@@ -53,9 +53,9 @@ def compare(
     truth : array_like, or list of array_like
         What the images should be. A list or a tuple means several images, of any sizes; an array is one image.
     outputs : dict of name to array_like, callable or torch.nn.Module, optional
-        The model's images, of the truth's shape and units (for several images a list, or a batch (N, channels, *spatial)), or a
-        function that takes a noisy image and returns one, which is timed. A module is run in evaluation mode without gradients;
-        tensors are read.
+        The model's images, of the truth's shape and units (for several images a list, or a batch ``(N, channels, *spatial)``),
+        or a function that takes a noisy image and returns one, which is timed. A module is run in evaluation mode without
+        gradients; tensors are read.
     noisy : array_like, or list, optional
         The images the answers start from. Left out, seeded noise of `noise_std` is added to the truth, unclipped.
     noise_std : float, optional

@@ -18,7 +18,7 @@ def as_denoiser(model: torch.nn.Module, *, channel_axis: int | None = None) -> C
     Parameters
     ----------
     model : torch.nn.Module
-        Takes and gives tensors (1, channels, *spatial).
+        Takes and gives tensors ``(1, channels, *spatial)``.
     channel_axis : int, optional
         The axis of the images' channels; without it they are gray, of one channel.
 
