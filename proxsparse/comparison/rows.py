@@ -82,12 +82,13 @@ def rows_of(penalties: Any, weight: Any) -> list[Row]:
 
 
 def _rows_for(penalty: str | Penalty, weight: Any) -> list[Row]:
-    if isinstance(penalty, str) and penalty == "none":
-        return [Row("none", "input", penalty)]
+    known = known_as(penalty) if isinstance(penalty, str) else None
+    if known == "none":
+        return [Row("none", "input", known)]
     if isinstance(penalty, str) and penalty in BASELINES:
         require(penalty)
         return [Row(penalty, "baseline", penalty)]
-    if isinstance(penalty, str) and known_as(penalty) is None:
+    if isinstance(penalty, str) and known is None:
         raise unknown("penalty", penalty, [*PENALTIES, *BASELINES])
     name = penalty if isinstance(penalty, str) else repr(penalty)
     if not isinstance(penalty, str) and all(q.weight is not None for q in penalty.parts):
@@ -98,7 +99,7 @@ def _rows_for(penalty: str | Penalty, weight: Any) -> list[Row]:
         ways: Sequence[Any] = [weight[penalty]]
     else:
         ways = weight if isinstance(weight, (tuple, list)) else [weight]
-    if penalty == "regions" or isinstance(penalty, Regions):
+    if known == "regions" or isinstance(penalty, Regions):
         # of what is not convex no weight of the truth is known
         ways = [way for way in ways if way != "oracle"] or ["auto"]
     rows: list[Row] = []

@@ -22,3 +22,9 @@ def test_ways_to_a_weight():
     protocol = compare(TRUTH, noisy=NOISY, data_range=1.0, penalties=("tv", "l1+tv"), weight={"tv": 0.08, "l1+tv": (0.01, 0.1)})
     assert [row["weight"] for row in protocol.table] == [0.08, (0.01, 0.1)]
     assert [row["rule"] for row in protocol.table] == ["given", "given"]
+
+
+def test_a_name_in_any_spelling_is_the_same_row():
+    """Under the name as it was typed; the noisy image is always "none"."""
+    names = compare(TRUTH, noisy=NOISY, data_range=1.0, penalties=("None", "Regions", "TV"), weight=("auto", "oracle")).names
+    assert names == ["none", "Regions", "TV", "TV (oracle)"]
