@@ -381,12 +381,10 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
     if not missing:
         raise ValueError(f"weight={weight!r} was given, but {chosen!r} has a weight of its own")
     if isinstance(weight, str):
+        if _is_number(weight):
+            raise TypeError(f"weight={weight!r} is a text: give the number, weight={weight}")
         if weight not in RULES:
-            raise (
-                unknown("rule for the weight", weight, RULES)
-                if not _is_number(weight)
-                else TypeError(f"weight={weight!r} is a text: give the number, weight={weight}")
-            )
+            raise unknown("rule for the weight", weight, RULES)
         return chosen, weight
     weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
     if len(weights) != missing:
@@ -398,7 +396,7 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
 
 
 def _what_it_is(penalty: Any) -> str:
-    """What was given for a penalty, and what was probably meant."""
+    """The repr of an argument that is no penalty, or its kind and the call that was probably meant."""
     if isinstance(penalty, type) and issubclass(penalty, (Penalty, *UNCERTIFIED)):
         return f"the class {penalty.__name__}: give an object, {penalty.__name__}(weight)"
     if isinstance(penalty, (int, float, np.number)) and not isinstance(penalty, bool):

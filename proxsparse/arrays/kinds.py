@@ -16,6 +16,16 @@ _R = TypeVar("_R")
 _Back = Callable[[Any], Any]
 
 
+def loaded_torch() -> Any:
+    """PyTorch where it has been imported; without it nothing is a tensor or a module."""
+    return sys.modules.get("torch")
+
+
+def numbers_of(tensor: Any) -> Any:
+    """The array that shares the numbers of a tensor on the processor without a gradient; NumPy knows no bfloat16."""
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
 def of_its_kind(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The function of an image, whose results hold images of the kind of the first argument: tensors, DataArrays."""
     first = next(iter(inspect.signature(function).parameters))
@@ -40,7 +50,7 @@ def _read(image: Any) -> tuple[Any, _Back] | None:
     """The image for NumPy and the way back; None of what NumPy reads, and gives, itself."""
     if isinstance(image, (np.ndarray, np.generic, int, float)):
         return None
-    torch = sys.modules.get("torch")
+    torch = loaded_torch()
     if torch is not None:
         if isinstance(image, torch.Tensor):
             return _array_of(image), torch.from_numpy
@@ -59,10 +69,9 @@ def _each(back: _Back) -> _Back:
 
 
 def _array_of(tensor: Any) -> Any:
-    """The numbers of a tensor on the processor."""
+    """The array of a tensor that asks for no gradient, on the processor."""
     if tensor.requires_grad:
         raise TypeError("the image asks for a gradient, which is lost here: use proxsparse.torch.ProxLayer, or image.detach()")
     if tensor.device.type != "cpu":
         raise TypeError(f"the image is on {tensor.device}: give image.cpu()")
-    # NumPy knows no bfloat16
-    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+    return numbers_of(tensor)

@@ -6,7 +6,6 @@ import dataclasses
 import importlib.metadata
 import math
 import platform
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from .. import __version__, metrics
 from ..arrays.checks import check_number
+from ..arrays.kinds import loaded_torch, numbers_of
 from ..arrays.layout import canonical_shape, from_canonical, normalise_channel_axis
 from ..arrays.numbers import Array, as_float, require_finite
 from ..problems.spec import ProblemSpec
@@ -65,11 +65,11 @@ class Task:
             metrics.support(x, region=region, channel_axis=channel_axis)
         self.seed, self.made = rng, noisy is None
         self.noisy = self._made() if noisy is None else self._images("noisy", noisy)
-        self.outputs = dict(outputs)
+        self.outputs, torch = dict(outputs), loaded_torch()
         for name, output in self.outputs.items():
             if not isinstance(name, str):
                 raise TypeError(f"outputs must be a dict of names to images or functions, got the name {name!r}")
-            if _is_module(output):
+            if torch is not None and isinstance(output, torch.nn.Module):
                 from ..torch import as_denoiser
 
                 self.outputs[name] = as_denoiser(output, channel_axis=channel_axis)
@@ -151,18 +151,9 @@ class Task:
         }
 
 
-def _is_module(model: Any) -> bool:
-    """Whether it is an nn.Module; without PyTorch nothing is."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(model, torch.nn.Module)
-
-
 def _image(given: Any, name: str) -> Array:
-    if hasattr(given, "detach") and hasattr(given, "cpu"):
-        given = given.detach().cpu()
-        # NumPy knows no bfloat16
-        given = given.float() if str(given.dtype) == "torch.bfloat16" else given
-    image = as_float(given, name)
+    torch = loaded_torch()
+    image = as_float(numbers_of(given.detach().cpu()) if torch is not None and isinstance(given, torch.Tensor) else given, name)
     if image.size == 0:
         raise ValueError(f"{name} is empty: shape {image.shape}")
     require_finite(image, name)

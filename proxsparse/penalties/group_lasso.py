@@ -125,9 +125,14 @@ class GroupLasso(Penalty):
             return np.ones(len(sizes))
         if isinstance(self.group_weight, str):
             return np.sqrt(sizes)
-        if len(self.group_weight) < len(sizes) or (self.labels is None and len(self.group_weight) > len(sizes)):
-            raise ValueError(f"group_weight holds {len(self.group_weight)} numbers, there are {len(sizes)} groups")
-        return np.asarray(self.group_weight[: len(sizes)])
+        return np.asarray(self._weights_of(len(sizes)))
+
+    def _weights_of(self, n: int) -> Any:
+        """The weights given, of n groups; raise unless there are as many, or with labels as many at least."""
+        weights: Any = self.group_weight
+        if len(weights) < n or (self.labels is None and len(weights) > n):
+            raise ValueError(f"group_weight holds {len(weights)} numbers, there are {n} groups")
+        return weights[:n]
 
     def _analysis(self, out: Array, x: Array) -> None:
         out[...] = x

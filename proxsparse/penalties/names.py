@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,13 +25,20 @@ PENALTIES: dict[str, Callable[[], Any]] = {
     "group": lambda: GroupLasso(block=4),
     "overlap": lambda: OverlappingGroupLasso(window=3),
     "wavelet": lambda: WaveletL1(),
-    "l1+tv": lambda: L1() + TotalVariation(),
-    "l1+tv-aniso": lambda: L1() + TotalVariation(isotropic=False),
     "regions": lambda: Regions(),
-    "l1+overlap": lambda: L1() + OverlappingGroupLasso(window=3),
     # the data term and the bounds alone
     "none": lambda: L1(0.0),
 }
+
+
+def _sum_of(names: str) -> Any:
+    """The penalty, or the sum of penalties, of names with + between them."""
+    made = [PENALTIES[name]() for name in names.split("+")]
+    return sum(made[1:], made[0])
+
+
+# sums that are named among the others; any may be written
+PENALTIES |= {names: functools.partial(_sum_of, names) for names in ("l1+tv", "l1+tv-aniso", "l1+overlap")}
 #: what other packages and papers call them
 ALIASES = {"lasso": "l1", "rof": "tv", "tv-iso": "tv", "group-lasso": "group", "windows": "overlap"}
 #: what is no part of a sum
@@ -53,5 +61,4 @@ def penalty_named(name: str) -> Any:
     known = known_as(name)
     if known is None:
         raise unknown("penalty", name, PENALTIES)
-    made = [PENALTIES[part]() for part in known.split("+")]
-    return sum(made[1:], made[0])
+    return _sum_of(known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,7 +35,7 @@ class Nonconvex(abc.ABC):
         if self.weight is not None:
             object.__setattr__(self, "weight", check_weight(self.weight))
         if self.block is not None:
-            object.__setattr__(self, "block", GroupLasso(block=self.block).block)
+            object.__setattr__(self, "block", self._blocks.block)
 
     @property
     def parts(self) -> tuple[Nonconvex, ...]:
@@ -107,16 +108,20 @@ class Nonconvex(abc.ABC):
             best, least = np.where(better, z, best), np.where(better, cost, least)
         return best
 
+    @cached_property
+    def _blocks(self) -> GroupLasso:
+        """The penalty whose groups the blocks are."""
+        return GroupLasso(block=self.block)
+
     def _groups(self, shape: tuple[int, ...]) -> Array:
         """The block of each pixel of an image (channels, *spatial)."""
-        blocks = GroupLasso(block=self.block)
         # says what does not fit
-        blocks._dual_shape(shape)
-        return blocks._groups(shape)
+        self._blocks._dual_shape(shape)
+        return self._blocks._groups(shape)
 
     def _lengths(self, x: Array, groups: Array) -> Array:
-        """Of the blocks, over all channels."""
-        return GroupLasso(block=self.block)._lengths(x.astype(np.float64).reshape(len(x), -1), groups, dual=False)
+        """The Euclidean length of each block, over all channels."""
+        return self._blocks._lengths(x.astype(np.float64).reshape(len(x), -1), groups, dual=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -287,6 +287,12 @@ class OverlappingGroupLasso(Penalty):
 # -- the grid of windows, found once for each shape: a small solve asks for it some seventy times -------------------------
 
 
+def check_fit(sides: tuple[int, ...], spatial: tuple[int, ...]) -> None:
+    """Raise unless a window of these sides lies within the image."""
+    if any(k > n for k, n in zip(sides, spatial, strict=True)):
+        raise ValueError(f"window {sides} is larger than the image {spatial}")
+
+
 @functools.lru_cache(maxsize=256)
 def _triples(window: Any, stride: Any, axes: int) -> tuple[Triple, Triple]:
     lead = (1,) * (3 - axes)
@@ -298,8 +304,7 @@ def _counts(window: Any, stride: Any, shape: tuple[int, ...]) -> list[tuple[int,
     axes = len(shape) - 1
     sides, steps = _triples(window, stride, axes)
     spatial = (1,) * (3 - axes) + shape[1:]
-    if any(k > n for k, n in zip(sides, spatial, strict=True)):
-        raise ValueError(f"window {sides[3 - axes :]} is larger than the image {shape[1:]}")
+    check_fit(sides[3 - axes :], shape[1:])
     return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, sides, steps, strict=True)]
 
 

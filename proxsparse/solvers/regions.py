@@ -9,7 +9,7 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -112,8 +112,6 @@ class _Regions:
         self.data_sigma = self.sigma = 0.0
         #: how each convex problem was called and ended
         self.done: list[tuple[str, SolveResult]] = []
-        #: the stage after which no more may follow
-        self._cut_short: SolveResult | None = None
         #: the set of the last values, if there are any yet
         self.inside: Array | None = None
         #: of a pixel of all channels, each of which has a level that follows noise
@@ -162,7 +160,6 @@ class _Regions:
         found = self._solve(spec, convex, options=options, **call)
         self.done.append((name, found))
         if self._stages.over(found):
-            self._cut_short = found
             raise _OverError
         return found
 
@@ -301,13 +298,11 @@ class _Regions:
         """Total variation inside the set, with 0 outside; edges of the values before count less."""
         penalty, weight = self.penalty, float(self.first.weight)
         scales = np.zeros((inside.ndim, *inside.shape), self.dtype)
-        for axis in range(inside.ndim):
-            ahead, here = (_cut(inside.ndim, axis, part) for part in (slice(1, None), slice(None, -1)))
+        for axis, (ahead, here) in enumerate(_differences(inside.ndim)):
             scales[(axis, *here)] = inside[ahead] & inside[here]
         if before is not None:
             x, lengths = self.canonical(before.x), np.zeros(inside.shape)
-            for axis in range(inside.ndim):
-                ahead, here = (_cut(inside.ndim, axis, part) for part in (slice(1, None), slice(None, -1)))
+            for axis, (ahead, here) in enumerate(_differences(inside.ndim)):
                 step = x[(slice(None), *ahead)] - x[(slice(None), *here)]
                 lengths[here] += np.where(scales[(axis, *here)] > 0, np.square(step, dtype=np.float64).mean(axis=0), 0)
             corner = penalty.corner * self.sigma
@@ -343,7 +338,7 @@ class _Regions:
         last = next(found for name, found in reversed(self.done) if held is None or name == "values")
         x = first.x if held is None else np.where(self.in_channels(held), last.x, level.astype(last.x.dtype))
         inside = x != level if axis is None else (x != level).any(axis=axis)
-        fields: dict[str, Any] = {"stages": [_stage(name, found) for name, found in self.done]}
+        fields: dict[str, Any] = {"stages": [_record(name, found) for name, found in self.done]}
         fields["regions"], _ = ndimage.label(inside, _block(inside.ndim))
         if len(self.done) > 1:
             unit = self.data_sigma / self.setup.scale
@@ -358,7 +353,7 @@ class _Regions:
             fields |= {"message": ALTERNATING if status == 6 else MESSAGES[status]}
             fields |= {"weight": first.weight, "weight_rule": first.weight_rule, "weight_path": first.weight_path}
             fields |= {"nit": sum(found.nit for _, found in self.done)}
-        if self._cut_short is not None and self._cut_short.success:
+        if self._stages.stopped and self.done[-1][1].success:
             # at the end of its stage, but not of the whole
             fields |= {"success": False, "status": 3, "message": MESSAGES[3]}
         return SolveResult(**(dict(last) | fields | {"time": self._stages.seconds}))
@@ -368,8 +363,8 @@ class _Regions:
         return self.setup.unscaled(problem.data.value(problem.forward(self.canonical(x).astype(np.float64))))
 
 
-def _stage(name: str, found: SolveResult) -> dict[str, Any]:
-    """What one convex problem was and how it ended."""
+def _record(name: str, found: SolveResult) -> dict[str, Any]:
+    """The figures of a convex problem and of its solve, for the result's `stages`."""
     fields = ("weight", "fun", "gap", "rel_gap", "certified", "success", "nit", "method", "time")
     return {"name": name} | {field: found[field] for field in fields}
 
@@ -393,14 +388,16 @@ def _block(ndim: int) -> Array:
     return np.ones((3,) * ndim, bool)
 
 
-def _cut(ndim: int, axis: int, part: slice) -> Any:
-    return tuple(part if a == axis else slice(None) for a in range(ndim))
+def _differences(ndim: int) -> Iterator[tuple[Any, Any]]:
+    """The two parts of an array for each axis whose difference ``x[ahead] - x[here]`` is the forward one."""
+    for axis in range(ndim):
+        before, after = (slice(None),) * axis, (slice(None),) * (ndim - axis - 1)
+        yield (*before, slice(1, None), *after), (*before, slice(None, -1), *after)
 
 
 def _largest_around(x: Array) -> Array:
     """The largest of a pixel and those that touch it; of a set, whether one of these is in it. An axis at a time."""
-    for axis in range(x.ndim):
-        ahead, here = (_cut(x.ndim, axis, part) for part in (slice(1, None), slice(None, -1)))
+    for ahead, here in _differences(x.ndim):
         largest = x.copy()
         np.maximum(largest[here], x[ahead], out=largest[here])
         np.maximum(largest[ahead], x[here], out=largest[ahead])
@@ -426,8 +423,7 @@ def _levels_around(x: Array, at: Array) -> Array:
 def _boundary(inside: Array) -> Array:
     """The isotropic total variation of the set, pixel by pixel."""
     square = np.zeros(inside.shape)
-    for axis in range(inside.ndim):
-        ahead, here = (_cut(inside.ndim, axis, part) for part in (slice(1, None), slice(None, -1)))
+    for ahead, here in _differences(inside.ndim):
         square[here] += inside[ahead] != inside[here]
     return np.sqrt(square)
 
@@ -441,8 +437,7 @@ def gains_of(evidence: Array, labels: Array, n: int, contour: float) -> Array:
     total_evidence = np.bincount(labels.reshape(-1), np.clip(evidence, -_MOST, _MOST).reshape(-1), n + 1)
     # a difference belongs to the piece at either end
     owner = labels.copy()
-    for axis in range(inside.ndim):
-        ahead, here = (_cut(inside.ndim, axis, part) for part in (slice(1, None), slice(None, -1)))
+    for ahead, here in _differences(inside.ndim):
         owner[here] = np.maximum(owner[here], labels[ahead])
     cost = np.bincount(owner.reshape(-1), _boundary(inside).reshape(-1), n + 1)
     return np.asarray(total_evidence - contour * cost)[1:]

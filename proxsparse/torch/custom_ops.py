@@ -188,7 +188,7 @@ _held: weakref.WeakValueDictionary[str, Penalty] = weakref.WeakValueDictionary()
 
 
 def text_of(penalty: Penalty) -> str:
-    """What `penalty_of` reads."""
+    """The repr of a penalty, by which `penalty_of` finds it."""
     text = repr(penalty)
     _held[text] = penalty
     return text

@@ -27,6 +27,7 @@ from ..penalties import (
     TotalVariation,
 )
 from ..penalties.reweighted import SCAD_LINEAR
+from ..penalties.windows import check_fit
 
 
 def check_loss(penalty: Any) -> None:
@@ -85,9 +86,7 @@ def check_images(image: torch.Tensor, penalty: Penalty, spatial_ndim: int | None
         if isinstance(part, GroupLasso) and part.labels is None:
             per_axis(part.block, image.ndim - 2, "block")
         elif isinstance(part, OverlappingGroupLasso):
-            sides = per_axis(part.window, image.ndim - 2, "window")
-            if any(k > n for k, n in zip(sides, image.shape[2:], strict=True)):
-                raise ValueError(f"window {sides} is larger than the image {tuple(image.shape[2:])}")
+            check_fit(per_axis(part.window, image.ndim - 2, "window"), tuple(image.shape[2:]))
         elif isinstance(part, Penalty):
             # says what does not fit
             part._dual_shape(tuple(image.shape[1:]))
@@ -203,13 +202,8 @@ def _differences(part: TotalVariation, image: torch.Tensor) -> torch.Tensor:
     spatial = range(2, image.ndim)
     # Neumann edge: the last difference is 0
     z = torch.stack([torch.diff(image, dim=a, append=image.narrow(a, image.shape[a] - 1, 1)) for a in spatial], 1)
-    if part.spacing is not None:
-        rates = [1 / length for length in per_axis(part.spacing, image.ndim - 2, "spacing")]
-        z = torch.stack([own * rate for own, rate in zip(z.unbind(1), rates, strict=True)], 1)
-    if part.pixel_weight is None:
-        return z
-    weights = _like(part.pixel_weight, image)
-    return z * (weights if weights.ndim == image.ndim - 2 else weights.unsqueeze(1))
+    scales = part._scales(tuple(image.shape[2:]))
+    return z if scales is None else z * _like(scales, image).unsqueeze(1)
 
 
 def _total_variation(part: TotalVariation, image: torch.Tensor, eps: float) -> torch.Tensor:
@@ -273,10 +267,7 @@ def _groups(part: GroupLasso, image: torch.Tensor, eps: float) -> torch.Tensor:
     if isinstance(part.group_weight, str):
         # the Euclidean length of ones is the root of their number
         return _each(lengths * _group_lengths(part, torch.ones_like(image[:1, :1]), 0.0, "l2"))
-    weights = _like(part.group_weight, image)
-    if len(weights) < lengths.shape[1] or (part.labels is None and len(weights) > lengths.shape[1]):
-        raise ValueError(f"group_weight holds {len(weights)} numbers, there are {lengths.shape[1]} groups")
-    return _each(lengths * weights[: lengths.shape[1]])
+    return _each(lengths * _like(part._weights_of(lengths.shape[1]), image))
 
 
 def _lengths_of_windows(
@@ -305,7 +296,7 @@ def _windows(part: OverlappingGroupLasso, image: torch.Tensor, eps: float) -> to
 
 
 def _difference_lengths(part: TotalVariation, image: torch.Tensor, eps: float) -> torch.Tensor:
-    """Of all channels together, as `Reweighted` weights them."""
+    """The lengths of differences over all channels, which `Reweighted` weights."""
     return _euclidean(_differences(part, image), (1, 2) if part.isotropic else (2,), eps)
 
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from examples import stopping_after
 from oracles import clarabel
 from scipy import sparse
 
@@ -267,13 +268,7 @@ def test_stopped_anywhere_there_is_an_answer():
     seen = []
     whole = solve(y, "regions", 0.1, callback=lambda intermediate_result: seen.append(intermediate_result.nit))
     for last in range(0, len(seen) - 1, 3):
-        calls = []
-
-        def stop(intermediate_result, calls=calls, last=last):
-            calls.append(0)
-            if len(calls) > last:
-                raise StopIteration
-
+        stop, _ = stopping_after(last + 1)
         with pytest.warns(UserWarning, match="callback"):
             stopped = solve(y, "regions", 0.1, callback=stop)
         # what was done until then is told

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import stopping_after
 
 from proxsparse import Regions, Reweighted, TotalVariation, phantoms, solve
 
@@ -17,13 +18,7 @@ def test_a_callback_stops_all_stages_wherever_it_does(penalty):
     ends = [i for i, met in enumerate(seen) if met]
     assert len(ends) > 1
     for last in (0, ends[0]):
-        calls = []
-
-        def stop(intermediate_result, calls=calls, last=last):
-            calls.append(0)
-            if len(calls) > last:
-                raise StopIteration
-
+        stop, calls = stopping_after(last + 1)
         with pytest.warns(UserWarning, match="callback"):
             stopped = solve(NOISY, penalty, callback=stop)
         assert (stopped.status, stopped.success, len(calls)) == (3, False, last + 1)

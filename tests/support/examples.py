@@ -118,3 +118,15 @@ def photograph(name):
 
     image = getattr(data, name)() / 255.0
     return color.rgb2gray(image) if image.ndim == 3 else image
+
+
+def stopping_after(n):
+    """A callback that ends the solve at its call n, and the list of its calls so far."""
+    calls = []
+
+    def stop(intermediate_result):
+        calls.append(intermediate_result.nit)
+        if len(calls) >= n:
+            raise StopIteration
+
+    return stop, calls
