@@ -61,6 +61,7 @@ def solve(
     pixel_weight: Any = None,
     channel_axis: int | None = None,
     spacing: Any = None,
+    ndim: int | None = None,
     noise_std: float | None = None,
     x0: Any = None,
     method: str = "auto",
@@ -113,6 +114,9 @@ def solve(
     spacing : float or tuple of float, optional
         The distance of samples along each spatial axis, as of voxels that are no cubes: total variation, of second order and
         generalized too, divides differences by it. Penalties that know no differences take no notice.
+    ndim : {1, 2, 3}, optional
+        How many axes there are beside the channels, which is checked. 3 says that an image of three axes is a volume, and not
+        a few images, or colours without `channel_axis`, of which there is a warning otherwise.
     noise_std : float, optional
         The standard deviation of white noise in the image; estimated where a rule needs it and it is not given.
     x0 : SolveResult or array_like, optional
@@ -180,8 +184,10 @@ def solve(
         bounds=bounds,
         pixel_weight=pixel_weight,
         channel_axis=channel_axis,
+        ndim=ndim,
         nan_policy=nan_policy,
     )
+    spec.warn_of_axes(np.shape(image), "the image", "solve_batch where the first axis numbers images")
     search = {"x0": x0, "method": method, "tol": tol, "callback": callback, "options": options, "debias": debias}
     return solve_spec(spec, chosen, rule, **search)
 

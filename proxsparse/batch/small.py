@@ -59,6 +59,8 @@ class SmallBatch:
         given, method = spec.image, search.get("method", "auto")
         if spec.names_given() or search.keys() - {"method", "tol", "options"} or method not in ("auto", "chambolle-pock"):
             return None
+        if spec.ndim not in (None, given.ndim - 1):
+            return None
         if type(chosen) is not TotalVariation or not chosen.is_plain:
             return None
         shape = (1, *given.shape[1:])

@@ -91,6 +91,7 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     if rule is not None:
         # for each image by itself
         search["rule"] = rule
+    _warn_of_axes(spec, images)
     solver = functools.partial(solve_some, chosen=chosen, spec=spec, search=search, workers=workers)
     if hasattr(images, "dask"):
         return solve_lazily(images, solver)
@@ -115,6 +116,23 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     warn_of_collected(answers.said)
     _warn(result, isinstance(chosen, UNCERTIFIED))
     return result
+
+
+def _warn_of_axes(spec: ProblemSpec, images: Any) -> None:
+    """Warn where an array is most likely one image, or images with channels that nobody names."""
+    shape: tuple[int, ...] = () if isinstance(images, (list, tuple)) else np.shape(images)
+    if len(shape) == 4:
+        spec.warn_of_axes(shape[1:], "each image", "channel_axis=0 where axis 0 holds channels")
+    told = not (spec.channel_axis is None and spec.spacing is None and spec.ndim is None)
+    one_in_colour = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= 8
+    if not told and (len(shape) == 2 or one_in_colour):
+        each = "a signal" if len(shape) == 2 else f"an image of {shape[1]}x{shape[2]}"
+        axis = ", channel_axis=-1" if one_in_colour else ""
+        warn(
+            f"images of shape {shape} are taken for {shape[0]} images along the first axis, each {each}: for one image call "
+            f"solve(image{axis}, ...), else give ndim={len(shape) - 1}",
+            UserWarning,
+        )
 
 
 def _without_display(search: dict[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -71,32 +71,18 @@ def _scene(name: str, truth: Array, penalties: dict[str, Any]) -> Scene:
     )
 
 
-def table(scenes: list[Scene]) -> str:
-    """One Markdown table of all answers."""
-    header = [
-        "image",
-        "penalty",
-        "weight",
-        "PSNR dB",
-        "SSIM",
-        "zeros %",
-        "pieces",
-        "isolated %",
-        "rel. gap",
-        "iterations",
-        "seconds",
-    ]
-    rows = []
-    for scene in scenes:
-        rows.append([scene.name, "(noisy)", "", *_quality(scene.truth, scene.noisy), "", "", ""])
-        for label, result in scene.results.items():
-            weight = " + ".join(f"{w:.3g}" for w in np.atleast_1d(result.weight))
-            run = [f"{result.rel_gap:.1e}" if result.certified else "", str(result.nit), f"{result.time:.2f}"]
-            rows.append([scene.name, label, weight, *_quality(scene.truth, result.x), *run])
-            if result.debiased is not None:
-                rows.append([scene.name, f"{label}, refitted", weight, *_quality(scene.truth, result.debiased), "", "", ""])
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [header, ["-" * w for w in widths], *rows]
+def table(scene: Scene) -> str:
+    """A Markdown table of the answers to one image, no wider than a terminal."""
+    rows = [["penalty", "weight", "PSNR dB", "SSIM", "zeros %", "pieces", "isolated %", "gap", "seconds"]]
+    rows.append(["(noisy)", "", *_quality(scene.truth, scene.noisy), "", ""])
+    for label, result in scene.results.items():
+        weight = "+".join(f"{w:.3g}" for w in np.atleast_1d(result.weight))
+        run = [f"{result.rel_gap:.1e}" if result.certified else "", f"{result.time:.2f}"]
+        rows.append([label, weight, *_quality(scene.truth, result.x), *run])
+        if result.debiased is not None:
+            rows.append(["- refitted", weight, *_quality(scene.truth, result.debiased), "", ""])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [rows[0], ["-" * w for w in widths], *rows[1:]]
     return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
 
 
@@ -148,7 +134,8 @@ def has_matplotlib() -> bool:
 def main(path: Path, draw: bool, say: Any) -> None:
     """Solve, say the table, draw the picture."""
     scenes = run()
-    say(table(scenes))
+    for scene in scenes:
+        say(f"{scene.name}, noise {NOISE:g}\n\n{table(scene)}\n")
     if draw:
         picture(scenes, path)
-        say(f"\nwrote {path}")
+        say(f"wrote {path}")

@@ -1,9 +1,8 @@
-"""Images in files, for the command line: read as floats, written back as they came."""
+"""Files of images, for the command line: read with what they say, written whole or not at all."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
+import functools
 import os
 import tempfile
 from collections.abc import Callable
@@ -12,109 +11,137 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.numbers import Array, as_float
+from ..arrays.numbers import Array
+from .picture import SPATIAL, FileError, Picture, settle_axes
+from .raster import read_raster, require_raster, write_raster
+from .tiff import read_tiff, require_tiff, write_tiff
 
-SUFFIXES = (".npy", ".png", ".tif", ".tiff")
-
-
-class FileError(Exception):
-    """A file that cannot be read or written; the message is one line."""
-
-
-@dataclasses.dataclass
-class Picture:
-    """The numbers of a file: `image` is what is worked on, `alpha` is left alone."""
-
-    image: Array
-    alpha: Array | None
-    dtype: np.dtype[Any]
-    channel_axis: int | None
-
-    @property
-    def top(self) -> float:
-        """The largest number of an integer type, by which the file's numbers were divided; 1 for floats."""
-        return float(np.iinfo(self.dtype).max) if self.dtype.kind in "iu" else 1.0
-
-    def describe(self) -> str:
-        """Say in words what was read."""
-        shape = "x".join(map(str, self.image.shape))
-        kind = "gray" if self.channel_axis is None else f"colour (channels on axis {self.channel_axis})"
-        if self.dtype.kind in "iu":
-            return f"{shape} {self.dtype} {kind}, read as fractions of its range 0..{self.top:.0f}"
-        return f"{shape} {self.dtype} {kind}, values as they are"
-
-    def restore(self, x: Array) -> Array:
-        """The numbers to write for the answer x, in the file's own type: rounded and clipped where it holds integers."""
-        if self.dtype.kind in "iu":
-            limits = np.iinfo(self.dtype)
-            # the largest 64-bit integer is not a float: clip below it
-            top = np.nextafter(float(limits.max) + 1.0, 0.0) if limits.max > 2**53 else float(limits.max)
-            x = np.clip(np.rint(x * self.top), float(limits.min), top)
-        elif self.dtype.kind == "b":
-            x = x > 0.5
-        x = x.astype(self.dtype)
-        return x if self.alpha is None else np.concatenate([x, self.alpha], axis=self.channel_axis)
+_RASTER = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_TIFF = (".tif", ".tiff")
+_NUMPY = (".npy", ".npz")
+#: what is read
+SUFFIXES = (*_NUMPY, *_RASTER, *_TIFF)
+#: kinds of files that other packages read, and how what they hold becomes one of ours
+_ELSEWHERE = {
+    (".h5", ".hdf5", ".he5"): ("HDF5", "h5py", 'x = h5py.File("{0}")["NAME"][...]'),
+    (".nii", ".nii.gz"): ("NIfTI", "nibabel", 'x = nibabel.load("{0}").get_fdata()'),
+    (".dcm", ".dicom"): ("DICOM", "pydicom", 'x = pydicom.dcmread("{0}").pixel_array'),
+    (".mat",): ("MATLAB's", "scipy.io", 'x = scipy.io.loadmat("{0}")["NAME"]'),
+}
 
 
-def read(path: Path, channel_axis: int | None = None) -> Picture:
-    """Read a PNG, TIFF or .npy; raises FileError."""
-    suffix = _suffix(path)
+def read(path: Path, channel_axis: int | None = None, axes: str | None = None, page: int | None = None) -> Picture:
+    """Read a file of one of the kinds in SUFFIXES; raises FileError.
+
+    `axes` are letters that replace what the file says of its axes (Z, Y, X of space, C or S of channels, any other numbers
+    images), `page` chooses one of many.
+    """
+    suffix, name = _suffix(path), str(path)
     try:
-        if suffix == ".npy":
-            array, colour = np.load(path, allow_pickle=False), None
+        if suffix in _NUMPY:
+            picture = _read_numpy(path, name)
         else:
-            array, colour = _read_image(path)
+            # the decoders are given bytes: on broken files they leave paths open
+            read_content = read_tiff if suffix in _TIFF else read_raster
+            picture = read_content(name, path.read_bytes(), page)
+    except FileError:
+        raise
     except FileNotFoundError:
         raise FileError(f"{path}: no such file") from None
     except Exception as error:  # the decoders raise all kinds
         raise FileError(f"{path}: cannot be read as {suffix[1:].upper()}: {_line(error)}") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        raise FileError(f"{path}: holds {getattr(array, 'dtype', type(array).__name__)}, not real numbers")
-    dtype, alpha = array.dtype, None
-    if channel_axis is None and colour is not None:
-        channel_axis = colour
-        if array.shape[colour] in (2, 4):
-            array, alpha = np.split(array, [array.shape[colour] - 1], axis=colour)
-    picture = Picture(as_float(array, str(path)), alpha, dtype, channel_axis)
-    if picture.top != 1:
-        picture.image = picture.image / picture.top
+    if page is not None and suffix in _NUMPY:
+        raise FileError(f"{path}: --page is for files of pages; --axes says what the axes of an array are")
+    if 0 in picture.stored.shape:
+        raise FileError(f"{path}: is empty: shape {picture.stored.shape}")
+    if picture.guess and axes is None and channel_axis is None:
+        picture.notes.append(picture.guess)
+    picture.axes = settle_axes(picture.axes, picture.stored.shape, name, axes, channel_axis)
     return picture
 
 
-def write(path: Path, array: Array, overwrite: bool = False, channel_axis: int | None = None) -> None:
-    """Write a PNG, TIFF or .npy, whole or not at all; raises FileError."""
-    suffix = _suffix(path)
+def _read_numpy(path: Path, name: str) -> Picture:
+    found, key = np.load(path, allow_pickle=False), None
+    if not isinstance(found, np.ndarray):
+        with found:
+            if len(found.files) != 1:
+                raise FileError(f"{path}: holds {len(found.files)} arrays, {', '.join(found.files)}: save the one alone")
+            key = found.files[0]
+            found = found[key]
+    # of more axes nothing is known
+    axes = SPATIAL[-found.ndim :] if 0 < found.ndim <= 3 else "?" * found.ndim
+    return Picture(name, found, axes, extra=key)
 
-    def _fill(name: str) -> None:
-        if suffix == ".npy":
-            np.save(name, array)
-        else:
-            _write_image(name, array, channel_axis)
 
-    _replace(path, overwrite, suffix, _fill)
-
-
-def require_free(path: Path, overwrite: bool) -> None:
-    """Raise FileError where a file would be replaced that is not to be, or a folder."""
+def require_writable(path: Path, overwrite: bool) -> None:
+    """Raise FileError where a file cannot be put, before the work that it is for."""
     if path.is_dir():
         raise FileError(f"{path}: is a directory")
     if path.exists() and not overwrite:
         raise FileError(f"{path}: exists; --overwrite replaces it")
+    if not path.parent.is_dir():
+        raise FileError(f"{path}: cannot be written: {path.parent}: no such directory")
+    os.unlink(_beside(path))
+
+
+def require_suffix(path: Path) -> None:
+    """Raise FileError where images are not written to files of that name."""
+    if _suffix(path) in (".jpg", ".jpeg"):
+        raise FileError(f"{path}: JPEG would change the answer; write .png")
+
+
+def require_holds(path: Path, picture: Picture) -> None:
+    """Raise FileError where a file of that name cannot hold the answer to the picture."""
+    suffix = _suffix(path)
+    if suffix in _TIFF:
+        require_tiff(str(path), picture)
+    elif suffix not in _NUMPY:
+        require_raster(str(path), suffix, picture)
+
+
+def write(path: Path, picture: Picture, images: list[Array], overwrite: bool = False) -> None:
+    """Write the answers to the images of a picture, whole or not at all; raises FileError."""
+    suffix = _suffix(path)
+    require_holds(path, picture)
+    array = picture.restore(images, as_seen=suffix not in _TIFF)
+    if suffix in _TIFF:
+        fill: Callable[[str], Any] = functools.partial(write_tiff, picture=picture, array=array)
+    elif suffix in _NUMPY:
+        fill = functools.partial(_write_numpy, suffix=suffix, picture=picture, array=array)
+    else:
+        fill = functools.partial(write_raster, suffix=suffix, picture=picture, array=array)
+    _replace(path, overwrite, fill)
+
+
+def _write_numpy(name: str, suffix: str, picture: Picture, array: Array) -> None:
+    array = picture.turned(array)
+    if suffix == ".npy":
+        np.save(name, array)
+    else:
+        key = picture.extra if isinstance(picture.extra, str) else "x"
+        np.savez(name, **{key: array})  # type: ignore[arg-type]
 
 
 def write_text(path: Path, text: str, overwrite: bool = False) -> None:
     """Write a text, whole or not at all; raises FileError."""
-    _replace(path, overwrite, path.suffix, lambda name: Path(name).write_text(text, encoding="utf-8", newline=""))
+    _replace(path, overwrite, lambda name: Path(name).write_text(text, encoding="utf-8", newline=""))
 
 
-def _replace(path: Path, overwrite: bool, suffix: str, fill: Callable[[str], object]) -> None:
-    """Let a file beside it be filled, and put that in its place."""
-    require_free(path, overwrite)
+def _beside(path: Path) -> str:
+    """A new file beside that one; raises FileError."""
     try:
-        handle, name = tempfile.mkstemp(suffix=suffix, prefix=".proxsparse-", dir=path.parent)
+        handle, name = tempfile.mkstemp(suffix=path.suffix.lower(), prefix=".proxsparse-", dir=path.parent)
     except OSError as error:
-        raise FileError(f"{path}: cannot be written: {_line(error)}") from None
+        raise FileError(f"{path}: cannot be written: {error.strerror or _line(error)}") from None
     os.close(handle)
+    return name
+
+
+def _replace(path: Path, overwrite: bool, fill: Callable[[str], object]) -> None:
+    """Let a file beside it be filled, and put that in its place."""
+    if path.exists() and not overwrite:
+        raise FileError(f"{path}: exists; --overwrite replaces it")
+    name = _beside(path)
     try:
         fill(name)
         # mkstemp's files are private; a result is as readable as any new file
@@ -123,80 +150,50 @@ def _replace(path: Path, overwrite: bool, suffix: str, fill: Callable[[str], obj
         os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
     except Exception as error:
-        raise FileError(f"{path}: cannot be written: {_line(error)}") from None
+        raise FileError(f"{path}: cannot be written: {_line(error).replace(name, str(path))}") from None
     finally:
         # gone already where all went well
         Path(name).unlink(missing_ok=True)
 
 
-def matching(path: Path, truth: Path) -> list[Path]:
-    """The file, or of a folder the files that are named as those in the folder `truth`, sorted by name."""
+def matching(path: Path, truth: Path) -> tuple[list[Path], list[Path]]:
+    """The file, or of a folder the files that are named as those in the folder `truth`, by name; and the files left out."""
     if path.is_dir() != truth.is_dir():
         one, other = ("folder", "file") if path.is_dir() else ("file", "folder")
         raise FileError(f"{path}: is a {one}, but {truth} is a {other}" if path.exists() else f"{path}: no such file or folder")
     if not path.is_dir():
-        return [path]
-    files = sorted(file for file in truth.iterdir() if file.suffix.lower() in SUFFIXES)
+        return [path], []
+    files = [file for file in _visible(truth) if file.suffix.lower() in SUFFIXES]
     if not files:
         raise FileError(f"{truth}: holds no {', '.join(SUFFIXES)}")
     stems = [file.stem for file in files]
     if len(set(stems)) < len(stems):
         raise FileError(f"{truth}: holds two images named {next(s for s in stems if stems.count(s) > 1)}")
     # a model may write another kind of file
-    by_stem = {file.stem: file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
+    by_stem = {file.stem: file for file in _visible(path) if file.suffix.lower() in SUFFIXES}
     for file in files:
         if file.stem not in by_stem:
             raise FileError(f"{path}: has no image named {file.stem}, which is in {truth}")
-    return [by_stem[file.stem] for file in files]
+    taken = [by_stem[file.stem] for file in files]
+    return taken, [file for file in _visible(path) if file not in taken]
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
 
 
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise FileError(f"{path}: unknown kind of file {suffix!r}; known are {', '.join(SUFFIXES)}")
-    return suffix
+    if suffix in SUFFIXES:
+        return suffix
+    for endings, (kind, package, line) in _ELSEWHERE.items():
+        if path.name.lower().endswith(endings):
+            lines = f'{line.format(path)}; numpy.save("{path.with_name(path.name.partition(".")[0])}.npy", x)'
+            raise FileError(f"{path}: {kind} files are read by {package}: {lines}")
+    raise FileError(f"{path}: unknown kind of file {suffix!r}; known are {', '.join(SUFFIXES)}")
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-def _read_image(path: Path) -> tuple[Array, int | None]:
-    """The numbers of a PNG or TIFF, and the axis of its colours where it has them."""
-    # scikit-image's own readers, given bytes: on broken files they leave paths open
-    content = path.read_bytes()
-    if path.suffix.lower() != ".png":
-        import tifffile
-
-        with tifffile.TiffFile(io.BytesIO(content)) as file:
-            series, photometric = file.series[0], file.series[0].keyframe.photometric
-            if int(photometric) not in (0, 1, 2):
-                raise ValueError(f"TIFF of photometric kind {int(photometric)} is neither gray nor RGB")
-            return np.asarray(series.asarray()), series.axes.index("S") if "S" in series.axes else None
-    import imageio.v3
-
-    depth, colour = content[24:26] if content[:4] == b"\x89PNG" and len(content) > 26 else (8, 0)
-    if depth == 16 and colour != 0:
-        raise ValueError("PNG of 16 bits with colour or alpha would be cut to 8 bits; use TIFF or .npy")
-    array = np.asarray(imageio.v3.imread(content, extension=".png"))
-    return array, 2 if array.ndim == 3 else None
-
-
-def _write_image(name: str, array: Array, channel_axis: int | None) -> None:
-    if not name.endswith(".png"):
-        import tifffile
-
-        if channel_axis is None:
-            tifffile.imwrite(name, array, photometric="minisblack")
-        else:
-            kind = "minisblack" if array.shape[channel_axis] < 3 else "rgb"
-            tifffile.imwrite(name, array, photometric=kind, planarconfig="separate" if channel_axis == 0 else "contig")
-        return
-    import imageio.v3
-
-    if array.dtype not in (np.uint8, np.uint16, np.bool_) or array.ndim not in (2, 3):
-        raise ValueError(f"PNG cannot hold {array.ndim} axes of {array.dtype}; write .tif or .npy")
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    # to memory first: given a file, the writer complains again when it is cleaned up after a full disk
-    Path(name).write_bytes(imageio.v3.imwrite("<bytes>", array, extension=".png"))
+    """The first line of what an error says, without names that say nothing."""
+    said = str(error).strip().split("\n")[0]
+    return "its content is of another kind" if "BytesIO" in said else said or type(error).__name__

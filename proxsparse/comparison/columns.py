@@ -27,6 +27,8 @@ METRICS: dict[str, int] = {
 }
 #: of these those that are about the support
 SUPPORT = tuple(name for name in METRICS if name not in ("mse", "mae", "psnr", "ssim"))
+#: the columns that say how a row was made
+MADE = ("kind", "weight", "by", "rel. gap")
 #: the columns of a short table
 SHORT = ("psnr", "ssim", "zero_share", "f1", "components", "isolated_share", "morans_i")
 

@@ -40,6 +40,7 @@ def compare(
     support_tol: float | None = None,
     region: Any = None,
     channel_axis: int | None = None,
+    ndim: int | None = None,
     metrics: Sequence[str] | Mapping[str, Callable[[Any, Any], float]] | None = None,
     rng: Any = None,
     workers: int = 1,
@@ -76,6 +77,8 @@ def compare(
         Outside of it nothing is measured. Without a channel axis; one for all images.
     channel_axis : int, optional
         The axis of the channels.
+    ndim : {1, 2, 3}, optional
+        How many axes the images have beside the channels, as in `solve`.
     metrics : sequence of str, or dict, optional
         Some of the names in `proxsparse.metrics`, all by default; a dict adds functions of (truth, image) to all.
     rng : int or numpy Generator, optional
@@ -126,6 +129,7 @@ def compare(
         support_tol=support_tol,
         region=region,
         channel_axis=channel_axis,
+        ndim=ndim,
         rng=rng,
     )
     wanted = _metrics(metrics)

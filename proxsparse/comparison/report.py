@@ -58,8 +58,7 @@ def fragment(comparison: Comparison, images: int) -> str:
     """Tables and pictures, to stand in a page or a notebook."""
     parts = [f'<style>{_STYLE}</style><div class="proxsparse">', _verdict(comparison), _tables(comparison)]
     for i in range(min(images, len(comparison.images))):
-        title = "Pictures" if len(comparison.images) == 1 else f"Image {i}"
-        parts += [f"<h2>{title}</h2>", _legend(comparison, i), _cards(comparison, i)]
+        parts += [f"<h2>{html.escape(comparison.labels[i])}</h2>", _legend(comparison, i), _cards(comparison, i)]
     parts += [
         "<h2>How this was made</h2>",
         f"<pre>{html.escape(json.dumps(comparison.provenance, indent=1, default=str))}</pre>",
@@ -81,8 +80,18 @@ def _tables(comparison: Comparison) -> str:
     if contiguity:
         tol = comparison.provenance["support_tol"]
         parts += [f"<h2>Zeros, support (|x| &gt; {tol:.3g}) and contiguity</h2>", _table(comparison, contiguity, answers=False)]
+    if len(comparison.images) > 1 and "psnr" in comparison.ways:
+        parts += ["<h2>Each image</h2>", _each_image(comparison)]
     many = " Means and standard deviations over the images." if len(comparison.images) > 1 else ""
     return "\n".join([*parts, f"<p>Bold: the best that has not seen the truth; rows in italics have seen it.{many}</p>"])
+
+
+def _each_image(comparison: Comparison) -> str:
+    """PSNR of every image."""
+    heads, lines = comparison.figures_by_image("psnr")
+    rows = [("th", heads), *(("td", line) for line in lines)]
+    cells = ["<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in line) + "</tr>" for tag, line in rows]
+    return '<div class="wide"><table>' + "\n".join(cells) + "</table></div>"
 
 
 def _table(comparison: Comparison, columns: list[str], answers: bool) -> str:

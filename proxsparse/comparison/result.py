@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..result import SolveResult
 from . import report
-from .columns import METRICS, NEITHER, SHORT, cell, label, number, weights_of
+from .columns import MADE, METRICS, NEITHER, SHORT, cell, label, number, weights_of
 
 #: resamples and seed of the bootstrap
 _RESAMPLES, _SEED = 2000, 0
@@ -40,6 +41,8 @@ class Comparison:
         Versions, seeds, noise, data_range, support_tol, parameters; the weights, rules and gaps of every row.
     ways : dict
         Name of every metric -> 1 where more is better, -1 where less is, 0 where that depends on the truth.
+    labels : list of str
+        What each image is called in tables, pages and CSV: "image 0" and so on, or its file's name.
     """
 
     table: list[dict[str, Any]]
@@ -47,6 +50,10 @@ class Comparison:
     results: list[dict[str, SolveResult]]
     provenance: dict[str, Any]
     ways: dict[str, int]
+    labels: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.labels = self.labels or [f"image {i}" for i in range(len(self.images))]
 
     @property
     def names(self) -> list[str]:
@@ -145,13 +152,15 @@ class Comparison:
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
-    def to_markdown(self, columns: Sequence[str] | None = None) -> str:
+    def to_markdown(self, columns: Sequence[str] | None = None, width: int | None = None) -> str:
         """The rows as a Markdown table, means over the images, and for several images the outputs' paired differences.
 
         Parameters
         ----------
         columns : sequence of str, optional
             Metrics; a short choice by default.
+        width : int, optional
+            Columns are left out, the least telling first, and long names cut, until no line has more characters than this.
         """
         chosen = (
             [c for c in SHORT if c in self.ways] + [c for c in self.ways if c not in METRICS] if columns is None else columns
@@ -159,16 +168,39 @@ class Comparison:
         for column in chosen:
             if column not in self.ways:
                 raise unknown("metric", column, self.ways)
-        lines = [["", "kind", "weight", "by", "rel. gap", *map(label, chosen), "seconds"]]
+        cells: dict[str, list[str]] = {"": [], **{name: [] for name in MADE}, **{c: [] for c in chosen}, "seconds": []}
         for record in self.summary:
             mine = [r for r in self.table if r["name"] == record["name"]]
-            cells = [record["name"], record["kind"], weights_of(mine), record["rule"], number(record["rel_gap"], ".1e")]
-            spread = len(mine) > 1
+            made = (record["kind"], weights_of(mine), record["rule"], number(record["rel_gap"], ".1e"))
+            for column, text in zip(
+                ("", *MADE, "seconds"), (record["name"], *made, number(record["seconds"], ".3g")), strict=True
+            ):
+                cells[column].append(text)
             for column in chosen:
-                text = cell(column, record[column])
-                cells.append(f"{text} ± {cell(column, record[f'{column}_std'])}" if spread and text else text)
-            lines.append([*cells, number(record["seconds"], ".3g")])
-        return "\n\n".join(filter(None, [_markdown(lines), self.differences()]))
+                text, spread = cell(column, record[column]), len(mine) > 1
+                cells[column].append(f"{text} ± {cell(column, record[f'{column}_std'])}" if spread and text else text)
+        table = _fitted({c if c in MADE else label(c): own for c, own in cells.items()}, width)
+        said = self.differences()
+        if width is not None:
+            said = "\n".join(textwrap.fill(line, width) for line in said.split("\n"))
+        return "\n\n".join(filter(None, [table, said]))
+
+    def by_image(self, metric: str = "psnr", width: int | None = None) -> str:
+        """A metric of every image as a Markdown table: of the noisy image, the best classical row and the outputs."""
+        heads, lines = self.figures_by_image(metric)
+        return _fitted({head: [line[k] for line in lines] for k, head in enumerate(heads)}, width)
+
+    def figures_by_image(self, metric: str = "psnr") -> tuple[list[str], list[list[str]]]:
+        """The heads and the lines of `by_image`."""
+        if metric not in self.ways:
+            raise unknown("metric", metric, self.ways)
+        rows = [name for name in self.names if self.kind(name) in ("input", "output")]
+        if self.ways[metric] != NEITHER and any(self.kind(name) == "classical" for name in self.names):
+            rows.append(self.best(metric, "classical"))
+        rows = [name for name in self.names if name in rows]
+        columns = [self.values(name, metric) for name in rows]
+        lines = [[name, *(cell(metric, values[i]) for values in columns)] for i, name in enumerate(self.labels)]
+        return [label(metric), *rows], lines
 
     def differences(self) -> str:
         """The outputs beside the best classical answer, in words; empty where there is nothing to set side by side."""
@@ -190,7 +222,7 @@ class Comparison:
         writer.writeheader()
         for record in self.table:
             weight = "" if record["weight"] is None else " ".join(map(repr, np.atleast_1d(record["weight"]).tolist()))
-            writer.writerow(record | {"weight": weight})
+            writer.writerow(record | {"image": self.labels[record["image"]], "weight": weight})
         return file.getvalue()
 
     def page(self, images: int = 3) -> str:
@@ -224,6 +256,29 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return report.fragment(self, 1)
+
+
+#: left out of a table that would be too wide, the first first
+_LEAST = ("kind", "morans_i", "isolated_share", "rel. gap", "by", "components", "f1", "zero_share", "weight", "seconds", "ssim")
+#: characters of a name in a table of limited width
+_NAME = 24
+
+
+def _fitted(columns: dict[str, list[str]], width: int | None) -> str:
+    """A table of these columns; where it would be wider with names cut and columns left out."""
+    names = list(columns)
+    if width is not None and len(_table(columns, names).split("\n")[0]) > width:
+        cut = [text if len(text) <= _NAME else f"{text[: _NAME - 1]}…" for text in columns[names[0]]]
+        columns = columns | {names[0]: cut}
+        least = iter([*(label(name) if name in METRICS else name for name in _LEAST), *reversed(names[2:])])
+        while len(_table(columns, names).split("\n")[0]) > width and len(names) > 2:
+            left_out = next(least)
+            names = [name for name in names if name != left_out]
+    return _table(columns, names)
+
+
+def _table(columns: dict[str, list[str]], names: list[str]) -> str:
+    return _markdown([names, *map(list, zip(*(columns[name] for name in names), strict=True))])
 
 
 def _markdown(lines: list[list[str]]) -> str:

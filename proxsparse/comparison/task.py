@@ -45,6 +45,7 @@ class Task:
         support_tol: Any,
         region: Any,
         channel_axis: int | None,
+        ndim: int | None,
         rng: Any,
     ) -> None:
         self.single = not isinstance(truth, (list, tuple))
@@ -54,10 +55,13 @@ class Task:
         self.truth = [_image(x, self._named("truth", i)) for i, x in enumerate(given)]
         self.n = len(given)
         #: of every row; the image is each noisy one in turn
-        self.spec = ProblemSpec(None, noise_std=noise_std, channel_axis=channel_axis)
+        self.spec = ProblemSpec(None, noise_std=noise_std, channel_axis=channel_axis, ndim=ndim)
         self.channel_axis, self.noise_std = channel_axis, self.spec.noise_std
-        for x in self.truth:
-            normalise_channel_axis(channel_axis, x.ndim)
+        for i, x in enumerate(self.truth):
+            axis = normalise_channel_axis(channel_axis, x.ndim)
+            if ndim is not None and x.ndim - (axis is not None) != ndim:
+                raise ValueError(f"ndim={ndim}, but {self._named('truth', i)} has shape {x.shape}")
+        self.spec.warn_of_axes(self.truth[0].shape, self._named("truth", 0), "list(truth) where the first axis numbers images")
         self.data_range = _checked_data_range(data_range, [np.asarray(x).dtype for x in given])
         self.support_tol = self.data_range / 255 if support_tol is None else check_number(support_tol, "support_tol")
         self.region = region

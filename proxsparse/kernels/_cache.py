@@ -84,6 +84,7 @@ class Kept:
             target_context.refresh()
             file = self._file(sig, target_context.codegen())
             if not file.exists():
+                log.info("compiling %s", self._name)
                 return None
             content = file.read_bytes()
             if hashlib.sha256(content[32:]).digest() != content[:32]:

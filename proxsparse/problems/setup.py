@@ -115,6 +115,9 @@ def set_up(spec: ProblemSpec, parts: Sequence[Penalty]) -> ProblemSetup:
     y, missing = _image(spec.image, spec.nan_policy)
     given, answer, linear = _layouts(y.shape, spec.operator, spec.channel_axis)
     y, shape = given.into(y, "image"), answer.canonical
+    if spec.ndim is not None and spec.ndim != len(shape) - 1:
+        beside = "" if spec.channel_axis is None else " beside its channels"
+        raise ValueError(f"ndim={spec.ndim}, but the answer of shape {answer.shape} has {len(shape) - 1} axes{beside}")
     require_sound(parts, None if linear is None else linear.operator, shape)
     m = _pixel_weight(spec.pixel_weight, spec.observed, missing, y.dtype, given)
     lo, hi = canonical_bounds(spec.bounds, answer, y.dtype)
@@ -194,7 +197,12 @@ def _image(image: Any, nan_policy: str) -> tuple[Array, Array | None]:
         y = np.where(missing, y.dtype.type(0), y)
     else:
         missing = None
-    require_finite(y)
+    try:
+        require_finite(y)
+    except ValueError as error:
+        if nan_policy == "omit" or not np.isnan(y).any():
+            raise
+        raise ValueError(f"{error}; nan_policy='omit' takes NaN for pixels that were not measured") from None
     return y, missing
 
 
@@ -230,6 +238,11 @@ def _square_operator(operator: Any, given: tuple[int, ...]) -> Operator:
     if hasattr(operator, "dims") and hasattr(operator, "dimsd"):
         return as_operator(operator)
     if shape is not None and tuple(shape) != (math.prod(given),) * 2:
+        if isinstance(operator, np.ndarray) and max(shape) <= max(given):
+            raise ValueError(
+                f"an operator of shape {tuple(shape)} is not square on the image's {math.prod(given)} pixels: of a point-"
+                "spread function it is Blur(array), of a matrix as_operator(op, in_shape, out_shape)"
+            )
         raise ValueError(
             f"an operator of shape {tuple(shape)} is not square on the image's {math.prod(given)} pixels: "
             "say which images it maps with as_operator(op, in_shape, out_shape)"

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..arrays.checks import check_number, unknown
 from ..data_terms import DATA, DataTerm, LeastSquares
+from ..result import warn
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class ProblemSpec:
     bounds: Any = None
     pixel_weight: Any = None
     channel_axis: int | None = None
+    ndim: int | None = None
     nan_policy: str = "raise"
 
     def __post_init__(self) -> None:
@@ -38,6 +40,8 @@ class ProblemSpec:
             raise TypeError(f"data must be a name or a DataTerm, got {self.data!r}")
         if self.noise_std is not None:
             object.__setattr__(self, "noise_std", check_number(self.noise_std, "noise_std"))
+        if self.ndim is not None and (isinstance(self.ndim, bool) or self.ndim not in (1, 2, 3)):
+            raise ValueError(f"ndim must be 1, 2 or 3, the axes beside the channels, got {self.ndim!r}")
         if self.nan_policy not in ("raise", "omit"):
             raise ValueError(f"nan_policy must be 'raise' or 'omit', got {self.nan_policy!r}")
 
@@ -58,13 +62,36 @@ class ProblemSpec:
         own = {name: value for name, value in arguments.items() if name in FIELDS}
         return cls(image, **own), {name: value for name, value in arguments.items() if name not in FIELDS}
 
+    def warn_of_axes(self, shape: tuple[int, ...], what: str, several: str) -> None:
+        """Warn where what is taken for a volume looks like channels or several images, and nothing says which is meant.
+
+        `several` is what to do where the first axis numbers images.
+        """
+        told = not (self.channel_axis is None and self.spacing is None and self.ndim is None)
+        # what an operator between given shapes makes need not be an image
+        of_its_own = self.operator is not None and getattr(self.operator, "out_shape", self) is not None
+        if len(shape) != 3 or told or of_its_own:
+            return
+        remedies = [
+            f"channel_axis={i} where axis {i} holds channels"
+            for i, n in enumerate(shape)
+            if n in (3, 4) and min(shape[:i] + shape[i + 1 :]) >= 8
+        ]
+        remedies += [several] if 8 * shape[0] <= min(shape[1:]) else []
+        if remedies:
+            warn(
+                f"{what} of shape {shape} is taken for a volume: give {', or '.join(dict.fromkeys(remedies))}; else ndim=3",
+                UserWarning,
+            )
+
     def replace(self, **changes: Any) -> ProblemSpec:
         """The same with some fields changed."""
         return dataclasses.replace(self, **changes)
 
     def names_given(self) -> set[str]:
         """The names of the arguments that are not what they are by default."""
-        plain = {"data": type(self.term) is LeastSquares, "nan_policy": self.nan_policy == "raise"}
+        # ndim only says once more what the shape and channel_axis do
+        plain = {"data": type(self.term) is LeastSquares, "nan_policy": self.nan_policy == "raise", "ndim": True}
         return {name for name in FIELDS if not plain.get(name, getattr(self, name) is None)}
 
 

@@ -37,7 +37,8 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(tmp_path, capsys):
         "cannot be read as PNG": [str(text), out],
         "NaN or infinite": [str(nan), out],
         "cannot be read as NPY": [str(objects), out],
-        "unknown kind of file '.jpg'": [str(good), str(tmp_path / "out.jpg")],
+        "unknown kind of file '.gif'": [str(good), str(tmp_path / "out.gif")],
+        "JPEG would change": [str(good), str(tmp_path / "out.jpg")],
         "exists; --overwrite": [str(good), str(exists)],
         "cannot be written": [str(good), str(tmp_path / "no" / "out.npy")],
         "PNG cannot hold": [str(good), str(tmp_path / "out.png")],
@@ -174,8 +175,8 @@ def test_the_command_line_names_what_does_not_match(tmp_path, capsys):
         ([a, str(tmp_path / "b")], "is a folder, but"),
         ([str(tmp_path / "a"), str(tmp_path / "b")], "has no image named x"),
         ([str(tmp_path / "a"), str(tmp_path / "c")], "no such file or folder"),
-        ([a], "give noisy=, or noise_std="),
-        ([str(tmp_path / "float.npy"), "--noise-std", "0.1"], "give data_range="),
+        ([a], "give NOISY, or --noise-std"),
+        ([str(tmp_path / "float.npy"), "--noise-std", "0.1"], "give --data-range"),
         ([a, a, "--weight", "tv=0.1", "auto"], "--weight takes rules and numbers"),
         ([str(tmp_path / "float.npy"), str(tmp_path / "large.npy"), "--data-range", "1"], "are they in one unit?"),
         ([a, a, "--penalty", "tvv"], "unknown penalty 'tvv'"),
@@ -186,3 +187,106 @@ def test_the_command_line_names_what_does_not_match(tmp_path, capsys):
         said = capsys.readouterr().err
         assert message in said
         assert len(said.strip().splitlines()) == 1
+
+
+def sixteen(image):
+    return np.rint(4095 * np.clip(image, 0, 1)).astype(np.uint16)
+
+
+def test_the_range_of_integers_is_never_guessed(tmp_path, capsys):
+    """Twelve bits in sixteen: what is told, or asked for, or all of them where the numbers need them."""
+    truth = np.abs(TRUTH)
+    noisy = phantoms.add_noise(truth, 0.1)
+    right = 10 * np.log10(4095**2 / np.mean((sixteen(truth).astype(float) - sixteen(noisy)) ** 2))
+    files = {"truth": sixteen(truth), "noisy": sixteen(noisy), "full": sixteen(truth) * 16, "float": sixteen(noisy) / 4095}
+    files |= {"signed": sixteen(truth).astype(np.int16), "bytes": np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)}
+    for name, array in files.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    table = tmp_path / "found.csv"
+
+    def compared(truth, noisy, *more):
+        paths = [str(tmp_path / f"{name}.npy") for name in (truth, noisy)]
+        code = main(["compare", *paths, "--penalty", "none", "--quiet", "--csv", str(table), "--overwrite", *more])
+        return code, capsys.readouterr().err
+
+    def psnr():
+        header, line = table.read_text().splitlines()
+        return float(line.split(",")[header.split(",").index("psnr")])
+
+    for pair in (("truth", "noisy"), ("signed", "noisy"), ("bytes", "noisy")):
+        code, said = compared(*pair)
+        assert code == 2
+        assert "leaves its range in doubt: give --data-range" in said
+    assert compared("truth", "noisy", "--data-range", "4095") == (0, "")
+    assert psnr() == pytest.approx(right, abs=1e-9)
+    # whatever the other one is stored as
+    assert compared("truth", "float", "--data-range", "4095") == (0, "")
+    assert psnr() == pytest.approx(right, abs=1e-9)
+    assert compared("truth", "bytes", "--data-range", "4095") == (0, "")
+    assert psnr() == pytest.approx(right, abs=0.1)
+    code, said = compared("truth", "noisy", "--data-range", "1")
+    assert code == 2
+    assert "above --data-range 1, which is in its own numbers" in said
+    # all sixteen bits are needed
+    assert compared("full", "bytes") == (0, "")
+    assert psnr() == pytest.approx(right, abs=0.1)
+
+
+def test_names_of_files_and_a_width_that_terminals_have(tmp_path, capsys):
+    for i in range(3):
+        truth = phantoms.blobs((40, 41), seed=i)
+        noisy = phantoms.add_noise(np.abs(truth), 0.1, seed=i)
+        save(tmp_path / "truth" / f"scan number {i}.png", np.abs(truth))
+        save(tmp_path / "noisy" / f"scan number {i}.png", noisy)
+        save(tmp_path / "net" / f"scan number {i}.png", smooth(noisy))
+    save(tmp_path / "noisy" / "more.png", noisy)
+    (tmp_path / "net" / "notes.txt").write_text("of no interest")
+    report, table = tmp_path / "report.html", tmp_path / "found.csv"
+    folders = [str(tmp_path / name) for name in ("truth", "noisy", "net")]
+    name = "a network with a rather long name, as networks have"
+    arguments = ["compare", *folders[:2], "--output", f"{name}={folders[2]}", "--report", str(report), "--csv", str(table)]
+    assert main([*arguments, "--penalty", "none", "tv", "l1+tv", "--weight", "auto", "universal-no"]) == 2
+    assert main([*arguments, "--penalty", "none", "tv", "l1+tv", "overlap", "--weight", "auto", "oracle"]) == 0
+    said = capsys.readouterr()
+    assert max(len(line) for line in said.out.splitlines() if not line.startswith("wrote ")) <= 100
+    assert f"wrote {report}" in said.out
+    assert f"wrote {table}" in said.out
+    assert "left out more.png" in said.err
+    assert "left out notes.txt" in said.err
+    for i in range(3):
+        for text in (said.out, report.read_text(), table.read_text()):
+            assert f"scan number {i}.png" in text
+
+
+def test_messages_name_the_command_lines_own_options(tmp_path, capsys):
+    np.save(tmp_path / "in.npy", image_of((24, 23)))
+    arguments = ["denoise", str(tmp_path / "in.npy"), str(tmp_path / "out.npy")]
+    for more, message in (
+        (["--noise-std", "-1"], "--noise-std must be finite"),
+        (["--weight", "0.1", "--tol", "-1"], "tol must be"),
+        (["--weight", "0.1", "--channel-axis", "4"], "--channel-axis 4 is out of range"),
+        (["--weight", "0.1", "--spacing", "1", "2", "3"], "spacing"),
+        (["--weight", "0.1", "--maxiter", "-3"], "maxiter must be"),
+    ):
+        assert main([*arguments, *more]) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert "_" not in said.replace(str(tmp_path), "")
+
+
+def test_a_cold_start_says_that_kernels_are_compiled_once(tmp_path):
+    np.save(tmp_path / "in.npy", image_of((24, 23)))
+    command = [sys.executable, "-m", "proxsparse", "denoise", str(tmp_path / "in.npy"), str(tmp_path / "out.npy")]
+    command += ["--penalty", "l1", "--weight", "0.1", "--overwrite"]
+    told = []
+    for _ in range(2):
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=True,
+            env=os.environ | {"PROXSPARSE_CACHE_DIR": str(tmp_path)},
+        )
+        told.append(done.stderr)
+    assert told == ["compiling kernels, once (a few seconds)\n", ""]

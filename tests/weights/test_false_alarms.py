@@ -75,4 +75,4 @@ def test_strips_and_signals_wander_by_the_law_of_slices(shape, isotropic):
 
 def test_of_thin_volumes_no_law_is_known():
     with pytest.raises(ValueError, match="false-alarms"):
-        solve(np.random.default_rng(0).standard_normal((3, 20, 20)), TotalVariation(), "false-alarms")
+        solve(np.random.default_rng(0).standard_normal((3, 20, 20)), TotalVariation(), "false-alarms", ndim=3)
