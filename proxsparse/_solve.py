@@ -25,6 +25,7 @@ from .penalties.regions import Regions
 from .penalties.reweighted import Reweighted
 from .problems.certificate import Certificate
 from .problems.lifted import problem_of
+from .problems.nothing_left import nothing_left
 from .problems.problem import Problem
 from .problems.refit import ACCURACY, refit
 from .problems.setup import ProblemSetup, set_up
@@ -42,6 +43,8 @@ from .weights.rules import RULES, Choice, choose
 
 #: what `solve` takes as penalty
 AnyPenalty = str | Penalty | Nonconvex | Reweighted | Regions
+#: an answer that pays a larger share of the objective to the penalty is none that costs nothing
+_PAID = 1e-3
 #: the last three: what certifies nothing
 UNCERTIFIED = (Nonconvex, Reweighted, Regions)
 
@@ -187,9 +190,11 @@ def solve(
         ndim=ndim,
         nan_policy=nan_policy,
     )
-    spec.warn_of_axes(np.shape(image), "the image", "solve_batch where the first axis numbers images")
+    spec.warn_of_axes(image, "the image", "solve_batch where the first axis numbers images")
     search = {"x0": x0, "method": method, "tol": tol, "callback": callback, "options": options, "debias": debias}
-    return solve_spec(spec, chosen, rule, **search)
+    result = solve_spec(spec, chosen, rule, **search)
+    _warn_of_nothing_left(spec, chosen, result)
+    return result
 
 
 def solve_spec(spec: ProblemSpec, chosen: Any, rule: str | None = None, *, tol: float = 1e-4, **search: Any) -> SolveResult:
@@ -451,6 +456,24 @@ def warn_of_integers(image: Any, penalty: Any, data: Any) -> None:
             "divide the image by its range if the weight is meant for [0, 1]",
             UserWarning,
         )
+
+
+def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, result: SolveResult) -> None:
+    """Warn of a weight that was given and leaves nothing of the image."""
+    paid = sum(value for name, value in result.terms.items() if name != "data")
+    if result.weight_rule != "given" or not paid <= _PAID * result.fun:
+        return
+    if nothing_left(spec, chosen, [spec.image], np.asarray(result.x)[None])[0]:
+        warn(f"nothing is left of the image: {too_large(result.weight)}", UserWarning)
+
+
+def too_large(weight: Any) -> str:
+    """What is said of a weight that leaves nothing of an image."""
+    shown = " ".join(f"{w:g}" for w in np.atleast_1d(weight))
+    return (
+        f"with weight {shown} the answer costs nothing under the penalty, as with any larger one; path(image, penalty, 10) "
+        "shows smaller ones, and without a weight one is chosen"
+    )
 
 
 def _result(setup: ProblemSetup, best: Certificate, status: int) -> SolveResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,19 @@ def as_float(array: Any, name: str = "image") -> Array:
             f"{name} is a masked array, whose mask would be lost: give {name}.filled(value), "
             "or the plain data with pixel_weight=0 where it is masked"
         )
-    array = np.asarray(array)
+    if isinstance(array, (str, os.PathLike)):
+        raise TypeError(
+            f"{name} is a path, {str(array)!r}: read the file first, as by skimage.io.imread, or call `proxsparse denoise` "
+            "on the command line"
+        )
+    try:
+        array = np.asarray(array)
+    except ValueError:
+        if not isinstance(array, (list, tuple)):
+            raise
+        raise ValueError(
+            f"{name} is a list of {len(array)} things of several shapes: for several images call solve_batch"
+        ) from None
     kind = array.dtype.kind
     if kind not in "biuf":
         raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
+from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, too_large, warn_of_integers, weights_of
 from ..arrays.checks import explained
 from ..arrays.kinds import of_its_kind
 from ..arrays.numbers import Array
+from ..problems.nothing_left import nothing_left
 from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, warn, warn_of_collected
 from ..runtime.progress import Steps
@@ -114,6 +115,8 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     for kind in stacks.dtypes:
         warn_of_integers(np.zeros(0, kind), chosen, spec.data)
     warn_of_collected(answers.said)
+    if rule is None and isinstance(result.x, np.ndarray):
+        _warn_of_nothing_left(spec, chosen, stacks, result)
     _warn(result, isinstance(chosen, UNCERTIFIED))
     return result
 
@@ -122,7 +125,7 @@ def _warn_of_axes(spec: ProblemSpec, images: Any) -> None:
     """Warn where an array is most likely one image, or images with channels that nobody names."""
     shape: tuple[int, ...] = () if isinstance(images, (list, tuple)) else np.shape(images)
     if len(shape) == 4:
-        spec.warn_of_axes(shape[1:], "each image", "channel_axis=0 where axis 0 holds channels")
+        spec.warn_of_axes(np.broadcast_to(0, shape[1:]), "each image", "channel_axis=0 where axis 0 holds channels")
     told = not (spec.channel_axis is None and spec.spacing is None and spec.ndim is None)
     one_in_colour = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= 8
     if not told and (len(shape) == 2 or one_in_colour):
@@ -133,6 +136,23 @@ def _warn_of_axes(spec: ProblemSpec, images: Any) -> None:
             f"solve(image{axis}, ...), else give ndim={len(shape) - 1}",
             UserWarning,
         )
+
+
+def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, stacks: Stacks, result: BatchResult) -> None:
+    """Warn of a weight that was given and leaves nothing of some of the images."""
+    nothing: list[int] = []
+    for index, read in stacks.pieces(_AT_ONCE, len(stacks)):
+        images, right = read(), result.status[index] != BAD
+        if right.any():
+            images = [image for image, is_right in zip(images, right, strict=True) if is_right]
+            nothing += index[right][nothing_left(spec, chosen, images, result.x[index[right]])].tolist()
+    if nothing:
+        told = (
+            f"image {nothing[0]}"
+            if len(nothing) == 1
+            else f"{len(nothing)} of {len(stacks)} images, the first image {nothing[0]}"
+        )
+        warn(f"nothing is left of {told}: {too_large(result.weight)}", UserWarning)
 
 
 def _without_display(search: dict[str, Any]) -> tuple[dict[str, Any], bool]:

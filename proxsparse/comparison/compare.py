@@ -52,7 +52,8 @@ def compare(
     Parameters
     ----------
     truth : array_like, or list of array_like
-        What the images should be. A list or a tuple means several images, of any sizes; an array is one image.
+        What the images should be. A list or a tuple means several images, of any sizes; an array is one image, but one of the
+        shape ``(N, channels, rows, columns)`` with 1, 3 or 4 channels, as networks have it.
     outputs : dict of name to array_like, callable or torch.nn.Module, optional
         The model's images, of the truth's shape and units (for several images a list, or a batch ``(N, channels, *spatial)``),
         or a function that takes a noisy image and returns one, which is timed. A module is run in evaluation mode without
@@ -122,7 +123,7 @@ def compare(
     """
     task = Task(
         truth,
-        outputs or {},
+        {} if outputs is None else outputs,
         noisy=noisy,
         noise_std=noise_std,
         data_range=data_range,

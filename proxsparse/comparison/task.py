@@ -48,6 +48,12 @@ class Task:
         ndim: int | None,
         rng: Any,
     ) -> None:
+        self.outputs, torch = self._outputs(outputs), loaded_torch()
+        shape = tuple(getattr(truth, "shape", ()))
+        if len(shape) == 4 and channel_axis is None and ndim is None and shape[1] in (1, 3, 4):
+            # a batch, as networks have it
+            truth = [own[0] if shape[1] == 1 else own for own in truth]
+            channel_axis = None if shape[1] == 1 else 0
         self.single = not isinstance(truth, (list, tuple))
         given = [truth] if self.single else list(truth)
         if not given:
@@ -61,7 +67,7 @@ class Task:
             axis = normalise_channel_axis(channel_axis, x.ndim)
             if ndim is not None and x.ndim - (axis is not None) != ndim:
                 raise ValueError(f"ndim={ndim}, but {self._named('truth', i)} has shape {x.shape}")
-        self.spec.warn_of_axes(self.truth[0].shape, self._named("truth", 0), "list(truth) where the first axis numbers images")
+        self.spec.warn_of_axes(self.truth[0], self._named("truth", 0), "list(truth) where the first axis numbers images")
         self.data_range = _checked_data_range(data_range, [np.asarray(x).dtype for x in given])
         self.support_tol = self.data_range / 255 if support_tol is None else check_number(support_tol, "support_tol")
         self.region = region
@@ -69,7 +75,6 @@ class Task:
             metrics.support(x, region=region, channel_axis=channel_axis)
         self.seed, self.made = rng, noisy is None
         self.noisy = self._made() if noisy is None else self._images("noisy", noisy)
-        self.outputs, torch = dict(outputs), loaded_torch()
         for name, output in self.outputs.items():
             if not isinstance(name, str):
                 raise TypeError(f"outputs must be a dict of names to images or functions, got the name {name!r}")
@@ -79,6 +84,17 @@ class Task:
                 self.outputs[name] = as_denoiser(output, channel_axis=channel_axis)
             elif not callable(output):
                 self.outputs[name] = self._images(name, output)
+
+    @staticmethod
+    def _outputs(outputs: Any) -> dict[str, Any]:
+        """A copy of the dict of outputs, or what else they probably were meant to be."""
+        if isinstance(outputs, Mapping):
+            return dict(outputs)
+        what = type(outputs).__name__ if callable(outputs) or not hasattr(outputs, "shape") else "an array"
+        raise TypeError(
+            f"outputs must be a dict of names to images or functions, as {{'unet': image}}, got {what}; images that the "
+            "answers start from are noisy="
+        )
 
     def _named(self, name: str, i: int) -> str:
         return name if self.single else f"{name}[{i}]"

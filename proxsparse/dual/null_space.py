@@ -35,3 +35,11 @@ def free_pixels(weights: Array, shape: tuple[int, ...]) -> list[Array] | None:
     for image, index in zip(images, free, strict=True):
         image[tuple(index)] = 1
     return list(images)
+
+
+def beyond(images: Array, basis: list[Array]) -> Array:
+    """The length of each of the images (n, channels, *spatial) without its part in the span of an orthogonal basis."""
+    left = images.astype(np.float64)
+    for b in basis:
+        left -= np.multiply.outer(np.tensordot(left, b, axes=b.ndim) / np.vdot(b, b), b)
+    return np.asarray(np.sqrt(np.sum(left**2, axis=tuple(range(1, left.ndim)))))

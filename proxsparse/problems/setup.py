@@ -212,6 +212,7 @@ def _layouts(given: tuple[int, ...], operator: Any, channel_axis: int | None) ->
         layout = Layout(given, normalise_channel_axis(channel_axis, len(given)))
         return layout, layout, None
     if not isinstance(operator, Operator):
+        operator = np.asarray(operator) if isinstance(operator, (list, tuple)) else operator
         operator = _square_operator(operator, given)
     colour = channel_axis is not None
     if colour and getattr(operator, "out_shape", None) == given:

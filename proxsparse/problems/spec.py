@@ -7,6 +7,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..arrays.checks import check_number, unknown
 from ..data_terms import DATA, DataTerm, LeastSquares
 from ..result import warn
@@ -62,11 +64,16 @@ class ProblemSpec:
         own = {name: value for name, value in arguments.items() if name in FIELDS}
         return cls(image, **own), {name: value for name, value in arguments.items() if name not in FIELDS}
 
-    def warn_of_axes(self, shape: tuple[int, ...], what: str, several: str) -> None:
-        """Warn where what is taken for a volume looks like channels or several images, and nothing says which is meant.
+    def warn_of_axes(self, image: Any, what: str, several: str) -> None:
+        """Warn where an image that is taken for a volume looks like channels or several images, and nothing says which it is.
 
         `several` is what to do where the first axis numbers images.
         """
+        try:
+            shape = np.shape(image)
+        except ValueError:
+            # of no shape at all, which is refused later
+            return
         told = not (self.channel_axis is None and self.spacing is None and self.ndim is None)
         # what an operator between given shapes makes need not be an image
         of_its_own = self.operator is not None and getattr(self.operator, "out_shape", self) is not None

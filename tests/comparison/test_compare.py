@@ -184,3 +184,19 @@ def test_windows_find_contiguous_supports_better_than_l1(make):
     # a window's last pixel may stay alone where its neighbours are zero for other reasons
     assert found.values("overlap", "isolated_share")[0] < 1e-3 < 0.02 < found.values("l1", "isolated_share")[0]
     assert metrics.isolated_share(best["overlap"]) < 0.01 < metrics.isolated_share(best["l1"])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_batch_of_truths_is_several_images(channels):
+    """As networks have it, (N, channels, rows, columns)."""
+    truth = np.stack([np.stack([phantoms.blobs((24, 25), seed=k + 5 * i) for k in range(channels)]) for i in range(2)])
+    noisy = phantoms.add_noise(truth, 0.1)
+    found = compare(truth, {"net": 0.9 * noisy}, noisy=noisy, data_range=1.0, penalties="tv", weight=0.1)
+    axis = None if channels == 1 else 0
+    images = [own[0] if channels == 1 else own for own in truth]
+    seen = [own[0] if channels == 1 else own for own in noisy]
+    outputs = {"net": [0.9 * own for own in seen]}
+    expected = compare(images, outputs, noisy=seen, data_range=1.0, penalties="tv", weight=0.1, channel_axis=axis)
+    for one, other in zip(found.images, expected.images, strict=True):
+        for name in other:
+            np.testing.assert_array_equal(one[name], other[name])

@@ -1,5 +1,7 @@
 """Bad input gets a clear error that names the value."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse.linalg
@@ -380,6 +382,26 @@ REFUSALS = [
     (lambda: solve_batch(np.zeros((2, 4, 4)) + 0j, "tv", 0.1), TypeError, "real"),
     (lambda: solve_batch(np.ma.masked_array(np.zeros((2, 4, 4))), "tv", 0.1), TypeError, "masked"),
     # comparisons
+    # what was meant is another call
+    (
+        lambda: solve([Y, Y[:3]], "tv", 0.1),
+        ValueError,
+        "a list of 2 things of several shapes: for several images call solve_batch",
+    ),
+    (
+        lambda: solve(np.zeros((2, 3, 9, 8)), "tv", 0.1),
+        ValueError,
+        "solve_batch, with channel_axis=0 where each has its channels",
+    ),
+    (lambda: solve("image.png", "tv", 0.1), TypeError, "image is a path, 'image.png': read the file first"),
+    (lambda: solve(Path("a") / "b.tif", "tv", 0.1), TypeError, "image is a path, 'a/b.tif': read the file first"),
+    (lambda: compare("truth.png", noise_std=0.1), TypeError, "truth is a path, 'truth.png'"),
+    (lambda: compare(TRUTH, TRUTH, data_range=1.0), TypeError, "got an array; images that the answers start from are noisy="),
+    (lambda: compare(TRUTH, [TRUTH], data_range=1.0), TypeError, "outputs must be a dict of names to images or functions"),
+    (lambda: compare(TRUTH, lambda y: y, data_range=1.0), TypeError, "outputs must be a dict of names to images or functions"),
+    (lambda: solve(Y, "tv", 0.1, operator=KERNEL), ValueError, "of a point-spread function it is Blur"),
+    (lambda: solve(Y, "tv", 0.1, operator=KERNEL.tolist()), ValueError, "of a point-spread function it is Blur"),
+    (lambda: solve(Y[0], "tv", 0.1, operator=KERNEL[0]), ValueError, "of a point-spread function it is Blur"),
     (lambda: compare(TRUTH, noise_std=0.1), ValueError, "give data_range="),
     (lambda: compare(TRUTH, data_range=1.0), ValueError, "give noisy=, or noise_std="),
     (
