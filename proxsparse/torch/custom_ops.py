@@ -22,6 +22,7 @@ from ..problems.spec import ProblemSpec
 from ..result import CollectedWarning, ConvergenceWarning, collect_warnings, warn, warn_of_collected
 from ..runtime.workers import Workers
 from .derivative import derivative, tied_pixels
+from .maps import derivative_of_maps, weighted_penalties
 
 
 @torch.library.custom_op("proxsparse::prox", mutates_args=())  # type: ignore[untyped-decorator]
@@ -30,20 +31,20 @@ def prox(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The proximal points of images (batch, channels, *spatial); for a derivative them again, and which pixels are tied.
 
-    Again, as the first may be written into.
+    Again, as the first may be written into. The penalty is multiplied by weights (batch,), or by maps (batch, k, *places).
     """
     given = image.detach().cpu()
     # NumPy knows no bfloat16
     given = given if given.dtype == torch.float64 else given.float()
     results: list[Any] = [None] * len(given)
-    times, whole = weights.tolist(), penalty_of(penalty)
+    weighted = weighted_penalties(penalty_of(penalty), tuple(image.shape[1:]), weights)
 
     def _solve(i: int) -> None:
         options = {"maxiter": maxiter, "history": False}
         try:
             with collect_warnings(said, i):
                 spec = ProblemSpec(given[i].numpy(), channel_axis=0)
-                results[i] = solve_quietly(spec, times[i] * whole, tol=tol, options=options)
+                results[i] = solve_quietly(spec, weighted[i], tol=tol, options=options)
         except ValueError as error:
             raise ValueError(f"image {i} of the batch: {error}") from None
 
@@ -61,7 +62,7 @@ def prox(
     kept, labels = _for_derivative(image, differentiable)
     if differentiable:
         kept.copy_(found)
-        labels.copy_(tied_pixels(whole, tuple(image.shape[1:]), times, [result.dual for result in results]))
+        labels.copy_(tied_pixels(weighted, tuple(image.shape[1:]), [result.dual for result in results]))
     return points, kept, labels
 
 
@@ -82,8 +83,9 @@ def _(image: Any, weights: Any, penalty: str, tol: float, maxiter: int, workers:
 def prox_derivative(
     points: torch.Tensor, weights: torch.Tensor, labels: torch.Tensor, direction: torch.Tensor, penalty: str, slopes: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(J direction, <grad P(x), J direction>, or 0 without slopes) at proximal points; see `derivative`."""
-    u, along = derivative(penalty_of(penalty), points, weights, labels, direction, slopes)
+    """(J direction, and the derivative of <grad P(x), J direction> in the weights, or 0 without slopes) at proximal points."""
+    of_weights = derivative if weights.ndim == 1 else derivative_of_maps
+    u, along = of_weights(penalty_of(penalty), points, weights, labels, direction, slopes)
     return u.to(direction.dtype), along
 
 
@@ -164,7 +166,7 @@ class Prox(_Differentiable):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor, *_: Any) -> tuple[Any, ...]:
-        """(J gradient, -<grad P(x), J gradient>)."""
+        """(J gradient, and minus the derivative of <grad P(x), J gradient> in the weights)."""
         weights, points, labels = ctx.saved_tensors
         if not ctx.differentiable:
             raise RuntimeError("this ProxLayer was exported, or ran, where nothing asked for a gradient")

@@ -202,8 +202,10 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     def forward(self, image: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
         """Return the proximal points of the images (batch, channels, *spatial).
 
-        `weight` >= 0 multiplies the penalty, one number or one for each image, as (batch,) or (batch, 1, ...); a tensor, which
-        may ask for its gradient.
+        `weight` >= 0 multiplies the penalty: one number, one for each image, as (batch,) or (batch, 1, ...), or a map
+        (batch or 1, 1, *spatial), as a network predicts it. The map of L1 is over pixels, that of total variation too, or
+        over directions, (batch or 1, directions, *spatial), and that of windows over windows, in the shape of their grid; but
+        for L1 all must be > 0. A tensor may ask for its gradient.
         """
         if torch.jit.is_tracing():
             raise RuntimeError(
@@ -217,9 +219,12 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
             weights = weights.reshape(())
         elif weights.shape[0] == batch == weights.numel():
             weights = weights.reshape(batch)
-        else:
-            raise ValueError(f"weight must be a number or one for each of {batch} images, got {tuple(weights.shape)}")
-        weights = weights.expand(batch)
+        elif weights.ndim != image.ndim or weights.shape[0] not in (1, batch):
+            raise ValueError(
+                f"weight must be a number, one for each of {batch} images, or a map (batch or 1, 1, *spatial), got "
+                f"{tuple(weights.shape)}"
+            )
+        weights = weights.expand(batch, *weights.shape[1:])
         double = image.dtype == torch.float64
         tol = default_tol(np.dtype(np.float64 if double else np.float32)) if self.tol is None else self.tol
         differentiable = torch.is_grad_enabled() and (image.requires_grad or weights.requires_grad)

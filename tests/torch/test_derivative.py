@@ -133,7 +133,7 @@ def test_the_derivative_of_a_layer_is_that_of_the_exact_minimiser(name, channels
         direction = torch.from_numpy(d)[None]
         difference = (minimiser(v + h * d, weight) - minimiser(v - h * d, weight)) / (2 * h)
         # the derivative is symmetric: backward takes d to J d
-        labels = tied_pixels(penalty, v.shape, [weight], [exact.dual])
+        labels = tied_pixels([weight * penalty], v.shape, [exact.dual])
         u, along = derivative(penalty, torch.from_numpy(x)[None], torch.tensor([weight]).double(), labels, direction)
         # differences of 1e-5 with numbers that are right to 1e-13
         np.testing.assert_allclose(u[0].numpy(), difference, atol=1e-6)
@@ -227,3 +227,28 @@ def test_half_precision_has_the_derivative_of_its_image(dtype):
         x = ProxLayer(TotalVariation(0.3), tol=1e-4)(image)
         gradients.append(torch.autograd.grad(x, image, torch.from_numpy(d)[None, None].to(dtype).to(image.dtype))[0].float())
     assert (gradients[0] - gradients[1]).norm() < 0.01 * gradients[1].norm()
+
+
+@pytest.mark.parametrize(
+    ("penalty", "shape"),
+    [
+        (OverlappingGroupLasso(0.1, window=3), (2, 1, 24, 23)),
+        (OverlappingGroupLasso(0.1, window=3, stride=2), (1, 3, 24, 23)),
+        (GroupLasso(0.2, block=4), (1, 1, 24, 23)),
+        (GroupLasso(0.2, block=9), (1, 2, 24, 23)),
+        (TotalVariation(0.02), (1, 3, 24, 23)),
+        (L1(0.02) + OverlappingGroupLasso(0.1, window=2), (1, 1, 24, 23)),
+    ],
+)
+def test_conjugate_gradients_and_the_factorisation_agree(penalty, shape, monkeypatch):
+    """As many steps as it takes, none, and too few, after which the system is factorised."""
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.standard_normal(shape) + 1).requires_grad_()
+    x, direction = ProxLayer(penalty)(images), torch.from_numpy(rng.standard_normal(shape))
+    found = []
+    for steps in (1000, 0, 2):
+        monkeypatch.setattr("proxsparse.torch.derivative._steps", lambda *about, steps=steps: steps)
+        found.append(torch.autograd.grad(x, images, direction, retain_graph=True)[0])
+    assert not torch.equal(found[0], found[1])
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-8)
+    assert torch.equal(found[1], found[2])
