@@ -4,7 +4,7 @@ With x = argmin 1/2 ||x - v||^2 + P(x), a group with (Kx)_g = 0 imposes (Ku)_g =
 adds the Hessian ``K_g^T (w / |z_g|) (I - n n^T) K_g``, where z_g = K_g x and n = z_g / |z_g|. The derivative takes a direction
 to the u among the tied images with ``u + H u`` = direction, as far as tied images see it.
 
-H is as large as lengths are small. Where most pixels are free its diagonal is near to it under windows, and under differences of
+H is as large as lengths are small. Where most pixels are free its diagonal is near to it under windows, and differences of
 colours: 10 to 50 steps of conjugate gradients, 4 to 17 times less than a sparse factorisation (256x256, windows of 3: 0.4 s for
 2.5 s). Where many are tied the factorisation is cheap, and lengths are small: hundreds of steps (2.5 s for 0.15 s), as under
 differences of gray images always.
@@ -113,7 +113,7 @@ def _curved_parts(penalty: Penalty, shape: tuple[int, ...]) -> list[_Groups]:
 def _steps(penalty: Penalty, channels: int, untied: float) -> int:
     """How many steps of conjugate gradients are tried before the system is factorised; of the share of pixels not tied."""
     differences = any(isinstance(part, TotalVariation) for part in penalty.parts)
-    return 60 if untied > 0.5 and (channels > 1 or not differences) else 0
+    return 60 if untied > 0.75 and (channels > 1 or not differences) else 0
 
 
 def _solved(diagonal: Array, bent: list[_Hessian], b: Array, steps: int) -> Array:
