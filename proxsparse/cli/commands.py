@@ -136,6 +136,7 @@ def _complain(message: str, options: argparse.Namespace) -> None:
     """Say what is wrong on stderr, in the command line's own words."""
     given = vars(options)
     message = message.replace("nan_policy='omit'", "--nan omit").replace("options={'maxiter': ...}", "--maxiter")
+    message = message.replace("path(image, penalty, 10) shows smaller ones, and without a weight", "without --weight")
     for name in sorted(set(given) - {"truth", "noisy", "input", "output", "command"}, key=len, reverse=True):
         message = re.sub(rf"(?<![\w-]){name}=", f"--{name.replace('_', '-')} ", message)
         if "_" in name:

@@ -179,7 +179,10 @@ class Comparison:
             for column in chosen:
                 text, spread = cell(column, record[column]), len(mine) > 1
                 cells[column].append(f"{text} ± {cell(column, record[f'{column}_std'])}" if spread and text else text)
-        table = _fitted({c if c in MADE else label(c): own for c, own in cells.items()}, width)
+        tol = self.provenance["support_tol"]
+        zeros = np.mean([np.mean(np.abs(images["truth"]) <= tol) for images in self.images]) > 0.05
+        least = _LEAST_WITH_ZEROS if zeros else _LEAST
+        table = _fitted({c if c in MADE else label(c): own for c, own in cells.items()}, width, least)
         said = self.differences()
         if width is not None:
             said = "\n".join(textwrap.fill(line, width) for line in said.split("\n"))
@@ -258,21 +261,33 @@ class Comparison:
         return report.fragment(self, 1)
 
 
-#: left out of a table that would be too wide, the first first
-_LEAST = ("kind", "morans_i", "isolated_share", "rel. gap", "by", "components", "f1", "zero_share", "weight", "seconds", "ssim")
+#: left out of a table that would be too wide, the first first: of images with zeros, and of others
+_LEAST_WITH_ZEROS = (
+    "kind",
+    "morans_i",
+    "rel. gap",
+    "by",
+    "seconds",
+    "weight",
+    "isolated_share",
+    "ssim",
+    "components",
+    "zero_share",
+)
+_LEAST = ("kind", "morans_i", "isolated_share", "components", "f1", "rel. gap", "by", "zero_share", "weight", "seconds", "ssim")
 #: characters of a name in a table of limited width
 _NAME = 24
 
 
-def _fitted(columns: dict[str, list[str]], width: int | None) -> str:
-    """A table of these columns; where it would be wider with names cut and columns left out."""
+def _fitted(columns: dict[str, list[str]], width: int | None, least: Sequence[str] = ()) -> str:
+    """A table of these columns; where it would be wider with names cut and columns left out, these first."""
     names = list(columns)
     if width is not None and len(_table(columns, names).split("\n")[0]) > width:
         cut = [text if len(text) <= _NAME else f"{text[: _NAME - 1]}…" for text in columns[names[0]]]
         columns = columns | {names[0]: cut}
-        least = iter([*(label(name) if name in METRICS else name for name in _LEAST), *reversed(names[2:])])
+        order = iter([*(label(name) if name in METRICS else name for name in least), *reversed(names[2:])])
         while len(_table(columns, names).split("\n")[0]) > width and len(names) > 2:
-            left_out = next(least)
+            left_out = next(order)
             names = [name for name in names if name != left_out]
     return _table(columns, names)
 

@@ -52,6 +52,11 @@ def estimate(image: Any, *, channel_axis: int | None = None, seen: Any = None) -
     std, telling = _by_details(x, whole, axes)
     if not 0 < std < math.inf:
         return Noise(std)
+    unclipped = _unclipped(x, whole)
+    if not unclipped.all():
+        # half of the noise is gone where it was clipped
+        beside = _by_details(x, whole & unclipped, axes)[0]
+        std = max(std, beside) if beside < math.inf else std
     # channels in units of their own noise, where that is not one and the same
     units = np.full([x.shape[axis] if axis == channels else 1 for axis in range(x.ndim)], std)
     if channels is not None and 1 < x.shape[channels] <= _MOST_CHANNELS:
@@ -65,7 +70,7 @@ def estimate(image: Any, *, channel_axis: int | None = None, seen: Any = None) -
             telling &= usable.reshape(units.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (x - np.median(x[whole])) / units
-    telling &= _unclipped(x, whole) & np.isfinite(scaled)
+    telling &= unclipped & np.isfinite(scaled)
     found = _by_patches(np.where(telling, scaled, 0.0), telling, axes)
     return Noise(std) if found is None else Noise(std * found.std, found.share, std)
 

@@ -83,3 +83,13 @@ def test_noise_is_estimated_as_scikit_image_does():
     assert metrics.noise_std(rng.standard_normal(40001)) == pytest.approx(1, rel=0.05)
     assert metrics.noise_std(rng.standard_normal((3, 100, 100)), channel_axis=0) == pytest.approx(1, rel=0.05)
     assert np.isnan(metrics.noise_std(np.ones((1, 1))))
+
+
+@pytest.mark.parametrize("kind", ["blobs", "regions", "rectangles"])
+@pytest.mark.parametrize("noise_std", [0.05, 0.1])
+def test_noise_clipped_by_a_black_ground_is_that_of_what_is_not_clipped(kind, noise_std):
+    """Half of it is gone from three quarters of the image, as in a file of 8 bits."""
+    for seed in range(3):
+        y = phantoms.add_noise(np.abs(getattr(phantoms, kind)((96, 96))), noise_std, seed=seed)
+        held = np.rint(255 * np.clip(y, 0, 1)) / 255
+        assert metrics.noise_std(held) == pytest.approx(noise_std, rel=0.1)
