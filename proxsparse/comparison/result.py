@@ -254,8 +254,16 @@ class Comparison:
 
     def __repr__(self) -> str:
         noise = self.provenance["noise"]
-        head = f"Comparison of {len(self.names)} rows on {len(self.images)} image(s); noise {noise}; "
+        head = f"Comparison of {len(self.names)} rows on {self._of_what()}; noise {noise}; "
         return head + f"data_range {self.provenance['data_range']:g}\n\n" + self.to_markdown()
+
+    def _of_what(self) -> str:
+        """How many images of which shape, and whether they are signals, images or volumes."""
+        n, shapes = len(self.images), sorted({images["truth"].shape for images in self.images})
+        axes = len(shapes[0]) - (self.provenance["channel_axis"] is not None)
+        kind = {1: "signal", 2: "image", 3: "volume"}[axes]
+        shape = "x".join(map(str, shapes[0])) if len(shapes) == 1 else f"{len(shapes)} shapes"
+        return f"{n} {kind}{'s' if n > 1 else ''} of {shape}"
 
     def _repr_html_(self) -> str:
         return report.fragment(self, 1)

@@ -93,3 +93,13 @@ def test_tables(one, tmp_path):
     assert len(rows[one.names.index("l1+tv")]["weight"].split()) == 2
     assert "noise given" in repr(one)
     json.dumps(one.provenance)
+
+
+def test_the_repr_says_what_was_compared():
+    about = {"noise_std": 0.1, "data_range": 1.0, "penalties": "none"}
+    image = phantoms.blobs((24, 25))
+    assert "on 1 image of 24x25; noise made" in repr(compare(image, **about))
+    assert "on 2 images of 2 shapes" in repr(compare([image, image[:20]], **about))
+    assert "on 1 volume of 4x24x25" in repr(compare(np.stack([image] * 4), ndim=3, **about))
+    assert "on 1 image of 24x25x3" in repr(compare(np.stack([image] * 3, -1), channel_axis=-1, **about))
+    assert "on 3 signals of 25" in repr(compare(list(image[:3]), **about))
