@@ -60,7 +60,7 @@ def path(image: Any, penalty: str | Penalty, weights: Sequence[float] | int, **k
         raise TypeError(f"path is for convex penalties, not for {chosen!r}")
     unit = with_weights(chosen, [1.0] * len(chosen.parts))
     spec, search = ProblemSpec.from_arguments(image, kwargs, SEARCH, "path")
-    spec.warn_of_axes(image, "the image", "one image at a time")
+    spec.warn_of_axes(image, "the image", "one image at a time", penalty)
     if isinstance(weights, numbers.Integral) and not isinstance(weights, bool):
         weights = _down(spec, unit, int(weights))
     if np.ndim(weights) != 1:
@@ -136,7 +136,7 @@ def oracle_weight(
         The weights that were missing: a number where there is one.
     """
     spec, search = ProblemSpec.from_arguments(noisy, kwargs, SEARCH, "oracle_weight")
-    spec.warn_of_axes(noisy, "the image", "one image at a time")
+    spec.warn_of_axes(noisy, "the image", "one image at a time", penalty)
     return oracle(spec, truth, penalty, metric, data_range, **search)
 
 

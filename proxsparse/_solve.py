@@ -190,7 +190,7 @@ def solve(
         ndim=ndim,
         nan_policy=nan_policy,
     )
-    spec.warn_of_axes(image, "the image", "solve_batch where the first axis numbers images")
+    spec.warn_of_axes(image, "the image", "solve_batch where the first axis numbers images", chosen)
     search = {"x0": x0, "method": method, "tol": tol, "callback": callback, "options": options, "debias": debias}
     result = solve_spec(spec, chosen, rule, **search)
     _warn_of_nothing_left(spec, chosen, result)
@@ -461,7 +461,8 @@ def warn_of_integers(image: Any, penalty: Any, data: Any) -> None:
 def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, result: SolveResult) -> None:
     """Warn of a weight that was given and leaves nothing of the image."""
     paid = sum(value for name, value in result.terms.items() if name != "data")
-    if result.weight_rule != "given" or not paid <= _PAID * result.fun:
+    # what has not converged may cost nothing by chance
+    if result.weight_rule != "given" or result.status not in (0, 6) or not paid <= _PAID * result.fun:
         return
     if nothing_left(spec, chosen, [spec.image], np.asarray(result.x)[None])[0]:
         warn(f"nothing is left of the image: {too_large(result.weight)}", UserWarning)

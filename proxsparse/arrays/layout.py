@@ -19,7 +19,7 @@ def normalise_channel_axis(channel_axis: int | None, ndim: int) -> int | None:
         channel_axis = int(channel_axis) % ndim
     spatial = ndim - (channel_axis is not None)
     if not 1 <= spatial <= 3:
-        several = ": for several images call solve_batch, with channel_axis=0 where each has its channels first"
+        several = ": for several images call solve_batch (or compare, of a list), with channel_axis=0 where channels are first"
         remedy = several if spatial > 3 and channel_axis is None else ""
         raise ValueError(f"an image has 1 to 3 axes beside the channel axis, got {spatial}{remedy}")
     return channel_axis

@@ -14,7 +14,7 @@ from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, too_l
 from ..arrays.checks import explained
 from ..arrays.kinds import of_its_kind
 from ..arrays.numbers import Array
-from ..problems.nothing_left import nothing_left
+from ..problems.nothing_left import costs_nothing, nothing_left
 from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, warn, warn_of_collected
 from ..runtime.progress import Steps
@@ -115,7 +115,7 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     for kind in stacks.dtypes:
         warn_of_integers(np.zeros(0, kind), chosen, spec.data)
     warn_of_collected(answers.said)
-    if rule is None and isinstance(result.x, np.ndarray):
+    if rule is None:
         _warn_of_nothing_left(spec, chosen, stacks, result)
     _warn(result, isinstance(chosen, UNCERTIFIED))
     return result
@@ -123,16 +123,20 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
 
 def _warn_of_axes(spec: ProblemSpec, images: Any) -> None:
     """Warn where an array is most likely one image, or images with channels that nobody names."""
-    shape: tuple[int, ...] = () if isinstance(images, (list, tuple)) else np.shape(images)
-    if len(shape) == 4:
-        spec.warn_of_axes(np.broadcast_to(0, shape[1:]), "each image", "channel_axis=0 where axis 0 holds channels")
-    told = not (spec.channel_axis is None and spec.spacing is None and spec.ndim is None)
+    if isinstance(images, (list, tuple)):
+        each = {np.shape(own) for own in images if hasattr(own, "shape")}
+        shape: tuple[int, ...] = ()
+    else:
+        shape = np.shape(images)
+        each = {shape[1:]}
+    for own in sorted(each):
+        spec.warn_of_axes(np.broadcast_to(0, own), "each image", "channel_axis=0 where axis 0 holds channels")
     one_in_colour = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= 8
-    if not told and (len(shape) == 2 or one_in_colour):
-        each = "a signal" if len(shape) == 2 else f"an image of {shape[1]}x{shape[2]}"
+    if not spec.says_axes and (len(shape) == 2 or one_in_colour):
+        what = "a signal" if len(shape) == 2 else f"an image of {shape[1]}x{shape[2]}"
         axis = ", channel_axis=-1" if one_in_colour else ""
         warn(
-            f"images of shape {shape} are taken for {shape[0]} images along the first axis, each {each}: for one image call "
+            f"images of shape {shape} are taken for {shape[0]} images along the first axis, each {what}: for one image call "
             f"solve(image{axis}, ...), else give ndim={len(shape) - 1}",
             UserWarning,
         )
@@ -141,11 +145,16 @@ def _warn_of_axes(spec: ProblemSpec, images: Any) -> None:
 def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, stacks: Stacks, result: BatchResult) -> None:
     """Warn of a weight that was given and leaves nothing of some of the images."""
     nothing: list[int] = []
+    done = np.isin(result.status, (0, 6))
     for index, read in stacks.pieces(_AT_ONCE, len(stacks)):
-        images, right = read(), result.status[index] != BAD
-        if right.any():
-            images = [image for image, is_right in zip(images, right, strict=True) if is_right]
-            nothing += index[right][nothing_left(spec, chosen, images, result.x[index[right]])].tolist()
+        some = index[done[index]]
+        if some.size:
+            answers = np.stack([result.x[i] for i in some])
+            flat = costs_nothing(spec, chosen, answers)
+            if flat.any():
+                # only of these are the images read again
+                images = [image for image, is_flat in zip(_of(read(), index, some), flat, strict=True) if is_flat]
+                nothing += some[flat][nothing_left(spec, chosen, images, answers[flat])].tolist()
     if nothing:
         told = (
             f"image {nothing[0]}"
@@ -153,6 +162,11 @@ def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, stacks: Stacks, result
             else f"{len(nothing)} of {len(stacks)} images, the first image {nothing[0]}"
         )
         warn(f"nothing is left of {told}: {too_large(result.weight)}", UserWarning)
+
+
+def _of(images: Any, index: Array, some: Array) -> list[Any]:
+    """Of the images with these indices some."""
+    return [image for image, i in zip(images, index, strict=True) if i in set(some.tolist())]
 
 
 def _without_display(search: dict[str, Any]) -> tuple[dict[str, Any], bool]:

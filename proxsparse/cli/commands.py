@@ -41,12 +41,6 @@ def _parser() -> argparse.ArgumentParser:
     denoise.add_argument("--method", default="auto", help="auto, fista, admm or chambolle-pock")
     denoise.add_argument("--tol", type=float, default=1e-4, help="relative duality gap (default: %(default)s)")
     denoise.add_argument("--maxiter", type=int, default=5000)
-    denoise.add_argument(
-        "--spacing",
-        type=float,
-        nargs="+",
-        help="the distance of samples along each axis of space, as of voxels that are no cubes; left out: as the file tells it",
-    )
     denoise.add_argument("--nan", choices=("raise", "omit"), default="raise", help="omit: NaN was not measured and is filled")
     _add_reading(denoise)
     denoise.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
@@ -80,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         help="the range the images could take, in the truth's own numbers, as 4095 of 12 bits; 8 bits and full 16 need none",
     )
     compare.add_argument(
-        "--support-tol", type=float, help="a pixel further than this from 0 is in the support (default: range / 255)"
+        "--support-tol",
+        type=float,
+        help="a pixel further than this from 0 is in the support; as a fraction of an integer's range (default: range / 255)",
     )
     _add_reading(compare)
     compare.add_argument("--seed", type=int, default=0, help="of the noise that is made")
@@ -98,6 +94,12 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
         "--axes",
         metavar="LETTERS",
         help="what the file's axes are: Z, Y, X of space, C of channels, any other letter numbers images, as in TCYX",
+    )
+    command.add_argument(
+        "--spacing",
+        type=float,
+        nargs="+",
+        help="the distance of samples along each axis of space, as of voxels that are no cubes; left out: as the file tells it",
     )
     command.add_argument("--page", type=int, help="of a file of several pages or pictures this one, from 0")
 
@@ -138,10 +140,11 @@ def _complain(message: str, options: argparse.Namespace) -> None:
     message = message.replace("nan_policy='omit'", "--nan omit").replace("options={'maxiter': ...}", "--maxiter")
     message = message.replace("path(image, penalty, 10) shows smaller ones, and without a weight", "without --weight")
     for name in sorted(set(given) - {"truth", "noisy", "input", "output", "command"}, key=len, reverse=True):
-        message = re.sub(rf"(?<![\w-]){name}=", f"--{name.replace('_', '-')} ", message)
+        # not in paths
+        message = re.sub(rf"(?<![\w/.-]){name}=", f"--{name.replace('_', '-')} ", message)
         if "_" in name:
-            message = re.sub(rf"(?<![\w-]){name}(?!\w)", f"--{name.replace('_', '-')}", message)
-    message = re.sub(r"(?<![\w-])noisy=", "NOISY", message).replace("  ", " ").replace(" ,", ",")
+            message = re.sub(rf"(?<![\w/.-]){name}(?![\w/.])", f"--{name.replace('_', '-')}", message)
+    message = re.sub(r"(?<![\w/.-])noisy=", "NOISY", message).replace("  ", " ").replace(" ,", ",")
     print(f"proxsparse: {message}", file=sys.stderr)
 
 
@@ -190,7 +193,6 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _denoise(options: argparse.Namespace) -> int:
     from .._solve import solve
-    from ..result import ConvergenceWarning
     from .files import read, require_holds, require_suffix, require_writable, write
     from .picture import FileError
 
@@ -228,7 +230,7 @@ def _denoise(options: argparse.Namespace) -> int:
             raise FileError(f"{options.input}: {which}{error}") from None
         results.append(result)
         # what is about convergence is said below, in one line
-        said += [str(own.message) for own in caught if not issubclass(own.category, ConvergenceWarning)]
+        said += [str(own.message) for own in caught if own.category is UserWarning]
     write(options.output, picture, [result.x for result in results], options.overwrite)
     for line in dict.fromkeys(said):
         _complain(line, options)
@@ -277,24 +279,33 @@ def _compare(options: argparse.Namespace) -> int:
     axes = {picture.channel_axis for picture in truths.pictures}
     if len(axes) > 1:
         raise ValueError(f"{options.truth}: gray and colour images in one folder")
+    if len({picture.stored.dtype.kind == "f" for picture in truths.pictures}) > 1:
+        raise ValueError(f"{options.truth}: integers and floats in one folder, whose ranges differ")
+    spacings = {picture.spacing for picture in truths.pictures}
+    if len(spacings) > 1 and options.spacing is None:
+        raise ValueError(f"{options.truth}: images of several spacings, {spacings}: --spacing says one for all")
+    if truths.fractions and options.support_tol is not None and options.support_tol >= 1:
+        raise ValueError(f"--support-tol is a fraction of the range, as of 0.01, got {options.support_tol:g}")
     data_range = 1.0 if truths.fractions else options.data_range
     scale = data_range or 1.0
-    noisy = None if options.noisy is None else _Images(options.noisy, options, truths).of_range(scale)
-    outputs = {name: _Images(path, options, truths).of_range(scale) for name, path in given}
+    noisy = None if options.noisy is None else _Images(options.noisy, options, truths)
+    outputs = {name: _Images(path, options, truths) for name, path in given}
     images = truths.of_range(scale)
     channel_axis = axes.pop()
-    with warnings.catch_warnings(record=True) as caught:
+    spacing = spacings.pop() if options.spacing is None else tuple(options.spacing)
+    with warnings.catch_warnings(record=True) as caught, _files_named(truths, noisy, outputs):
         warnings.simplefilter("always")
         found = compare(
             images,
-            outputs,
-            noisy=noisy,
+            {name: own.of_range(scale) for name, own in outputs.items()},
+            noisy=None if noisy is None else noisy.of_range(scale),
             noise_std=options.noise_std,
             penalties=options.penalty or PENALTIES_BY_DEFAULT,
             weight=_ways(options.weight),
             data_range=data_range,
             support_tol=options.support_tol,
             channel_axis=channel_axis,
+            spacing=spacing,
             ndim=images[0].ndim - (channel_axis is not None),
             rng=options.seed,
             workers=options.workers,
@@ -315,9 +326,22 @@ def _compare(options: argparse.Namespace) -> int:
     if options.csv is not None:
         write_text(options.csv, found.csv(), options.overwrite)
         say(f"wrote {options.csv}")
-    for line in dict.fromkeys(str(warning.message) for warning in caught):
+    for line in dict.fromkeys(str(own.message) for own in caught if issubclass(own.category, UserWarning)):
         _complain(line, options)
     return int(any(issubclass(warning.category, ConvergenceWarning) for warning in caught))
+
+
+@contextlib.contextmanager
+def _files_named(truths: _Images, noisy: _Images | None, outputs: dict[str, _Images]) -> Iterator[None]:
+    """Name files where an error names the images of a list."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        for name, own in {"truth": truths, "noisy": noisy, **outputs}.items():
+            for i, label in enumerate(own.labels if own is not None else []):
+                message = message.replace(f"{name}[{i}]", label)
+        raise ValueError(message) from None
 
 
 #: of lines on a terminal
@@ -334,7 +358,8 @@ class _Images:
         files, left_out = matching(path, options.truth)
         if left_out:
             more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-            _complain(f"{path}: left out {left_out[0].name}{more}, without an image of the truth to compare with", options)
+            why = "no images" if truth is None else "nothing that the truth has"
+            _complain(f"{path}: left out {left_out[0].name}{more}, {why}", options)
         self.pictures = [read(file, options.channel_axis, options.axes, options.page) for file in files]
         trues = self.pictures if truth is None else truth.pictures
         for picture, true in zip(self.pictures, trues, strict=True):
@@ -343,7 +368,12 @@ class _Images:
             if truth is not None and picture.stored.dtype == true.stored.dtype:
                 picture.top = true.top
             elif picture.stored.dtype.kind in "iu":
-                picture.top = _top(picture, options.data_range if truth is None else None)
+                alike = len({own.stored.dtype for own in trues}) == 1
+                # of several types each that tells its range keeps it
+                asked = options.data_range if truth is None and (alike or picture.range_told is None) else None
+                picture.top = _top(
+                    picture, asked, "give --data-range" if truth is None else "save it as the truth or as floats"
+                )
         self.each = [picture.looked_at for picture in self.pictures]
         for picture, own, wanted in zip(self.pictures, self.each, self.each if truth is None else truth.each, strict=True):
             if len(own) != len(wanted) or own[0].shape != wanted[0].shape:
@@ -370,7 +400,7 @@ class _Images:
         return [image if by == 1 else image * by for by, own in zip(scales, self.each, strict=True) for image in own]
 
 
-def _top(picture: Any, asked: float | None) -> float:
+def _top(picture: Any, asked: float | None, remedy: str) -> float:
     """The number of an integer file that is 1; raises FileError where nobody tells it and its numbers leave it in doubt."""
     from .picture import FileError
 
@@ -381,8 +411,8 @@ def _top(picture: Any, asked: float | None) -> float:
         return asked
     if picture.range_told is None and (dtype.kind == "i" or largest <= picture.top / 2):
         raise FileError(
-            f"{picture.name}: holds {dtype} up to {largest:g}, which leaves its range in doubt: give --data-range, as 4095 of "
-            f"12 bits or {picture.top:g}, and outputs as the truth's type or as floats"
+            f"{picture.name}: holds {dtype} up to {largest:g}, which leaves its range in doubt (4095 of 12 bits, or "
+            f"{picture.top:g}?): {remedy}"
         )
     return float(picture.top)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from .picture import SPATIAL, FileError, Picture, settle_axes
+from .picture import CHANNELS, SPATIAL, FileError, Picture, settle_axes
 from .raster import read_raster, require_raster, write_raster
 from .tiff import read_tiff, require_tiff, write_tiff
 
@@ -56,7 +57,9 @@ def read(path: Path, channel_axis: int | None = None, axes: str | None = None, p
         raise FileError(f"{path}: is empty: shape {picture.stored.shape}")
     if picture.guess and axes is None and channel_axis is None:
         picture.notes.append(picture.guess)
-    picture.axes = settle_axes(picture.axes, picture.stored.shape, name, axes, channel_axis)
+    before, picture.axes = picture.axes, settle_axes(picture.axes, picture.stored.shape, name, axes, channel_axis)
+    if picture.alpha and picture.axes[before.index("S")] not in CHANNELS:
+        raise FileError(f"{path}: has alpha on axis {before.index('S')}, which must be C among --axes")
     return picture
 
 
@@ -70,7 +73,8 @@ def _read_numpy(path: Path, name: str) -> Picture:
             found = found[key]
     # of more axes nothing is known
     axes = SPATIAL[-found.ndim :] if 0 < found.ndim <= 3 else "?" * found.ndim
-    return Picture(name, found, axes, extra=key)
+    guess = "is taken for a volume: --axes CYX or YXC says that it has channels, TYX that it is images, ZYX that it is one"
+    return Picture(name, found, axes, extra=key, guess=guess if found.ndim == 3 else "")
 
 
 def require_writable(path: Path, overwrite: bool) -> None:
@@ -85,8 +89,11 @@ def require_writable(path: Path, overwrite: bool) -> None:
 
 
 def require_suffix(path: Path) -> None:
-    """Raise FileError where images are not written to files of that name."""
-    if _suffix(path) in (".jpg", ".jpeg"):
+    """Raise FileError where images are not written to files of that kind."""
+    written = [suffix for suffix in SUFFIXES if suffix not in (".jpg", ".jpeg")]
+    if path.suffix.lower() not in SUFFIXES:
+        raise FileError(f"{path}: unknown kind of file {path.suffix!r} to write; known are {', '.join(written)}")
+    if path.suffix.lower() not in written:
         raise FileError(f"{path}: JPEG would change the answer; write .png")
 
 
@@ -119,7 +126,9 @@ def _write_numpy(name: str, suffix: str, picture: Picture, array: Array) -> None
         np.save(name, array)
     else:
         key = picture.extra if isinstance(picture.extra, str) else "x"
-        np.savez(name, **{key: array})  # type: ignore[arg-type]
+        # np.savez takes no array of a name that is an argument's
+        with zipfile.ZipFile(name, "w") as file, file.open(f"{key}.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def write_text(path: Path, text: str, overwrite: bool = False) -> None:
@@ -166,16 +175,25 @@ def matching(path: Path, truth: Path) -> tuple[list[Path], list[Path]]:
     files = [file for file in _visible(truth) if file.suffix.lower() in SUFFIXES]
     if not files:
         raise FileError(f"{truth}: holds no {', '.join(SUFFIXES)}")
-    stems = [file.stem for file in files]
-    if len(set(stems)) < len(stems):
-        raise FileError(f"{truth}: holds two images named {next(s for s in stems if stems.count(s) > 1)}")
+    _by_stem(truth)
     # a model may write another kind of file
-    by_stem = {file.stem: file for file in _visible(path) if file.suffix.lower() in SUFFIXES}
+    by_stem = _by_stem(path)
     for file in files:
         if file.stem not in by_stem:
             raise FileError(f"{path}: has no image named {file.stem}, which is in {truth}")
     taken = [by_stem[file.stem] for file in files]
     return taken, [file for file in _visible(path) if file not in taken]
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their names without suffix, of which there must be one each."""
+    found: dict[str, Path] = {}
+    for file in _visible(folder):
+        if file.suffix.lower() in SUFFIXES:
+            if file.stem in found:
+                raise FileError(f"{folder}: holds two images named {file.stem}")
+            found[file.stem] = file
+    return found
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -54,6 +54,7 @@ class Picture:
         if not isinstance(self.stored, np.ndarray) or self.stored.dtype.kind not in "biuf":
             what = getattr(self.stored, "dtype", type(self.stored).__name__)
             raise FileError(f"{self.name}: holds {what}, not real numbers")
+        self.stored = self.stored.astype(self.stored.dtype.newbyteorder("="), copy=False)
         if self.range_told is None and self.stored.dtype.kind in "bu" and self.stored.dtype.itemsize == 1:
             self.range_told = 1.0 if self.stored.dtype == bool else 255.0
         #: the number that becomes 1
@@ -64,29 +65,29 @@ class Picture:
     # -- the axes ------------------------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def _channel(self) -> int | None:
+    def _channel_at(self) -> int | None:
         """The axis of the channels, among all axes."""
         return next((self.axes.index(letter) for letter in CHANNELS if letter in self.axes), None)
 
     @functools.cached_property
-    def _stacked(self) -> list[int]:
+    def _stack_axes_at(self) -> list[int]:
         """The axes that number images."""
-        return [i for i, letter in enumerate(self.axes) if letter not in SPATIAL and i != self._channel]
+        return [i for i, letter in enumerate(self.axes) if letter not in SPATIAL and i != self._channel_at]
 
     @functools.cached_property
-    def _kept(self) -> list[int]:
+    def _image_axes_at(self) -> list[int]:
         """The axes of one image."""
-        return [i for i in range(len(self.axes)) if i not in self._stacked]
+        return [i for i in range(len(self.axes)) if i not in self._stack_axes_at]
 
     @property
     def channel_axis(self) -> int | None:
         """The axis of the channels in each image."""
-        return None if self._channel is None else self._kept.index(self._channel)
+        return None if self._channel_at is None else self._image_axes_at.index(self._channel_at)
 
     @property
     def image_axes(self) -> str:
         """The letters of one image's axes."""
-        return "".join(self.axes[i] for i in self._kept)
+        return "".join(self.axes[i] for i in self._image_axes_at)
 
     @property
     def spacing(self) -> tuple[float, ...] | None:
@@ -102,40 +103,39 @@ class Picture:
     # -- the numbers ---------------------------------------------------------------------------------------------------
 
     @property
-    def _worked(self) -> list[int] | None:
+    def _worked_channels(self) -> list[int] | None:
         """The channels that are worked on, or None for all."""
-        if not self.alpha or self._channel is None:
+        if not self.alpha or self._channel_at is None:
             return None
-        return [k for k in range(self.stored.shape[self._channel]) if k not in self.alpha]
+        return [k for k in range(self.stored.shape[self._channel_at]) if k not in self.alpha]
 
     @property
     def images(self) -> list[Array]:
         """The images as floats: black is 0, the top of an integer type's range is 1."""
-        array = self._seen(self.stored)
-        if self._worked is not None:
-            array = np.take(array, self._worked, axis=self._channel)
-        array = as_float(array, self.name)
-        if self.top != 1:
-            array = array / self.top
-        return list(self._as_stack(array))
+        array = self.stored
+        if self._worked_channels is not None:
+            array = np.take(array, self._worked_channels, axis=self._channel_at)
+        array = self._turned_over(as_float(array, self.name))
+        return list(self._as_stack(array if self.top == 1 else array / self.top))
 
     @property
     def largest(self) -> float:
         """The largest number as it is stored, alpha apart."""
-        array = self.stored if self._worked is None else np.take(self.stored, self._worked, axis=self._channel)
+        array = self.stored
+        if self._worked_channels is not None:
+            array = np.take(array, self._worked_channels, axis=self._channel_at)
         return float(array.max())
 
-    def _seen(self, array: Array) -> Array:
-        """Stored numbers as they look, or those that look so as they are stored."""
-        if not self.inverted or array.dtype.kind == "f":
-            return array
-        # of all bits, or of fewer
-        return ~array if array.dtype.kind != "u" or self.top > 2**53 else array.dtype.type(self.top) - array
+    def _turned_over(self, numbers: Array) -> Array:
+        """Numbers in which 0 is black for those in which it is white, and the other way round."""
+        if not self.inverted or self.stored.dtype.kind == "f":
+            return numbers
+        return -1 - numbers if self.stored.dtype.kind == "i" else self.top - numbers
 
     def _as_stack(self, array: Array) -> Array:
         """(N, *axes of an image)."""
-        moved = np.transpose(array, [*self._stacked, *self._kept])
-        return moved.reshape(-1, *moved.shape[len(self._stacked) :])
+        moved = np.transpose(array, [*self._stack_axes_at, *self._image_axes_at])
+        return moved.reshape(-1, *moved.shape[len(self._stack_axes_at) :])
 
     def restore(self, images: list[Array], as_seen: bool = False) -> Array:
         """The numbers to write for these answers: rounded, clipped and of the file's own type; alpha as it was.
@@ -144,23 +144,26 @@ class Picture:
         """
         x, dtype = np.stack(images), self.stored.dtype
         if dtype.kind in "iu":
+            x = np.rint(x * self.top)
+        if not as_seen:
+            x = self._turned_over(x)
+        if dtype.kind in "iu":
             limits = np.iinfo(dtype)
             # the largest 64-bit integer is not a float: clip below it
             top = np.nextafter(float(limits.max) + 1.0, 0.0) if limits.max > 2**53 else float(limits.max)
-            # what an inverted file cannot store is whiter than white
-            x = np.clip(np.rint(x * self.top), float(limits.min), min(self.top, top) if self.inverted else top)
+            x = np.clip(x, float(limits.min), top)
         elif dtype.kind == "b":
             x = x > 0.5
-        whole = self._seen(self.stored).copy()
+        whole, x = self.stored.copy(), x.astype(dtype)
         # a transposed view, into which the answers go
-        stack = np.transpose(whole, [*self._stacked, *self._kept])
-        if self._worked is None:
-            stack[...] = x.astype(dtype).reshape(stack.shape)
+        stack = np.transpose(whole, [*self._stack_axes_at, *self._image_axes_at])
+        if self._worked_channels is None:
+            stack[...] = x.reshape(stack.shape)
         else:
-            stack = np.moveaxis(stack, len(self._stacked) + self._kept.index(self._channel or 0), 0)
-            found = np.moveaxis(x.astype(dtype), 1 + self._kept.index(self._channel or 0), 0)
-            stack[self._worked] = found.reshape(len(found), *stack.shape[1:])
-        return whole if as_seen else self._seen(whole)
+            channel = self.image_axes.index(self.axes[self._channel_at or 0])
+            stack, found = np.moveaxis(stack, len(self._stack_axes_at) + channel, 0), np.moveaxis(x, 1 + channel, 0)
+            stack[self._worked_channels] = found.reshape(len(found), *stack.shape[1:])
+        return whole
 
     def turned(self, array: Array) -> Array:
         """An array of the file's axes as it is to be looked at."""
@@ -175,12 +178,12 @@ class Picture:
     def describe(self) -> str:
         """Say in words what was read."""
         shape = "x".join(map(str, self.stored.shape))
-        kind = "gray" if self._channel is None else f"colour (channels on axis {self._channel})"
+        kind = "gray" if self._channel_at is None else f"colour (channels on axis {self._channel_at})"
         if self.alpha:
             kind += ", alpha kept"
-        if self._stacked or "Z" in self.axes:
+        if self._stack_axes_at or "Z" in self.axes:
             each = "volume" if "Z" in self.axes else "image"
-            n = math.prod(self.stored.shape[i] for i in self._stacked)
+            n = math.prod(self.stored.shape[i] for i in self._stack_axes_at)
             kind += f", axes {self.axes}, {n} {each}{'s' if n != 1 else ''}"
         if self.spacing is not None:
             kind += f", spacing {' x '.join(f'{s:g}' for s in self.spacing)}"
@@ -215,7 +218,7 @@ def settle_axes(axes: str, shape: tuple[int, ...], name: str, asked: str | None,
         others = [i for i in range(len(shape)) if i != at]
         if any(axes[i] in CHANNELS for i in others):
             raise FileError(f"{name}: has the axes {axes}: --axes says which are which")
-        if len(others) <= 3 and all(axes[i] in SPATIAL + "?" for i in others):
+        if len(others) <= 3 and all(axes[i] in SPATIAL for i in others):
             axes = SPATIAL[3 - len(others) :][:at] + "S" + SPATIAL[3 - len(others) :][at:]
         axes = axes[:at] + "S" + axes[at + 1 :]
     for letter in SPATIAL + CHANNELS:

@@ -17,6 +17,8 @@ from .picture import FileError, Picture, turned
 _MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I;16N", "I")
 #: chunks of a PNG that another one takes over word for word; colour profile, resolution and Exif go by Pillow's own ways
 _KEPT = (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"tIME", b"tEXt", b"zTXt", b"iTXt")
+#: Pillow's names of the kinds that are read, whatever the file is called
+_KINDS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION = 274
 LOSSY = "its noise is not white, as compression has lost some of it: weights that are chosen may be too small"
 
@@ -25,7 +27,7 @@ def read_raster(name: str, content: bytes, page: int | None) -> Picture:
     """Read an image of a kind that Pillow knows; raises FileError, and what Pillow raises of broken files."""
     from PIL import Image
 
-    with _any_size(), Image.open(io.BytesIO(content)) as image:
+    with any_size(), Image.open(io.BytesIO(content), formats=_KINDS) as image:
         kind = image.format
         # of a phone's picture the further ones are for depth and looks
         frames = 1 if kind == "MPO" else getattr(image, "n_frames", 1)
@@ -67,6 +69,10 @@ def _numbers(name: str, image: Any, chunks: list[tuple[bytes, bytes]]) -> Array:
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if transparent or image.mode == "PA" else "RGB")
     elif image.mode in ("1", "L", "RGB") and transparent:
+        if colour == 0 and depth in (2, 4):
+            # the gray that is transparent is stretched to 8 bits as the others are
+            image.load()
+            image.info["transparency"] *= 255 // (2**depth - 1)
         image = image.convert("RGBA" if image.mode == "RGB" else "LA")
     if image.mode not in _MODES:
         raise FileError(f"{name}: its colours are {image.mode}, neither gray nor RGB")
@@ -76,13 +82,12 @@ def _numbers(name: str, image: Any, chunks: list[tuple[bytes, bytes]]) -> Array:
 
 
 def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
-    """The chunks of a PNG up to its numbers: names and contents."""
+    """The chunks of a PNG, its numbers apart: names and contents."""
     found, at = [], 8
     while at + 8 <= len(content):
         size, chunk = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
-        found.append((chunk, content[at + 8 : at + 8 + size]))
-        if chunk == b"IDAT":
-            break
+        if chunk != b"IDAT":
+            found.append((chunk, content[at + 8 : at + 8 + size]))
         at += 12 + size
     return found
 
@@ -103,7 +108,7 @@ def _range(chunks: list[tuple[bytes, bytes]], stored: Array) -> float | None:
 
 
 @contextlib.contextmanager
-def _any_size() -> Iterator[None]:
+def any_size() -> Iterator[None]:
     """Pillow's guard against pictures from the web is not for one's own files."""
     from PIL import Image
 
@@ -120,7 +125,7 @@ def _any_size() -> Iterator[None]:
 #: suffix -> Pillow's name of the kind, and the modes that it holds here without a loss
 _WRITTEN = {
     ".png": ("PNG", ("1", "L", "LA", "RGB", "RGBA", "I;16")),
-    ".bmp": ("BMP", ("1", "L", "RGB", "RGBA")),
+    ".bmp": ("BMP", ("1", "L", "RGB")),
     ".webp": ("WEBP", ("RGB", "RGBA")),
 }
 

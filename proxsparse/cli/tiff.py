@@ -12,12 +12,14 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from .picture import SPATIAL, FileError, Picture
-from .raster import LOSSY
+from .raster import LOSSY, any_size
 
 #: tags that say how the numbers are stored, point elsewhere in the file, or go by arguments of their own
 _NOT_COPIED = {254, 256, 257, 258, 259, 262, 266, 270, 273, 277, 278, 279, 282, 283, 284, 296, 305, 317, 320}
 _NOT_COPIED |= {322, 323, 324, 325, 330, 338, 339, 347, 400, 512, 513, 514, 519, 520, 521, 529, 530, 531, 532}
 _NOT_COPIED |= {32997, 32998, 34665, 34853, 40965}
+#: ImageJ's tags, of all pages
+_OF_ALL = {50838, 50839}
 #: how many dots of a unit of the resolution are one an inch
 _PER_INCH = {2: 1.0, 3: 2.54}
 _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -83,6 +85,8 @@ def _read(name: str, content: bytes, file: Any, page: int | None) -> Picture:
         notes.append("its palette is written as RGB")
     axes, guess = _named(axes)
     samples = first.samplesperpixel
+    # of an array, of ImageJ's or of OME's pages what the first says is of all
+    alone = page is not None and total > 1 and series.kind not in ("uniform", "generic")
     alpha = [samples - len(first.extrasamples) + k for k, e in enumerate(first.extrasamples) if int(e) in (1, 2)]
     found = Picture(
         name,
@@ -95,7 +99,7 @@ def _read(name: str, content: bytes, file: Any, page: int | None) -> Picture:
         orientation=int(_value(first, 274, 1)),
         dpi=_dpi(first),
         colour_profile=_value(first, 34675, None),
-        extra=Tiff([_page(own, described=page is None or file.is_uniform) for own in pages], file.is_bigtiff, file.byteorder),
+        extra=Tiff([_page(own, alone) for own in pages], file.is_bigtiff, file.byteorder),
         notes=notes,
         guess=guess,
     )
@@ -117,34 +121,45 @@ def _numbers(name: str, content: bytes, file: Any, series: Any, pages: list[Any]
     """The numbers of the pages, by Pillow where tifffile knows no way to unpack them."""
     try:
         return np.asarray(series.asarray() if whole else pages[0].asarray())
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
+    except (ValueError, NotImplementedError) as error:
+        if "imagecodecs" not in str(error) and not isinstance(error, NotImplementedError):
             raise
-    planes = [_by_pillow(content, own) for own in pages]
-    if any(plane is None for plane in planes):
+    planes = _by_pillow(content, pages)
+    if planes is None:
         packing = f"{pages[0].compression.name} of {'x'.join(map(str, pages[0].shape))} {pages[0].dtype}"
         raise FileError(f"{name}: to unpack {packing} takes a package: pip install imagecodecs")
-    return np.stack(planes)  # type: ignore[arg-type]
+    return np.stack(planes)
 
 
-def _by_pillow(content: bytes, page: Any) -> Array | None:
-    """The page's numbers as the file has them, or None where Pillow reads others."""
+def _by_pillow(content: bytes, pages: list[Any]) -> list[Array] | None:
+    """The pages' numbers as the file has them, or None where Pillow reads others, or none."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(content)) as image:
-        image.seek(page.index)
-        array, mode = np.array(image), image.mode
+    try:
+        with any_size(), Image.open(io.BytesIO(content), formats=["TIFF"]) as image:
+            planes = []
+            for page in pages:
+                image.seek(page.index)
+                planes.append(_plane(np.array(image), image.mode, page))
+    except Exception:  # whatever it stumbles over
+        return None
+    return None if any(plane is None for plane in planes) else planes  # type: ignore[return-value]
+
+
+def _plane(array: Array, mode: str, page: Any) -> Array | None:
     dtype = np.dtype(page.dtype).newbyteorder("=")
-    # it cuts some kinds to 8 bits
-    if array.shape != page.shape or array.dtype.itemsize < dtype.itemsize or array.dtype.kind not in "biuf" or mode == "YCbCr":
+    # it cuts some kinds to 8 bits, and takes the alpha out of colours that are multiplied by it
+    cut = array.shape != page.shape or array.dtype.itemsize < dtype.itemsize or array.dtype.kind not in "biuf"
+    if cut or mode == "YCbCr" or 1 in map(int, page.extrasamples):
         return None
     found = array.astype(dtype)
     if not np.array_equal(found, array):
         return None
-    # where 0 is white it turns the numbers around, those of palettes apart
-    if int(page.photometric) == 0:
+    # where 0 is white it turns the numbers of up to 8 bits around
+    if int(page.photometric) == _WHITE_IS_0 and mode in ("1", "L"):
         found = ~found
-    return found
+    # and stretches few bits to 8
+    return found // (255 // (2**page.bitspersample - 1)) if mode == "L" and page.bitspersample in (2, 4) else found
 
 
 def _colours(page: Any) -> Array:
@@ -173,23 +188,25 @@ def _value(page: Any, code: int, otherwise: Any) -> Any:
     return otherwise if tag is None else tag.value
 
 
-def _page(page: Any, described: bool) -> Page:
-    """What is written again with the numbers of a page; one of several may not be `described` as all are."""
+def _page(page: Any, alone: bool) -> Page:
+    """What is written again with the numbers of a page; without what is said of all, where it goes alone."""
     palette = int(page.photometric) == _PALETTE
     told: dict[str, Any] = {
         "subfiletype": int(page.subfiletype) if 254 in page.tags else None,
         "planarconfig": int(page.planarconfig) if page.samplesperpixel > 1 else None,
         "extrasamples": [int(e) for e in page.extrasamples] or None,
         "compression": None if int(page.compression) == 1 else "zlib",
-        "description": _raw(page, 270) if described else None,
+        "description": None if alone else _raw(page, 270),
         "software": _raw(page, 305),
         "extratags": [
-            (*tag.astuple()[:4], True) for tag in page.tags if tag.code not in _NOT_COPIED and int(tag.dtype) not in (13, 18)
+            (*tag.astuple()[:4], True)
+            for tag in page.tags
+            if tag.code not in _NOT_COPIED and int(tag.dtype) not in (13, 18) and not (alone and tag.code in _OF_ALL)
         ],
     }
     if 282 in page.tags and 283 in page.tags:
         told |= {"resolution": (_value(page, 282, 1), _value(page, 283, 1)), "resolutionunit": int(_value(page, 296, 2))}
-    if page.bitspersample < 8 * np.dtype(page.dtype).itemsize and page.bitspersample > 1:
+    if 1 < page.bitspersample < 8 * np.dtype(page.dtype).itemsize and not palette:
         # fewer bits than the bytes hold, which they are written with
         told["extratags"].append((281, 3, 1, 2**page.bitspersample - 1, True))
     return Page(
@@ -214,7 +231,7 @@ def _dpi(page: Any) -> tuple[float, float] | None:
 
 def _range(file: Any, page: Any, stored: Array) -> float | None:
     """The largest number that the samples could have, where the file tells it."""
-    if stored.dtype.kind != "u" or stored.dtype.itemsize == 1:
+    if stored.dtype.kind != "u" or int(page.photometric) == _PALETTE:
         return None
     told = [float(2**page.bitspersample - 1)] if page.bitspersample < 8 * stored.dtype.itemsize else []
     pixels = _ome_pixels(file)
@@ -307,5 +324,7 @@ def _write_plain(tifffile: Any, name: str, picture: Picture, array: Array) -> No
 def require_tiff(name: str, picture: Picture) -> None:
     """Raise FileError where a TIFF cannot hold the picture."""
     axes = picture.axes
+    if not {"Y", "X"} <= {*axes}:
+        raise FileError(f"{name}: TIFF holds rows and columns, not {axes}; write .npy")
     if not isinstance(picture.extra, Tiff) and "S" in axes and not axes.endswith(("S", "SYX")):
         raise FileError(f"{name}: TIFF has the samples of a pixel last or before its rows, not {axes}; write .npy")

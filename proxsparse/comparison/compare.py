@@ -40,6 +40,7 @@ def compare(
     support_tol: float | None = None,
     region: Any = None,
     channel_axis: int | None = None,
+    spacing: Any = None,
     ndim: int | None = None,
     metrics: Sequence[str] | Mapping[str, Callable[[Any, Any], float]] | None = None,
     rng: Any = None,
@@ -78,6 +79,8 @@ def compare(
         Outside of it nothing is measured. Without a channel axis; one for all images.
     channel_axis : int, optional
         The axis of the channels.
+    spacing : float or tuple of float, optional
+        The distance of samples along each spatial axis, as in `solve`, for the certified answers.
     ndim : {1, 2, 3}, optional
         How many axes the images have beside the channels, as in `solve`.
     metrics : sequence of str, or dict, optional
@@ -130,6 +133,7 @@ def compare(
         support_tol=support_tol,
         region=region,
         channel_axis=channel_axis,
+        spacing=spacing,
         ndim=ndim,
         rng=rng,
     )

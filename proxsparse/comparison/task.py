@@ -45,6 +45,7 @@ class Task:
         support_tol: Any,
         region: Any,
         channel_axis: int | None,
+        spacing: Any,
         ndim: int | None,
         rng: Any,
     ) -> None:
@@ -61,13 +62,14 @@ class Task:
         self.truth = [_image(x, self._named("truth", i)) for i, x in enumerate(given)]
         self.n = len(given)
         #: of every row; the image is each noisy one in turn
-        self.spec = ProblemSpec(None, noise_std=noise_std, channel_axis=channel_axis, ndim=ndim)
+        self.spec = ProblemSpec(None, noise_std=noise_std, channel_axis=channel_axis, spacing=spacing, ndim=ndim)
         self.channel_axis, self.noise_std = channel_axis, self.spec.noise_std
         for i, x in enumerate(self.truth):
             axis = normalise_channel_axis(channel_axis, x.ndim)
             if ndim is not None and x.ndim - (axis is not None) != ndim:
                 raise ValueError(f"ndim={ndim}, but {self._named('truth', i)} has shape {x.shape}")
-        self.spec.warn_of_axes(self.truth[0], self._named("truth", 0), "list(truth) where the first axis numbers images")
+        for i in {x.shape: i for i, x in reversed(list(enumerate(self.truth)))}.values():
+            self.spec.warn_of_axes(self.truth[i], self._named("truth", i), "list(truth) where the first axis numbers images")
         self.data_range = _checked_data_range(data_range, [np.asarray(x).dtype for x in given])
         self.support_tol = self.data_range / 255 if support_tol is None else check_number(support_tol, "support_tol")
         self.region = region
@@ -163,6 +165,7 @@ class Task:
             "noise_std": self.noise_std,
             "data_range": self.data_range,
             "channel_axis": self.channel_axis,
+            "spacing": self.spec.spacing,
             "support_tol": self.support_tol,
             "region": None if self.region is None else f"{np.count_nonzero(self.region)} pixels",
             "ssim": "Gaussian window of sigma 1.5, population covariance, K1 = 0.01, K2 = 0.03",

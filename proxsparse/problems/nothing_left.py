@@ -13,32 +13,45 @@ from ..penalties.base import Penalty
 from ..penalties.reweighted import Reweighted
 from .spec import ProblemSpec
 
-#: what rounding leaves of a constant in float32, relative to the image
-_ROUNDING = 1e-5
+#: what rounding leaves of a constant, relative to the image
+_ROUNDING = {"float32": 1e-5, "float64": 1e-10}
+
+
+def costs_nothing(spec: ProblemSpec, penalty: Any, answers: Array) -> Array:
+    """For each answer (the first axis) whether it costs nothing under the penalty, as far as rounding can tell."""
+    x, _ = _canonical(spec, answers)
+    x = x / _largest(x)
+    rounding, length = _ROUNDING[answers.dtype.name], beyond(x, [])
+    flat = [beyond(x, basis) <= rounding * length for basis in _bases(penalty, x.shape[1:])]
+    return np.all(flat, axis=0) if flat else np.zeros(len(x), bool)
 
 
 def nothing_left(spec: ProblemSpec, penalty: Any, images: Any, answers: Array) -> Array:
-    """For each of the images (the first axis) whether its answer costs nothing under the penalty, though it would itself."""
-    axis = normalise_channel_axis(spec.channel_axis, answers.ndim - 1)
-    level = np.float64(0) if spec.background is None else np.asarray(spec.background, np.float64)
-    x = to_canonical(answers - level, axis, 1)
-    bases = _bases(penalty, x.shape[1:])
-    if not bases:
-        return np.zeros(len(x), bool)
+    """For each of the images whether its answer costs nothing under the penalty, though the image within its bounds would."""
+    found = costs_nothing(spec, penalty, answers)
+    if not found.any():
+        return found
     if spec.names_given() & {"operator", "observed", "pixel_weight"}:
         # pixels that say nothing of their own, or of another place: it is enough that they differ
-        costs = np.array([bool(np.nanmax(image) > np.nanmin(image)) for image in images])
-        x = x / _largest(x)
-        within = [beyond(x, [])] * len(bases)
-    else:
-        y = to_canonical(np.asarray(images, np.float64) - level, axis, 1)
-        y = np.where(np.isnan(y), x, y)
-        # squares of large numbers are infinite, of small ones 0
-        x, y = x / _largest(y), y / _largest(y)
-        within = [beyond(y, basis) for basis in bases]
-        costs = np.any([whole > _ROUNDING * beyond(y, []) for whole in within], axis=0)
-    flat = np.all([beyond(x, basis) <= _ROUNDING * own for basis, own in zip(bases, within, strict=True)], axis=0)
-    return np.asarray(costs & flat)
+        return np.asarray(found & np.array([bool(np.nanmax(image) > np.nanmin(image)) for image in images]))
+    held = np.asarray(images, np.float64)
+    if spec.bounds is not None:
+        low, high = spec.bounds
+        held = np.clip(held, -np.inf if low is None else low, np.inf if high is None else high)
+    y, level = _canonical(spec, np.where(np.isnan(held), answers, held))
+    # squares of large numbers are infinite, of small ones 0
+    scale = _largest(y + level)
+    rounding, length = _ROUNDING[answers.dtype.name], beyond((y + level) / scale, [])
+    costs = [beyond(y / scale, basis) > rounding * length for basis in _bases(penalty, y.shape[1:])]
+    return np.asarray(found & np.any(costs, axis=0))
+
+
+def _canonical(spec: ProblemSpec, images: Array) -> tuple[Array, Any]:
+    """The images in canonical form less the background, and the background."""
+    axis = normalise_channel_axis(spec.channel_axis, images.ndim - 1)
+    level = 0.0 if spec.background is None else np.asarray(spec.background, np.float64)
+    x = to_canonical(images - level, axis, 1)
+    return x, to_canonical(np.broadcast_to(level, images.shape), axis, 1) if np.ndim(level) else level
 
 
 def _largest(images: Array) -> Array:

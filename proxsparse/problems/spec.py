@@ -64,20 +64,25 @@ class ProblemSpec:
         own = {name: value for name, value in arguments.items() if name in FIELDS}
         return cls(image, **own), {name: value for name, value in arguments.items() if name not in FIELDS}
 
-    def warn_of_axes(self, image: Any, what: str, several: str) -> None:
+    @property
+    def says_axes(self) -> bool:
+        """Whether anything says what the axes of the image are."""
+        return not (self.channel_axis is None and self.spacing is None and self.ndim is None)
+
+    def warn_of_axes(self, image: Any, what: str, several: str, penalty: Any = None) -> None:
         """Warn where an image that is taken for a volume looks like channels or several images, and nothing says which it is.
 
-        `several` is what to do where the first axis numbers images.
+        `several` is what to do where the first axis numbers images. A penalty may know of voxels.
         """
         try:
             shape = np.shape(image)
         except ValueError:
             # of no shape at all, which is refused later
             return
-        told = not (self.channel_axis is None and self.spacing is None and self.ndim is None)
+        voxels = any(getattr(part, "spacing", None) is not None for part in getattr(penalty, "parts", ()))
         # what an operator between given shapes makes need not be an image
         of_its_own = self.operator is not None and getattr(self.operator, "out_shape", self) is not None
-        if len(shape) != 3 or told or of_its_own:
+        if len(shape) != 3 or self.says_axes or voxels or of_its_own:
             return
         remedies = [
             f"channel_axis={i} where axis {i} holds channels"
@@ -86,10 +91,8 @@ class ProblemSpec:
         ]
         remedies += [several] if 8 * shape[0] <= min(shape[1:]) else []
         if remedies:
-            warn(
-                f"{what} of shape {shape} is taken for a volume: give {', or '.join(dict.fromkeys(remedies))}; else ndim=3",
-                UserWarning,
-            )
+            told = ", or ".join(dict.fromkeys(remedies))
+            warn(f"{what} of shape {shape} is taken for a volume: give {told}; else ndim=3", UserWarning)
 
     def replace(self, **changes: Any) -> ProblemSpec:
         """The same with some fields changed."""

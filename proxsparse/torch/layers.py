@@ -147,9 +147,9 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     ball, the derivative in the image takes v to ``J v = argmin over u of 1/2 ||u - v||^2 + weight/2 <u, H u>`` subject to
     ``(K u)_g = 0``, H the Hessian of P along the other groups; that in the weight is ``-J grad P(x)``. For L1 and anisotropic
     total variation H is 0: J keeps the support and takes the mean over flat regions, exactly. Elsewhere a sparse factorisation
-    finds it in float64 (Vaiter, Deledalle, Fadili, Peyre & Dossal, Ann. Inst. Stat. Math. 2017; Bertrand et al., JMLR 2022).
-    Where the image is degenerate, a dual on its ball though (K x)_g = 0, it is one element of the generalised derivative. It
-    cannot be differentiated twice.
+    finds it in float64, or conjugate gradients where most pixels are free (Vaiter, Deledalle, Fadili, Peyre & Dossal, Ann.
+    Inst. Stat. Math. 2017; Bertrand et al., JMLR 2022). Where the image is degenerate, a dual on its ball though (K x)_g = 0,
+    it is one element of the generalised derivative. It cannot be differentiated twice.
 
     Examples
     --------

@@ -11,6 +11,7 @@ import torch
 from ..arrays.numbers import Array, require_finite
 from ..penalties import L1, OverlappingGroupLasso, Penalty, TotalVariation
 from .derivative import derivative
+from .losses import brief
 
 
 def weighted_penalties(penalty: Penalty, shape: tuple[int, ...], weights: torch.Tensor) -> Sequence[Penalty]:
@@ -56,7 +57,7 @@ class _Kind:
 def _kind(part: Penalty) -> _Kind:
     kind = _KINDS.get(type(part))
     if kind is None or getattr(part, "huber", 0.0) > 0:
-        raise TypeError(f"maps of weights are for L1, total variation and windows, not for {part!r}")
+        raise TypeError(f"maps of weights are for L1, total variation and windows, not for {brief(part)}")
     return kind
 
 

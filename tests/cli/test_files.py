@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import tifffile
 from examples import image_of
 from skimage.io import imread, imsave
 
-from proxsparse import phantoms, solve
+from proxsparse import metrics, phantoms, solve
 from proxsparse.cli import main
 
 
@@ -399,3 +400,145 @@ def test_two_hundred_mixed_files_are_answered_right_or_refused_in_one_line(tmp_p
             # of one bit there is hardly any noise
             assert figures[target] >= figures[source] if name == "1 bit.png" else figures[target] > figures[source] + 2, name
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_arrays_of_three_axes_are_no_volumes_in_silence(tmp_path, capsys):
+    np.save(tmp_path / "in.npy", image_of((24, 23, 3)))
+    arguments = ["denoise", str(tmp_path / "in.npy"), str(tmp_path / "out.npy"), "--weight", "0.1", "--quiet", "--overwrite"]
+    assert main(arguments) == 0
+    assert "is taken for a volume: --axes CYX or YXC" in capsys.readouterr().err
+    for more, expected in (
+        (["--axes", "YXC"], solve(image_of((24, 23, 3)), "tv", 0.1, channel_axis=-1).x),
+        (["--channel-axis", "-1"], solve(image_of((24, 23, 3)), "tv", 0.1, channel_axis=-1).x),
+        (["--axes", "ZYX"], solve(image_of((24, 23, 3)), "tv", 0.1, ndim=3).x),
+    ):
+        assert main([*arguments, *more]) == 0
+        assert capsys.readouterr().err == ""
+        np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+
+
+def test_odd_arrays_are_written_or_refused(tmp_path, capsys):
+    np.save(tmp_path / "signal.npy", image_of((24,)))
+    assert main(["denoise", str(tmp_path / "signal.npy"), str(tmp_path / "out.tif"), "--weight", "0.1"]) == 2
+    assert "TIFF holds rows and columns" in capsys.readouterr().err
+    for key in ("file", "allow_pickle"):
+        with zipfile.ZipFile(tmp_path / "in.npz", "w") as file, file.open(f"{key}.npy", "w") as member:
+            np.lib.format.write_array(member, image_of((24, 23)))
+        assert main(["denoise", str(tmp_path / "in.npz"), str(tmp_path / "out.npz"), "--weight", "0.1", "--overwrite"]) == 0
+        with np.load(tmp_path / "out.npz") as found:
+            assert found[key].shape == (24, 23)
+    np.save(tmp_path / "big.npy", gray("uint16").astype(">u2"))
+    assert main(["denoise", str(tmp_path / "big.npy"), str(tmp_path / "out.png"), "--weight", "0.1"]) == 0
+    expected = np.rint(65535 * np.clip(solve(gray("uint16") / 65535, "tv", 0.1).x, 0, 1))
+    np.testing.assert_array_equal(imread(tmp_path / "out.png"), expected)
+
+
+def test_mixed_folders_are_compared_or_refused_in_one_line(tmp_path, capsys):
+    """Gray images of all kinds together; with colours, floats or another range among them one line."""
+    kinds = {name: save for name, save in mixed_files().items() if name.split(".")[-1] in ("png", "tif", "bmp", "npy")}
+    alone = {
+        "plain.png",
+        "plain.bmp",
+        "uint8.tif",
+        "uint8 big.tif",
+        "packbits.tif",
+        "tiff_lzw.tif",
+        "white is 0.tif",
+        "uint16.tif",
+    }
+    truth = np.abs(phantoms.blobs((48, 47)))
+    for folder, image in (("truth", 0.2 + 0.6 * truth), ("noisy", np.clip(0.2 + 0.6 * phantoms.add_noise(truth, 0.05), 0, 1))):
+        (tmp_path / folder).mkdir()
+        for name in alone:
+            kinds[name](tmp_path / folder / f"{name}.{name.split('.')[-1]}", image)
+    arguments = ["compare", str(tmp_path / "truth"), str(tmp_path / "noisy"), "--penalty", "none", "tv", "--weight", "0.03"]
+    assert main([*arguments, "--csv", str(tmp_path / "t.csv"), "--quiet"]) == 0
+    lines = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()]
+    psnr = {(line[0], line[1]): float(line[lines[0].index("psnr")]) for line in lines[1:]}
+    assert {name for name, _ in psnr} == {f"{name}.{name.split('.')[-1]}" for name in alone}
+    for name in alone:
+        name = f"{name}.{name.split('.')[-1]}"
+        assert psnr[name, "none"] == pytest.approx(30.6, abs=0.3)
+        assert psnr[name, "tv"] > psnr[name, "none"] + 4
+    capsys.readouterr()
+    for other, message in (("rgb.tif", "gray and colour"), ("float32.tif", "integers and floats"), ("uint8 volume.tif", "")):
+        for folder in ("truth", "noisy"):
+            kinds[other](tmp_path / folder / f"other {other}", truth)
+        assert main([*arguments, "--quiet"]) == (2 if message else 0) or other == "uint8 volume.tif"
+        said = capsys.readouterr().err
+        assert message in said
+        assert len(said.splitlines()) <= 1
+        for folder in ("truth", "noisy"):
+            (tmp_path / folder / f"other {other}").unlink()
+    # two images of one name
+    kinds["plain.png"](tmp_path / "noisy" / "plain.png.bmp", truth)
+    assert main([*arguments, "--quiet"]) == 2
+    assert "holds two images named plain.png" in capsys.readouterr().err
+
+
+def test_eight_bits_beside_twelve_keep_their_range(tmp_path, capsys):
+    truth, noisy = np.abs(phantoms.blobs((48, 47))), np.clip(phantoms.add_noise(np.abs(phantoms.blobs((48, 47))), 0.1), 0, 1)
+    for folder, image in (("truth", truth), ("noisy", noisy)):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "a.tif", np.rint(255 * image).astype(np.uint8), photometric="minisblack")
+        tifffile.imwrite(tmp_path / folder / "b.tif", np.rint(4095 * image).astype(np.uint16), photometric="miniswhite")
+    arguments = [
+        "compare",
+        str(tmp_path / "truth"),
+        str(tmp_path / "noisy"),
+        "--penalty",
+        "none",
+        "--quiet",
+        "--data-range",
+        "4095",
+    ]
+    assert main([*arguments, "--csv", str(tmp_path / "t.csv")]) == 0
+    lines = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()]
+    right = 10 * np.log10(1 / np.mean((noisy - truth) ** 2))
+    assert [float(line[lines[0].index("psnr")]) for line in lines[1:]] == pytest.approx([right, right], abs=0.02)
+    assert main([*arguments, "--support-tol", "60"]) == 2
+    assert "--support-tol is a fraction" in capsys.readouterr().err
+
+
+def test_voxels_are_those_of_the_file_in_a_comparison_too(tmp_path, capsys):
+    volume = np.clip(0.4 + 0.2 * image_of((6, 24, 23)), 0, 1)
+    noisy = np.rint(255 * np.clip(phantoms.add_noise(volume, 0.1), 0, 1)).astype(np.uint8)
+    how = {"imagej": True, "resolution": (10, 10), "metadata": {"axes": "ZYX", "spacing": 0.5, "unit": "um"}}
+    for name, image in (("truth", np.rint(255 * volume).astype(np.uint8)), ("noisy", noisy)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", image, **how)
+    files = [str(tmp_path / f"{name}.tif") for name in ("truth", "noisy")]
+    arguments = [
+        "compare",
+        *files,
+        "--penalty",
+        "tv",
+        "--weight",
+        "0.1",
+        "--quiet",
+        "--csv",
+        str(tmp_path / "t.csv"),
+        "--overwrite",
+    ]
+
+    def psnr(*more):
+        assert main([*arguments, *more]) == 0
+        head, line = (own.split(",") for own in (tmp_path / "t.csv").read_text().splitlines())
+        return float(line[head.index("psnr")])
+
+    truth = np.rint(255 * volume) / 255
+    for more, spacing in (((), (5, 1, 1)), (("--spacing", "2", "1", "1"), (2, 1, 1))):
+        expected = metrics.psnr(truth, solve(noisy / 255, "tv", 0.1, spacing=spacing).x, 1.0)
+        assert psnr(*more) == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_is_wrong_with_an_image_of_a_folder_names_its_file(tmp_path, capsys):
+    for folder in ("truth", "noisy"):
+        (tmp_path / folder).mkdir()
+        for name in ("first", "second"):
+            np.save(tmp_path / folder / f"{name}.npy", image_of((24, 23)))
+    broken = image_of((24, 23))
+    broken[2, 3] = np.nan
+    np.save(tmp_path / "noisy" / "second.npy", broken)
+    folders = [str(tmp_path / folder) for folder in ("truth", "noisy")]
+    assert main(["compare", *folders, "--penalty", "none", "--data-range", "1", "--quiet"]) == 2
+    assert "second.npy has 1 NaN" in capsys.readouterr().err

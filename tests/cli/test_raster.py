@@ -158,3 +158,35 @@ def test_significant_bits_tell_the_range(tmp_path, capsys):
         arguments = ["compare", str(tmp_path / "in.png"), "--noise-std", "0.1", "--penalty", "none", "--quiet"]
         assert main(arguments) == code
         assert ("--data-range" in capsys.readouterr().err) == (code == 2)
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_a_transparent_gray_of_few_bits_is_transparent(depth, tmp_path):
+    rows = np.arange(64).reshape(8, 8) % 2**depth
+    bits = [np.packbits(((row[:, None] >> np.arange(depth)[::-1]) & 1).astype(np.uint8).ravel()) for row in rows]
+    data = zlib.compress(b"".join(b"\0" + own.tobytes() for own in bits))
+    content = b"\x89PNG\r\n\x1a\n"
+    header = struct.pack(">IIBBBBB", 8, 8, depth, 0, 0, 0, 0)
+    for name, own in (
+        (b"IHDR", header),
+        (b"tRNS", struct.pack(">H", 1)),
+        (b"IDAT", data),
+        (b"tEXt", b"Late\0word"),
+        (b"IEND", b""),
+    ):
+        content += struct.pack(">I", len(own)) + name + own + struct.pack(">I", zlib.crc32(name + own))
+    (tmp_path / "in.png").write_bytes(content)
+    found = denoised(tmp_path / "in.png", tmp_path / "out.png")
+    np.testing.assert_array_equal(found[..., 1] == 0, rows == 1)
+    # what was said after the numbers is said too
+    assert b"Late\0word" in (tmp_path / "out.png").read_bytes()
+
+
+def test_what_a_kind_would_lose_is_refused(tmp_path, capsys):
+    Image.fromarray(colours(4)).save(tmp_path / "in.png")
+    assert main(["denoise", str(tmp_path / "in.png"), str(tmp_path / "out.bmp"), "--weight", "1"]) == 2
+    assert "BMP cannot hold" in capsys.readouterr().err
+    # a TIFF of 32 bits under another name
+    Image.fromarray(np.full((8, 8), 70000, np.int32)).save(tmp_path / "other.png", format="TIFF")
+    assert main(["denoise", str(tmp_path / "other.png"), str(tmp_path / "out.png"), "--weight", "1"]) == 2
+    assert "its content is of another kind" in capsys.readouterr().err

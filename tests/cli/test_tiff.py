@@ -220,14 +220,19 @@ def test_compressed_files_are_read(mode, compression, tmp_path):
         np.testing.assert_array_equal(found, answer(seen, **({"channel_axis": -1} if seen.ndim == 3 else {})))
 
 
-def test_white_is_0_in_compressed_files_too(tmp_path):
-    image = gray()
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_white_is_0_in_compressed_files_too(dtype, tmp_path):
+    image = gray(dtype=dtype)
     for compression in ("tiff_lzw", "tiff_adobe_deflate"):
         Image.fromarray(image).save(tmp_path / "in.tif", compression=compression, tiffinfo={262: 0})
         seen = np.array(Image.open(tmp_path / "in.tif"))
         found = denoised(tmp_path)
         assert found.pages[0].photometric == 0
-        np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out.tif")), answer(seen))
+        if dtype == np.uint8:
+            np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out.tif")), answer(seen))
+        else:
+            # Pillow does not turn these around
+            np.testing.assert_array_equal(found.asarray(), ~answer(~seen))
 
 
 def test_what_would_be_cut_is_refused(tmp_path, capsys, monkeypatch):
@@ -301,3 +306,63 @@ def test_a_range_that_the_file_tells_is_obeyed(told, tmp_path, capsys):
     found = denoised(tmp_path).asarray()
     assert "range 0..4095" in capsys.readouterr().out
     np.testing.assert_array_equal(found, np.rint(4095 * solve(image / 4095, "tv", WEIGHT).x))
+
+
+@pytest.mark.parametrize("kind", ["shaped", "imagej", "ome"])
+@pytest.mark.parametrize("page", [0, 1])
+def test_a_page_alone_says_nothing_of_the_others(kind, page, tmp_path):
+    image = gray((3, 24, 23), np.uint16)
+    how = {kind: True} if kind != "shaped" else {}
+    tifffile.imwrite(
+        tmp_path / "in.tif", image, photometric="minisblack", metadata={"axes": "ZYX", "Labels": ["a", "b", "c"]}, **how
+    )
+    found = denoised(tmp_path, "--page", str(page))
+    assert found.series[0].shape == (24, 23)
+    np.testing.assert_array_equal(found.asarray(), answer(image[page]))
+
+
+def test_colours_that_are_multiplied_by_their_alpha_stay_so(tmp_path, capsys):
+    """Pillow takes the alpha out of them: they need imagecodecs where they are compressed."""
+    image = np.stack([gray(seed=k) for k in range(4)], -1)
+    Image.fromarray(image).save(tmp_path / "in.tif", compression="tiff_lzw")
+    content = bytearray((tmp_path / "in.tif").read_bytes())
+    tag = tifffile.TiffFile(io.BytesIO(bytes(content))).pages[0].tags[338]
+    content[tag.valueoffset : tag.valueoffset + 2] = (1).to_bytes(2, "little")
+    (tmp_path / "in.tif").write_bytes(bytes(content))
+    assert main(["denoise", str(tmp_path / "in.tif"), str(tmp_path / "out.tif"), "--weight", "0.1"]) == 2
+    assert "pip install imagecodecs" in capsys.readouterr().err
+
+
+def test_few_bits_in_a_byte_are_their_own_range(tmp_path, capsys):
+    image = gray() // 16
+    tifffile.imwrite(tmp_path / "in.ome.tif", image, ome=True, metadata={"axes": "YX", "SignificantBits": 4})
+    arguments = [
+        "compare",
+        str(tmp_path / "in.ome.tif"),
+        "--noise-std",
+        "0.1",
+        "--penalty",
+        "none",
+        "--csv",
+        str(tmp_path / "t.csv"),
+    ]
+    assert main([*arguments, "--quiet"]) == 0
+    line = (tmp_path / "t.csv").read_text().splitlines()[1].split(",")
+    # noise of 0.1 of the range is 20 dB below it
+    assert float(line[11]) == pytest.approx(20, abs=0.3)
+
+
+def test_axes_that_take_the_channels_from_alpha_are_refused(tmp_path, capsys):
+    image = np.stack([gray(seed=k) for k in range(4)], -1)
+    tifffile.imwrite(tmp_path / "in.tif", image, photometric="rgb", extrasamples=["unassalpha"])
+    for axes in ("CYX", "YXT", "ZYX"):
+        arguments = ["denoise", str(tmp_path / "in.tif"), str(tmp_path / "out.tif"), "--weight", "0.1", "--axes", axes]
+        assert main(arguments) == 2
+        assert "has alpha on axis 2, which must be C among --axes" in capsys.readouterr().err
+
+
+def test_many_compressed_pages_are_read_in_order(tmp_path):
+    pages = [Image.fromarray(gray((9, 8), seed=k)) for k in range(40)]
+    pages[0].save(tmp_path / "in.tif", compression="tiff_lzw", save_all=True, append_images=pages[1:])
+    found = denoised(tmp_path)
+    np.testing.assert_array_equal(found.asarray()[17], answer(np.array(pages[17])))

@@ -84,3 +84,20 @@ def test_a_batch_counts_the_images():
         solve_batch(list(images), "l1", 2.0, options={"maxiter": 100})
     assert sum("nothing is left of image 0:" in str(warning.message) for warning in caught) == 1
     assert told(lambda: solve_batch(images[[1, 3]], "tv", 9.0)) == 0
+
+
+def test_what_bounds_leave_and_what_has_not_converged_is_not_the_weights_doing():
+    assert told(lambda: solve(-IMAGE, "l1", 1e-3, bounds=(0, None))) == 0
+    assert told(lambda: solve(IMAGE + 5, "tv", 1e-3, bounds=(0, 1))) == 0
+    assert told(lambda: solve(IMAGE, "tv", 0.1, options={"maxiter": 0}, operator=Blur(np.ones((3, 3)) / 9))) == 0
+
+
+def test_a_large_level_hides_nothing():
+    assert told(lambda: solve(1e6 + IMAGE, "tv", 1e3)) == 1
+    assert told(lambda: solve(1e6 + IMAGE, "tv", 0.05)) == 0
+
+
+def test_lists_of_several_shapes_are_looked_at_too():
+    images = [IMAGE, IMAGE[:9], IMAGE.astype(np.float32)]
+    with pytest.warns(UserWarning, match="nothing is left of 3 of 3 images"):
+        solve_batch(images, "tv", 100.0)

@@ -83,6 +83,13 @@ def test_what_looks_like_one_image_or_has_channels_is_no_batch_in_silence():
         assert said(lambda images=images, right=right: proxsparse.solve_batch(images, "l1", 0.1, **right)) == []
     assert said(lambda: proxsparse.solve_batch(rng.random((5, 9, 8)), "tv", 0.1)) == []
     assert said(lambda: proxsparse.solve_batch([rng.random((9, 8))], "tv", 0.1)) == []
+    colours = [rng.random((40, 41, 3)), rng.random((30, 41, 3))]
+    assert len(said(lambda: proxsparse.solve_batch(colours, "l1", 0.1))) == 2
+    assert said(lambda: proxsparse.solve_batch(colours, "l1", 0.1, channel_axis=-1)) == []
+    [told] = said(
+        lambda: proxsparse.compare([rng.random((40, 41)), colours[0]], noise_std=0.1, data_range=1.0, penalties="none")
+    )
+    assert "truth[1] of shape (40, 41, 3)" in told
 
 
 def test_data_of_an_operator_between_other_shapes_are_no_volume():
@@ -105,3 +112,8 @@ def test_ndim_is_checked():
             proxsparse.solve(image, "tv", 0.1, ndim=ndim)
     one, batch = proxsparse.solve(image + 1, "tv", 0.1, ndim=2), proxsparse.solve_batch(image[None] + 1, "tv", 0.1, ndim=2)
     np.testing.assert_array_equal(one.x, batch.x[0])
+
+
+def test_a_penalty_that_knows_of_voxels_says_that_it_is_a_volume():
+    volume = np.random.default_rng(0).random((4, 40, 41))
+    assert said(lambda: proxsparse.solve(volume, proxsparse.TotalVariation(0.1, spacing=(5, 1, 1)))) == []

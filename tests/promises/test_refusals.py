@@ -391,7 +391,7 @@ REFUSALS = [
     (
         lambda: solve(np.zeros((2, 3, 9, 8)), "tv", 0.1),
         ValueError,
-        "solve_batch, with channel_axis=0 where each has its channels",
+        "with channel_axis=0 where channels are first",
     ),
     (lambda: solve("image.png", "tv", 0.1), TypeError, "image is a path, 'image.png': read the file first"),
     (lambda: solve(Path("a") / "b.tif", "tv", 0.1), TypeError, "image is a path, 'a/b.tif': read the file first"),
