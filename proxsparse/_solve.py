@@ -25,7 +25,7 @@ from .penalties.regions import Regions
 from .penalties.reweighted import Reweighted
 from .problems.certificate import Certificate
 from .problems.lifted import problem_of
-from .problems.nothing_left import nothing_left
+from .problems.nothing_left import warn_of_nothing_left
 from .problems.problem import Problem
 from .problems.refit import ACCURACY, refit
 from .problems.setup import ProblemSetup, set_up
@@ -43,8 +43,6 @@ from .weights.rules import RULES, Choice, choose
 
 #: what `solve` takes as penalty
 AnyPenalty = str | Penalty | Nonconvex | Reweighted | Regions
-#: an answer that pays a larger share of the objective to the penalty is none that costs nothing
-_PAID = 1e-3
 #: the last three: what certifies nothing
 UNCERTIFIED = (Nonconvex, Reweighted, Regions)
 
@@ -193,7 +191,7 @@ def solve(
     spec.warn_of_axes(image, "the image", "solve_batch where the first axis numbers images", chosen)
     search = {"x0": x0, "method": method, "tol": tol, "callback": callback, "options": options, "debias": debias}
     result = solve_spec(spec, chosen, rule, **search)
-    _warn_of_nothing_left(spec, chosen, result)
+    warn_of_nothing_left(spec, chosen, result)
     return result
 
 
@@ -456,25 +454,6 @@ def warn_of_integers(image: Any, penalty: Any, data: Any) -> None:
             "divide the image by its range if the weight is meant for [0, 1]",
             UserWarning,
         )
-
-
-def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, result: SolveResult) -> None:
-    """Warn of a weight that was given and leaves nothing of the image."""
-    paid = sum(value for name, value in result.terms.items() if name != "data")
-    # what has not converged may cost nothing by chance
-    if result.weight_rule != "given" or result.status not in (0, 6) or not paid <= _PAID * result.fun:
-        return
-    if nothing_left(spec, chosen, [spec.image], np.asarray(result.x)[None])[0]:
-        warn(f"nothing is left of the image: {too_large(result.weight)}", UserWarning)
-
-
-def too_large(weight: Any) -> str:
-    """What is said of a weight that leaves nothing of an image."""
-    shown = " ".join(f"{w:g}" for w in np.atleast_1d(weight))
-    return (
-        f"with weight {shown} the answer costs nothing under the penalty, as with any larger one; path(image, penalty, 10) "
-        "shows smaller ones, and without a weight one is chosen"
-    )
 
 
 def _result(setup: ProblemSetup, best: Certificate, status: int) -> SolveResult:

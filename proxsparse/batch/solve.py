@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, too_large, warn_of_integers, weights_of
+from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
 from ..arrays.checks import explained
 from ..arrays.kinds import of_its_kind
 from ..arrays.numbers import Array
-from ..problems.nothing_left import costs_nothing, nothing_left
+from ..problems.nothing_left import costs_nothing, nothing_left, too_large
 from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, warn, warn_of_collected
 from ..runtime.progress import Steps
@@ -165,7 +165,7 @@ def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, stacks: Stacks, result
 
 
 def _of(images: Any, index: Array, some: Array) -> list[Any]:
-    """Of the images with these indices some."""
+    """Those of the images, whose indices these are, that are among `some`."""
     return [image for image, i in zip(images, index, strict=True) if i in set(some.tolist())]
 
 

@@ -26,6 +26,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-picture", action="store_true", help="the table alone; needs no matplotlib")
     demo.add_argument("--overwrite", action="store_true", help="replace the picture where it exists")
 
+    _add_denoise(commands)
+    _add_compare(commands)
+    commands.add_parser("doctor", help="for bug reports: versions, the kernel cache, problems with known answers")
+    return parser
+
+
+def _add_denoise(commands: Any) -> None:
     denoise = commands.add_parser(
         "denoise",
         help="denoise an image file",
@@ -46,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     denoise.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
     denoise.add_argument("--quiet", action="store_true", help="say nothing unless something is wrong")
 
+
+def _add_compare(commands: Any) -> None:
     compare = commands.add_parser(
         "compare",
         help="set classical answers beside a model's images, on ground truth",
@@ -83,8 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--workers", type=int, default=1, help="threads over the images")
     compare.add_argument("--overwrite", action="store_true", help="replace the files to be written where they exist")
     compare.add_argument("--quiet", action="store_true", help="no table and no progress")
-    commands.add_parser("doctor", help="for bug reports: versions, the kernel cache, problems with known answers")
-    return parser
 
 
 def _add_reading(command: argparse.ArgumentParser) -> None:
@@ -276,14 +283,7 @@ def _compare(options: argparse.Namespace) -> int:
     if len({name for name, _ in given}) < len(given):
         raise ValueError("two outputs of one name")
     truths = _Images(options.truth, options)
-    axes = {picture.channel_axis for picture in truths.pictures}
-    if len(axes) > 1:
-        raise ValueError(f"{options.truth}: gray and colour images in one folder")
-    if len({picture.stored.dtype.kind == "f" for picture in truths.pictures}) > 1:
-        raise ValueError(f"{options.truth}: integers and floats in one folder, whose ranges differ")
-    spacings = {picture.spacing for picture in truths.pictures}
-    if len(spacings) > 1 and options.spacing is None:
-        raise ValueError(f"{options.truth}: images of several spacings, {spacings}: --spacing says one for all")
+    channel_axis, spacing = truths.alike(options)
     if truths.fractions and options.support_tol is not None and options.support_tol >= 1:
         raise ValueError(f"--support-tol is a fraction of the range, as of 0.01, got {options.support_tol:g}")
     data_range = 1.0 if truths.fractions else options.data_range
@@ -291,8 +291,6 @@ def _compare(options: argparse.Namespace) -> int:
     noisy = None if options.noisy is None else _Images(options.noisy, options, truths)
     outputs = {name: _Images(path, options, truths) for name, path in given}
     images = truths.of_range(scale)
-    channel_axis = axes.pop()
-    spacing = spacings.pop() if options.spacing is None else tuple(options.spacing)
     with warnings.catch_warnings(record=True) as caught, _files_named(truths, noisy, outputs):
         warnings.simplefilter("always")
         found = compare(
@@ -388,6 +386,20 @@ class _Images:
             name = Path(picture.name).name
             names += [name] if len(own) == 1 else [f"{name} {i}" for i in range(len(own))]
         return names
+
+    def alike(self, options: argparse.Namespace) -> tuple[int | None, tuple[float, ...] | None]:
+        """The axis of the channels and the spacing of all; raises ValueError where they are not those of one comparison."""
+        axes = {picture.channel_axis for picture in self.pictures}
+        if len(axes) > 1:
+            raise ValueError(f"{options.truth}: gray and colour images in one folder")
+        if len({picture.stored.dtype.kind == "f" for picture in self.pictures}) > 1:
+            raise ValueError(f"{options.truth}: integers and floats in one folder, whose ranges differ")
+        if options.spacing is not None:
+            return axes.pop(), tuple(options.spacing)
+        spacings = {picture.spacing for picture in self.pictures}
+        if len(spacings) > 1:
+            raise ValueError(f"{options.truth}: images of several spacings, {spacings}: --spacing says one for all")
+        return axes.pop(), spacings.pop()
 
     @property
     def fractions(self) -> bool:

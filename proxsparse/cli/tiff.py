@@ -189,7 +189,7 @@ def _value(page: Any, code: int, otherwise: Any) -> Any:
 
 
 def _page(page: Any, alone: bool) -> Page:
-    """What is written again with the numbers of a page; without what is said of all, where it goes alone."""
+    """The tags of a page that are copied; a page that is written alone goes without those that describe all pages."""
     palette = int(page.photometric) == _PALETTE
     told: dict[str, Any] = {
         "subfiletype": int(page.subfiletype) if 254 in page.tags else None,

@@ -11,8 +11,11 @@ from ..arrays.numbers import Array
 from ..dual.null_space import beyond
 from ..penalties.base import Penalty
 from ..penalties.reweighted import Reweighted
+from ..result import SolveResult, warn
 from .spec import ProblemSpec
 
+#: an answer that pays a larger share of the objective to the penalty is none that costs nothing
+_PAID = 1e-3
 #: what rounding leaves of a constant, relative to the image
 _ROUNDING = {"float32": 1e-5, "float64": 1e-10}
 
@@ -61,8 +64,27 @@ def _largest(images: Array) -> Array:
 
 
 def _bases(penalty: Any, shape: tuple[int, ...]) -> list[list[Array]]:
-    """Of every part that has a weight a basis of the images that cost nothing; none but 0 where that is not known."""
+    """A basis of the null space of each part that has a weight; an empty one, of 0 alone, where it is not known."""
     convex = penalty.penalty if isinstance(penalty, Reweighted) else penalty
     if not isinstance(convex, Penalty):
         return [[]]
     return [q._null_space_basis(shape) or [] for q in convex.parts if q.weight != 0]
+
+
+def warn_of_nothing_left(spec: ProblemSpec, penalty: Any, result: SolveResult) -> None:
+    """Warn of a weight that was given and leaves nothing of the image."""
+    paid = sum(value for name, value in result.terms.items() if name != "data")
+    # what has not converged may cost nothing by chance
+    if result.weight_rule != "given" or result.status not in (0, 6) or not paid <= _PAID * result.fun:
+        return
+    if nothing_left(spec, penalty, [spec.image], np.asarray(result.x)[None])[0]:
+        warn(f"nothing is left of the image: {too_large(result.weight)}", UserWarning)
+
+
+def too_large(weight: Any) -> str:
+    """The words for a weight at or beyond the largest that matters."""
+    shown = " ".join(f"{w:g}" for w in np.atleast_1d(weight))
+    return (
+        f"with weight {shown} the answer costs nothing under the penalty, as with any larger one; path(image, penalty, 10) "
+        "shows smaller ones, and without a weight one is chosen"
+    )
