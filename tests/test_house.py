@@ -219,6 +219,8 @@ TRIED_IN = {
     "linear.wavelets": "penalties/test_transforms.py",
     "operators.wavelet": "penalties/test_transforms.py",
     "penalties.l1": "penalties/test_base.py",
+    "problems.reach": "promises/test_certificates.py",
+    "problems.repair": "promises/test_certificates.py",
     "problems.certificate": "promises/test_certificates.py",
     "problems.lifted": "penalties/test_infimal.py",
     "solvers.admm": "promises/test_methods.py",

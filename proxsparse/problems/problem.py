@@ -19,27 +19,26 @@ from ..data_terms import DataTerm, LeastSquares
 from ..dual.denoising import Denoising
 from ..dual.prox import relative_gap
 from ..dual.stack import Stack
-from ..linear.diagonal import Diagonalised, conjugate_gradients
+from ..linear.diagonal import Diagonalised
 from ..penalties.base import Penalty
 from ..penalties.infimal import InfimalPenalty
 from ..runtime.workers import Workers
 from .certificate import Certificate
 from .channelwise import Channelwise
+from .reach import Reach
+from .repair import DualRepair
 
 #: pixels beyond which a solve starts from half the size or ends with flat regions where that pays; a batch, whose answers are
 #: those of single solves, works images together only up to here
 LARGE = 1 << 16
 #: how much shorter than its ball a dual must be for its group to be identified; regions that one margin joins wrongly, all do
 MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
-#: `Problem._alternating_projections` can close a gap this many times too large, in so many alternations; thirty times that
-#: many where q has a domain to be in
-_WITHIN_REACH, _ALTERNATIONS = 30.0, 20
+#: alternating projections can close a gap this many times too large; thirty times that many where q has a domain to be in
+_WITHIN_REACH = 30.0
 #: least over largest data weight below which pixels are as good as not measured
 _LITTLE = 1e-4
 #: what pixels of next to no weight may be of the data term where they are left out of the work
 _FAINT = 1e-6
-#: iterations that correct a dual; pixels up to which A is looked at as a matrix
-_MOST_ITERATIONS, _SMALL = 500, 256
 
 
 #: what parts cost that are minimisations of their own, by their index
@@ -147,6 +146,16 @@ class Problem:
         self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.dualised
         self.stack = self.full if self.denoising is None else self.denoising.dualised
 
+    @cached_property
+    def reach(self) -> Reach:
+        """Where minimisers can be."""
+        return Reach(self)
+
+    @cached_property
+    def repair(self) -> DualRepair:
+        """What makes duals feasible."""
+        return DualRepair(self)
+
     @property
     def _strong(self) -> bool:
         """Whether the data term without an operator is strongly convex enough to go by."""
@@ -253,7 +262,7 @@ class Problem:
         else:
             x = self._in_domain(self.clip(x)) if costs is None else self.clip(x)
             parts = self._gaps(x.astype(np.float64), p, costs)
-            if self.operator is None and (self._minimiser_box is not None or self._strong):
+            if self.operator is None and (self.reach.box is not None or self._strong):
                 found = self._certificate_in_box(x, p, parts)
             else:
                 found = self._general_certificate(x, p, q, parts)
@@ -428,7 +437,7 @@ class Problem:
         x64 = x.astype(np.float64)
         ktp = self.stack.adjoint(p)
         limits = (-math.inf if self.lo is None else self.lo, math.inf if self.hi is None else self.hi)
-        best = np.clip(self.data.lowest(ktp), *(limits if self._minimiser_box is None else self._minimiser_box))
+        best = np.clip(self.data.lowest(ktp), *(limits if self.reach.box is None else self.reach.box))
         terms = self.data.values(x64)
         data = total(terms)
         loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
@@ -458,7 +467,7 @@ class Problem:
         # elsewhere the dual is drawn to feasibility, where that is cheap
         settled = not self.full.inverts_fast
         within_reach = allowed * (_WITHIN_REACH if self.data.quadratic else 30 * _WITHIN_REACH)
-        self.effort, far = 0, self._length_bound(fun)
+        self.effort, far = 0, self.reach.length_bound(fun)
         lower: float | None = None
         duals = self._data_duals(z, ktp, q)
         for dual in duals:
@@ -467,11 +476,11 @@ class Problem:
             if math.isinf(far):
                 continue
             if lower is None or fun - lower > allowed:
-                lower = _greatest(lower, self._repaired_dual(x64, p, dual, r, far, allowed))
+                lower = _greatest(lower, self.repair.dual_value(x64, p, dual, r, far, allowed))
             if lower is not None and not settled and allowed < fun - lower < within_reach:
-                drawn = self._alternating_projections(x, p, dual, r - ktp)
+                drawn = self.repair.projected(x, p, dual, r - ktp)
                 r = self.adjoint(drawn[1]) + self.stack.adjoint(drawn[0])
-                lower = _greatest(lower, self._repaired_dual(x64, *drawn, r, far, allowed))
+                lower = _greatest(lower, self.repair.dual_value(x64, *drawn, r, far, allowed))
         values = [value for _, value in parts]
         if lower is not None:
             gap, off = math.inf, 0.0
@@ -480,9 +489,9 @@ class Problem:
                 off = float(self.stack.rounding(x64, p, parts)) + self.data.rounding(z, moved) + UNIT * SUM * abs(fun)
                 gap = max(fun - lower, 0.0) + off
                 # the dual's value is less its own rounding already
-                off += self._rounding_of_dual(p, duals[0], far) if math.isfinite(far) else 0.0
+                off += self.rounding_of_dual(p, duals[0], far) if math.isfinite(far) else 0.0
             return Certificate(x, p, q, fun, gap, data, values, rounding=off)
-        stationarity = math.sqrt(total(np.square(r - self._admissible(x64, r))))
+        stationarity = math.sqrt(total(np.square(r - self.repair.admissible(x64, r))))
         size = math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))
         if not any(q._w() > 0 for q in self.parts):
             # A^T q is all there is, and is measured by q (Paige & Saunders, ACM TOMS 1982: the second rule of LSQR)
@@ -504,35 +513,16 @@ class Problem:
             found.append(np.broadcast_to(self.data.gradient(z), z.shape))
         return found
 
-    @cached_property
-    def _minimiser_box(self) -> tuple[Any, Any] | None:
-        """(lo, hi) of each channel that hold a minimiser: the bounds given on both sides, or those that clipping implies."""
-        if self.lo is not None and self.hi is not None and not (np.isinf(self.lo).any() or np.isinf(self.hi).any()):
-            return self.lo, self.hi
-        if self.operator is not None or not all(q._clipping_lowers for q in self.parts) or np.ndim(self.lo) or np.ndim(self.hi):
-            return None
-        seen = np.ones(self.shape, bool) if self.m is None else np.broadcast_to(self.m > 0, self.shape)
-        axes = tuple(range(1, len(self.shape)))
-        # unmeasured channels are free, and 0 is an answer for them
-        nearest = self.data.nearest
-        lo = np.where(seen, nearest, math.inf).min(axis=axes, keepdims=True, initial=math.inf)
-        hi = np.where(seen, nearest, -math.inf).max(axis=axes, keepdims=True, initial=-math.inf)
-        lo, hi = np.where(np.isfinite(lo), lo, 0.0), np.where(np.isfinite(hi), hi, 0.0)
-        if not self.full.costs_nothing("constants"):
-            lo, hi = np.minimum(lo, 0.0), np.maximum(hi, 0.0)
-        # a bound on one side cuts the interval: each pixel's distance falls towards it
-        return self.clip(lo), self.clip(hi)
-
     def _dual_with_bounds(self, p: Array, q: Array, r: Array) -> float | None:
         """-D*(q) - c(p) + sum min(lo r, hi r) where a minimiser is known to be within lo and hi; None elsewhere."""
-        if self._minimiser_box is None:
+        if self.reach.box is None:
             return None
-        lo, hi = self._minimiser_box
+        lo, hi = self.reach.box
         least = np.minimum(lo * r, hi * r)
         value = total(least) - self.data.conjugate(q) - self.stack.conjugate(p)
-        return value - UNIT * SUM * total(np.abs(least)) - self._rounding_of_dual(p, q, self._length_in_box)
+        return value - UNIT * SUM * total(np.abs(least)) - self.rounding_of_dual(p, q, self.reach.length_in_box)
 
-    def _rounding_of_dual(self, p: Array, q: Array, far: float) -> float:
+    def rounding_of_dual(self, p: Array, q: Array, far: float) -> float:
         """How far the value of a dual may be too large, minimisers no longer than `far`: by D*(q), c(p) and A^T q + K^T p.
 
         A user's operator is taken as what its products return; where they are no adjoints of each other, as of single precision
@@ -544,159 +534,8 @@ class Problem:
         mismatch = 0.0 if self.operator is None else self.operator.mismatch
         return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(self.norm_squared) * length) * far
 
-    def _length_bound(self, fun: float) -> float:
-        """A bound on the length of every minimiser, of which F <= fun is known; infinite where none is."""
-        far = math.inf if self._minimiser_box is None else self._length_in_box
-        if not math.isfinite(fun):
-            return far
-        inside, bound = self.data.reach(fun), 1.0 if self.operator is None else self.operator.norm_bound
-        for i, q in enumerate(self.parts):
-            own = q._length_bound(fun, self.shape) if q._w() > 0 else math.inf
-            beside = self._null_space_bounds[i] if math.isfinite(own) else None
-            if beside is not None:
-                size, least = beside
-                # multiples c of images n_k: the least eigenvalue times |c|^2 is at most |A sum c_k n_k|^2 in the data's metric
-                left = inside + math.sqrt(bound * float(np.max(self.data.m))) * own
-                far = min(far, own + left * size / math.sqrt(least))
-        if math.isinf(far) and self._least_eigenvalue > 0:
-            far = inside / math.sqrt(self._least_eigenvalue)
-        return far
-
-    @cached_property
-    def _length_in_box(self) -> float:
-        """The length of the longest image within the range."""
-        largest = np.maximum(*(np.abs(bound, dtype=np.float64) for bound in cast(tuple[Any, Any], self._minimiser_box)))
-        return norm(np.broadcast_to(largest, self.shape))
-
-    @cached_property
-    def _null_space_bounds(self) -> list[tuple[float, float] | None]:
-        """For each part the length of the images it leaves free, per coefficient, and the least eigenvalue of their products.
-
-        None where they are not known, or cost nothing under A too.
-        """
-        images = [q._null_space_basis(self.shape) for q in self.parts]
-        return [None if own is None else self._unbounded_part(i, own) for i, own in enumerate(images)]
-
-    def _unbounded_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:
-        if not images:
-            return 0.0, 1.0
-        # of length one, as a slope is far larger than a constant
-        images = [n / norm(n) for n in images]
-        values, vectors = np.linalg.eigh(self._products([self.forward(n) for n in images]))
-        flat = np.array([n.reshape(-1) for n in images])
-        size, largest = math.sqrt(np.linalg.eigvalsh(flat @ flat.T)[-1]), max(float(values[-1]), 0.0)
-        seen = values > 1e-12 * largest
-        others = [q for k, q in enumerate(self.parts) if k != i and q._w() > 0]
-        if self.bounded and not seen.all():
-            # within bounds nothing may be taken out of a minimiser
-            return None
-        for vector in vectors.T[~seen]:
-            # what neither A nor any other part sees may be taken out of a minimiser; as far as rounding tells
-            n = sum(c * image for c, image in zip(vector, images, strict=True))
-            if norm(self.forward(n)) > 1e-14 * math.sqrt(self.norm_squared) * norm(n) or any(
-                q._value_in_float64(n) > 0 for q in others
-            ):
-                return None
-        return (size, float(values[seen].min())) if seen.any() else (0.0, 1.0)
-
-    @cached_property
-    def _least_eigenvalue(self) -> float:
-        """A lower bound on the least eigenvalue of A^T M A; 0 where none is known."""
-        gram = self.gram
-        if gram is not None:
-            values = np.asarray(gram.eigenvalues) * (float(np.min(self.data.m)) if gram.domain != "pixel" else 1.0)
-        elif math.prod(self.shape) <= _SMALL:
-            images = [self.forward(one) for one in np.eye(math.prod(self.shape)).reshape(-1, *self.shape)]
-            values = np.linalg.eigvalsh(self._products(images))
-        else:
-            return 0.0
-        least, largest = float(np.min(values)), float(np.max(values))
-        return 0.99 * least if least > 1e-12 * largest else 0.0
-
-    def _products(self, images: Sequence[Array]) -> Array:
-        """The matrix <a, M b> of images of A."""
-        flat = np.array([np.asarray(image, np.float64).reshape(-1) for image in images]).reshape(len(images), self.y.size)
-        m = np.broadcast_to(np.asarray(self.data.m, np.float64), self.y.shape).reshape(-1)
-        return np.asarray(np.einsum("ik,k,jk->ij", flat, m, flat))
-
-    def _admissible(self, x: Array, r: Array) -> Array:
-        """The part of r that the bounds touched by x can balance: r >= 0 at lo, r <= 0 at hi, 0 elsewhere."""
-        kept = np.zeros_like(r)
-        if self.lo is not None:
-            np.copyto(kept, r, where=(x <= self.lo) & (r > 0))
-        if self.hi is not None:
-            np.copyto(kept, r, where=(x >= self.hi) & (r < 0))
-        return kept
-
-    @cached_property
-    def _null_images(self) -> tuple[list[Array], list[Array], Array]:
-        """A basis n_k of the null space of the penalty, A n_k, and the matrix <A n_k, M A n_l>."""
-        basis = self.full.null_basis()
-        images = [self.forward(n) for n in basis]
-        return basis, images, self._products(images)
-
-    def _repaired_dual(self, x: Array, p: Array, q: Array, r: Array, far: float, allowed: float) -> float | None:
-        """The dual value of (q, p) made feasible: r is moved onto what the bounds can balance, then (q, p) scaled.
-
-        q is shifted so that r is orthogonal to what costs nothing, p corrected by the least-norm dp with K^T dp = -r, or both
-        together by iterations; both are scaled into the ball, -D* is maximised along that ray. What is left of r costs as much
-        as minimisers are large, at most `far`.
-        """
-        kept = self._admissible(x, r)
-        q = self._orthogonalised(q, kept)
-        for_p = self.adjoint(q) - kept
-        enough = 1e-2 * allowed / far if far > 0 else math.inf
-        corrected = self._corrected(for_p + self.stack.adjoint(p), enough)
-        if corrected is not None:
-            dq, dp = corrected
-            p = p - dp
-            if dq is not None:
-                q = q - self.forward(dq)
-                for_p = self.adjoint(q) - kept
-        if math.isinf(self.stack.gauge(p)):
-            # balls that are points have no room for a correction
-            p = p * self._movable
-        left = for_p + self.stack.adjoint(p)
-        if norm(left) > enough:
-            q, p = self._corrected_by_iterations(q, p, left, enough)
-            left = self.adjoint(q) - kept + self.stack.adjoint(p)
-        gauge = max(self.stack.gauge(p), self.data.gauge(q))
-        # inside the balls in fact, and not by rounding
-        limit = (1 - 1e-15) / gauge if gauge > 0 else math.inf
-        # where r is kept, x stands at the bound that balances it
-        t, value = self.data.best_multiple(q, self.stack.conjugate(p), total(kept * x), limit)
-        value -= t * norm(left) * far + UNIT * SUM * t * total(np.abs(kept * x))
-        return value - self._rounding_of_dual(t * p, t * q, far)
-
-    def _corrected_by_iterations(self, q: Array, p: Array, left: Array, enough: float) -> tuple[Array, Array]:
-        """(q, p) with less left of A^T q + K^T p: less M A v and b K v where balls are no points, v by conjugate gradients.
-
-        That knows every null space of the parts and of A, alone and together.
-        """
-        m, b = self.data.m, self._balance
-
-        def _moved(v: Array) -> tuple[Array, Array]:
-            dp = self.stack.analysis(v)
-            dp *= b * self._movable
-            return np.asarray(m * self.forward(v)), dp
-
-        def _system(v: Array) -> Array:
-            dq, dp = _moved(v)
-            return self.stack.add_adjoint(np.array(self.adjoint(dq), np.float64), dp)
-
-        near = self.preconditioner(None, b, 0.0)
-        v, nit = conjugate_gradients(_system, left, np.zeros_like(left), near, 1e-24, enough * enough, _MOST_ITERATIONS)
-        self.effort += nit
-        dq, dp = _moved(v)
-        return q - dq, p - dp
-
-    @cached_property
-    def _movable(self) -> Array:
-        """1 for the numbers of a dual that may be other than 0, 0 where a ball is a point."""
-        return np.asarray(self.stack.project(np.ones(self.stack.size)) != 0, np.float64)
-
     @property
-    def _balance(self) -> float:
+    def balance(self) -> float:
         """b in A^T A + b K^T K; small, as what q gives up costs only its square."""
         return 8e-3 * self.norm_squared * float(np.max(self.data.m)) / (self.stack.norm_squared or 1.0)
 
@@ -728,68 +567,6 @@ class Problem:
         probe = np.random.default_rng(0).standard_normal(self.shape)
         return total(m * np.square(self.forward(probe))) / total(np.square(probe)) or 1.0
 
-    @cached_property
-    def _joint_gram(self) -> tuple[float, Diagonalised] | None:
-        """b and A^T A + b K^T K, where that is inverted exactly; b is small, as what q gives up costs only its square."""
-        data, penalty = self.gram, self.stack.gram()
-        # a part of weight 0 has no dual
-        if self.operator is None or data is None or penalty is None or any(q._w() == 0 for q in self.parts):
-            return None
-        b = self._balance
-        joint = data * float(np.max(self.data.m)) + penalty * b
-        return None if joint is None else (b, joint)
-
-    def _corrected(self, residual: Array, enough: float = 0.0) -> tuple[Array | None, Array] | None:
-        """(dq, dp) with A^T A dq + K^T dp = residual, dq None where p alone is corrected; None where neither is known.
-
-        Where that takes iterations, what is left may be `enough` long.
-        """
-        if self._joint_gram is None:
-            dp = self.stack.least_norm_dual(residual, enough)
-            self.effort += self.stack.effort
-            return None if dp is None else (None, dp)
-        b, joint = self._joint_gram
-        dq = joint.solve(residual)
-        dp = self.stack.analysis(dq)
-        dp *= dp.dtype.type(b)
-        return dq, dp
-
-    def _alternating_projections(self, x: Array, p: Array, q: Array, atq: Array) -> tuple[Array, Array]:
-        """Alternating projections of (p, q) on the balls and on the pairs with A^T q + K^T p = 0, or balanced by the bounds.
-
-        A p far outside the ball after the repair would scale the whole dual down, and with it the bound.
-        """
-        p, atq = p.copy(), atq.astype(self.dtype)
-        moved = np.zeros(self.shape, self.dtype)
-        for _ in range(_ALTERNATIONS):
-            residual = self.stack.add_adjoint(atq.copy(), p)
-            residual -= self._admissible(x, residual)
-            corrected = self._corrected(residual)
-            if corrected is None:
-                break
-            dq, dp = corrected
-            p -= dp
-            if dq is not None:
-                moved += dq
-                # A^T A dq is what of the residual is not K^T dp
-                atq += self.stack.add_adjoint(-residual, dp)
-            self.stack.project(p)
-            if not self.data.quadratic:
-                # q has a domain of its own
-                q = self.data.project(q - self.forward(moved.astype(np.float64)))
-                moved[...] = 0
-                atq = self.adjoint(q).astype(self.dtype)
-        return p, q - self.forward(moved.astype(np.float64))
-
-    def _orthogonalised(self, q: Array, kept: Array) -> Array:
-        basis, images, matrix = self._null_images
-        if not basis:
-            return q
-        m = np.asarray(self.data.m, dtype=np.float64)
-        b = np.array([total(q * a) - total(kept * n) for a, n in zip(images, basis, strict=True)])
-        shift = np.linalg.lstsq(matrix, b, rcond=None)[0]
-        return np.asarray(q - m * sum(c * a for c, a in zip(shift, images, strict=True)))
-
     # -- better answers for nothing --------------------------------------------------------------------------------
 
     @cached_property
@@ -800,7 +577,7 @@ class Problem:
             return np.array(np.broadcast_to(np.array(self._channel_means, self.dtype).reshape(shape), self.shape))
         if not self.data.quadratic:
             return None
-        basis, images, matrix = self._null_images
+        basis, images, matrix = self.repair.null_images
         x = np.zeros(self.shape)
         if basis:
             b = np.array([total(np.asarray(self.data.m * self.y) * a) for a in images])

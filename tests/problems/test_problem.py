@@ -18,7 +18,7 @@ from proxsparse import (
     solve,
 )
 from proxsparse.data_terms import LeastAbsoluteDeviations
-from proxsparse.problems.problem import Problem
+from proxsparse.problems.reach import Reach
 
 BLUR = Blur(np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16)
 
@@ -137,7 +137,7 @@ def test_what_clipping_implies_bounds_the_same_optimum(name, offset, monkeypatch
     early = loose(y, fitted(PENALTIES[name], y.shape), observed=seen, tol=0, method="chambolle-pock", options={"maxiter": 60})
     late = solve(y, fitted(PENALTIES[name], y.shape), observed=seen, tol=1e-6, options={"maxiter": 50000})
     assert early.fun - early.gap <= late.fun + 1e-12 * late.fun
-    monkeypatch.setattr(Problem, "_minimiser_box", None)
+    monkeypatch.setattr(Reach, "box", None)
     without = solve(y, fitted(PENALTIES[name], y.shape), observed=seen, tol=1e-5, options={"maxiter": 50000})
     assert late.fun - late.gap <= without.fun + 1e-12 * without.fun
     assert without.fun - without.gap <= late.fun + 1e-12 * late.fun

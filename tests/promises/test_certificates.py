@@ -27,7 +27,7 @@ from proxsparse import (
     solve,
 )
 from proxsparse.data_terms import LeastAbsoluteDeviations, LeastSquares
-from proxsparse.problems import problem
+from proxsparse.problems import problem, repair
 
 PENALTIES = {
     "l1": L1(0.3),
@@ -358,7 +358,7 @@ def test_a_slope_is_its_own_answer_and_the_minimum_is_0(name, observed, dtype):
 @pytest.mark.parametrize("level", [0, 1e4])
 def test_what_is_left_of_the_dual_is_paid_for(iterations, data, level, monkeypatch):
     """A repair that is broken off: the bound is worse, and still one."""
-    monkeypatch.setattr(problem, "_MOST_ITERATIONS", iterations)
+    monkeypatch.setattr(repair, "_MOST_ITERATIONS", iterations)
     # at a level the minimiser is as long as what costs nothing makes it
     second = SecondOrderTV(0.05) if level else L1(0.05).of(BLUR)
     penalty = TotalVariation(0.2, pixel_weight=HELD + (level > 0)) + second
@@ -388,7 +388,8 @@ def test_a_repair_leaves_little(penalty, operator, bounds, most):
 
 def reach(y, penalty, operator, fun):
     shape = (1, *SHAPE)
-    return problem.Problem(y[None], penalty.parts, shape, operator=problem.Channelwise(operator, shape))._length_bound(fun)
+    posed = problem.Problem(y[None], penalty.parts, shape, operator=problem.Channelwise(operator, shape))
+    return posed.reach.length_bound(fun)
 
 
 @pytest.mark.parametrize("name", ["tv", "second order", "l1", "l1 + tv"])
@@ -427,7 +428,7 @@ def test_half_the_pixels_of_a_photograph(penalty):
     result = solve(np.where(observed, y, 0), penalty, observed=observed, tol=1e-3, options={"maxiter": 2000})
     assert result.success
     setup = problem.Problem(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float), separate=False)
-    assert np.linalg.norm(result.x) < setup._length_bound(result.fun) < 1e6
+    assert np.linalg.norm(result.x) < setup.reach.length_bound(result.fun) < 1e6
 
 
 def test_no_minimiser_is_longer_than_the_operator_lets_it_be():
