@@ -24,8 +24,10 @@ from .penalties.nonconvex import Nonconvex
 from .penalties.regions import Regions
 from .penalties.reweighted import Reweighted
 from .problems.certificate import Certificate
+from .problems.identify import identified
 from .problems.lifted import problem_of
 from .problems.nothing_left import warn_of_nothing_left
+from .problems.posed import Posed
 from .problems.problem import Problem
 from .problems.refit import ACCURACY, refit
 from .problems.setup import ProblemSetup, set_up
@@ -275,7 +277,7 @@ def solve_quietly(
             ended = run(problem, SOLVERS[method](problem, *setup.start(x0), **parsed.method), tol, parsed, report)
         # what is exact, or not finite, gains nothing
         done = method == "exact" or ended.status == 5 or ended.identified
-        best = ended.best if done else problem.identified(ended.best, tol)
+        best = ended.best if done else identified(problem, ended.best, tol)
     status = 0 if best.certified and best.rel_gap <= tol else ended.status
     result = _result(setup, best, status)
     if left:
@@ -307,7 +309,7 @@ def _debiased(setup: ProblemSetup, best: Certificate, method: str, options: Opti
 
     def _solved(y: Array) -> Array:
         operator, m, lo, hi = problem.operator, problem.m, problem.lo, problem.hi
-        again = problem_of(y, problem.parts, problem.shape, operator=operator, m=m, lo=lo, hi=hi)
+        again = problem_of(Posed(y, problem.parts, problem.shape, operator, m, lo, hi))
         tol = max(ACCURACY, 10 * float(np.finfo(y.dtype).eps))
         again.configure(SERIAL, tol)
         steps = SOLVERS[method](again, *again.start_from(x, duals))

@@ -12,7 +12,9 @@ from ..arrays.numbers import Array, as_float, power_of_two_scale, total
 from ..dual.denoising import Denoising
 from ..kernels.row_strips import SmallImages, fits
 from ..penalties import Penalty, TotalVariation
-from ..problems.problem import LARGE, MARGINS, Problem
+from ..problems.identify import MARGINS
+from ..problems.posed import Posed
+from ..problems.problem import LARGE, Problem
 from ..problems.spec import ProblemSpec
 from ..runtime.workers import Workers
 from ..solvers.chambolle_pock import Schedule
@@ -31,7 +33,7 @@ class SmallBatch:
         self.alone = alone
         self.y, self.penalty, self.tol, self.options = y, penalty, tol, options
         # what the images share, from one of them
-        self.problem = Problem(y[:1], [penalty], (1, *y.shape[1:]))
+        self.problem = Problem(Posed(y[:1], [penalty], (1, *y.shape[1:])))
         self.denoising = Denoising(y[:1], [penalty])
         self.images = SmallImages(y, penalty.isotropic, pool)
         scalar = y.dtype.type

@@ -25,7 +25,7 @@ from ..dual.denoising import Denoising, of_loss
 from ..dual.prox import relative_gap
 from ..dual.stack import of_part
 from ..penalties import Penalty
-from ..problems.problem import MARGINS
+from ..problems.identify import MARGINS
 from ..runtime.progress import Progress
 from ..runtime.workers import Workers
 from ..solvers.chambolle_pock import accelerated

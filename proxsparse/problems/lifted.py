@@ -6,37 +6,25 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from ..arrays.numbers import Array
 from ..arrays.roundoff import UNIT
-from ..data_terms import DataTerm
 from ..linear.diagonal import Diagonalised
 from ..penalties.base import Penalty
 from ..penalties.infimal import InfimalPenalty, part_of_lift
 from ..runtime.workers import Workers
 from .certificate import Certificate
 from .channelwise import Channelwise
+from .posed import Posed
 from .problem import Costs, Problem, WithBackground
 
 
-def problem_of(
-    y: Array,
-    parts: Sequence[Penalty],
-    shape: tuple[int, ...],
-    *,
-    operator: Channelwise | None = None,
-    m: Array | None = None,
-    lo: Any = None,
-    hi: Any = None,
-    data: DataTerm | None = None,
-    returned: WithBackground | None = None,
-) -> Problem:
+def problem_of(posed: Posed, returned: WithBackground | None = None) -> Problem:
     """The problem, or where a part is a minimisation of its own the larger one behind it."""
-    kind = LiftedProblem if any(isinstance(q, InfimalPenalty) and q._w() > 0 for q in parts) else Problem
-    return kind(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, returned=returned)
+    kind = LiftedProblem if any(isinstance(q, InfimalPenalty) and q._w() > 0 for q in posed.parts) else Problem
+    return kind(posed, returned=returned)
 
 
 class LiftedProblem(Problem):
@@ -46,20 +34,10 @@ class LiftedProblem(Problem):
     weight 0.
     """
 
-    def __init__(
-        self,
-        y: Array,
-        parts: Sequence[Penalty],
-        shape: tuple[int, ...],
-        *,
-        operator: Channelwise | None = None,
-        m: Array | None = None,
-        lo: Any = None,
-        hi: Any = None,
-        data: DataTerm | None = None,
-        returned: WithBackground | None = None,
-    ) -> None:
-        self.base = Problem(y, parts, shape, operator=operator, m=m, lo=lo, hi=hi, data=data, separate=False, returned=returned)
+    def __init__(self, posed: Posed, *, returned: WithBackground | None = None) -> None:
+        self.base = Problem(posed, separate=False, returned=returned)
+        y, parts, shape, operator, m = posed.y, posed.parts, posed.shape, posed.operator, posed.m
+        lo, hi, data = posed.lo, posed.hi, posed.data
         lifted = [(i, q) for i, q in enumerate(parts) if isinstance(q, InfimalPenalty)]
         if len(lifted) > 1:
             raise ValueError(
@@ -71,11 +49,11 @@ class LiftedProblem(Problem):
         hi = None if hi is None else self._part._lift_bounds(hi, shape, math.inf).astype(y.dtype)
         if operator is None and self._part._selects:
             m = self._part._synthesis_adjoint(np.ones_like(y) if m is None else np.broadcast_to(m, y.shape))
-            data = None if data is None else data.laid_out(lambda array, name: self._part._synthesis_adjoint(array))
+            data = data.laid_out(lambda array, name: self._part._synthesis_adjoint(array))
             y = self._part._synthesis_adjoint(y)
         else:
             operator = AfterSynthesis(operator, self._part, shape)
-        super().__init__(y, behind, large, operator=operator, m=m, lo=lo, hi=hi, data=data, separate=False)
+        super().__init__(Posed(y, behind, large, operator, m, lo, hi, data), separate=False)
 
     @property
     def image_problem(self) -> Problem:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import SUM, UNIT, norm
-from ..data_terms import DataTerm, LeastSquares
+from ..data_terms import DataTerm
 from ..dual.denoising import Denoising
 from ..dual.prox import relative_gap
 from ..dual.stack import Stack
@@ -24,15 +24,13 @@ from ..penalties.base import Penalty
 from ..penalties.infimal import InfimalPenalty
 from ..runtime.workers import Workers
 from .certificate import Certificate
-from .channelwise import Channelwise
+from .posed import Posed
 from .reach import Reach
 from .repair import DualRepair
 
 #: pixels beyond which a solve starts from half the size or ends with flat regions where that pays; a batch, whose answers are
 #: those of single solves, works images together only up to here
 LARGE = 1 << 16
-#: how much shorter than its ball a dual must be for its group to be identified; regions that one margin joins wrongly, all do
-MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
 #: alternating projections can close a gap this many times too large; thirty times that many where q has a domain to be in
 _WITHIN_REACH = 30.0
 #: least over largest data weight below which pixels are as good as not measured
@@ -104,27 +102,15 @@ class Problem:
     not `separate`, `stack` holds all parts.
     """
 
-    def __init__(
-        self,
-        y: Array,
-        parts: Sequence[Penalty],
-        shape: tuple[int, ...],
-        *,
-        operator: Channelwise | None = None,
-        m: Array | None = None,
-        lo: Any = None,
-        hi: Any = None,
-        data: DataTerm | None = None,
-        separate: bool = True,
-        returned: WithBackground | None = None,
-    ) -> None:
+    def __init__(self, posed: Posed, *, separate: bool = True, returned: WithBackground | None = None) -> None:
+        y, parts, shape, operator, m = posed.y, posed.parts, posed.shape, posed.operator, posed.m
         #: the data term of what the weights worked with lack of those given: it is measured
         self.faint: DataTerm | None = None
-        term = LeastSquares() if data is None else data
+        term = posed.data
         pixelwise = operator is None and term.quadratic and all(q._threshold(shape) is not None for q in parts)
         if m is not None:
             m, self.faint = _working_weights(term, y, m, whole=pixelwise)
-        self.y, self.m, self.lo, self.hi = y, m, lo, hi
+        self.y, self.m, self.lo, self.hi = y, m, posed.lo, posed.hi
         self.shape, self.dtype = shape, y.dtype
         self.parts = tuple(parts)
         self.operator = operator
@@ -142,7 +128,7 @@ class Problem:
             if self.data.mu == 0 and m is not None:
                 # what was not measured may hold anything
                 y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
-            self.denoising = Denoising(y, self.parts, m, lo, hi)
+            self.denoising = Denoising(y, self.parts, m, posed.lo, posed.hi)
         self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.dualised
         self.stack = self.full if self.denoising is None else self.denoising.dualised
 
@@ -624,31 +610,3 @@ class Problem:
         d = -self.adjoint(np.broadcast_to(q, self.y.shape))
         p = self.full.least_norm_dual(self.full.without_null(d))
         return None if p is None else self.full.split(p)
-
-    def identified(self, found: Certificate, tol: float) -> Certificate:
-        """The image with exact zeros, where the gap still meets `tol`, and exactly flat regions, where the gap falls."""
-        within = max(tol, found.rel_gap)
-        kinds = {q.null_space for q in self.parts}
-        if "zero" in kinds:
-            found = self._identified(found, "zero", lambda identified: identified.rel_gap <= within)
-        if "constants" in kinds:
-            found = self._identified(found, "constants", lambda identified: identified.gap <= found.gap)
-        return found
-
-    def _identified(self, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
-        """Identify zeros or flat regions by the parts with that null space, with ever larger margins until one is accepted."""
-        duals = self.duals(found.x, found.p)
-        parts = [(q, dual) for q, dual in zip(self.parts, duals, strict=True) if q.null_space == null_space]
-        keeps_zeros = any(q.null_space == "zero" for q in self.parts)
-        for margin in MARGINS[null_space]:
-            x = found.x.copy()
-            for q, dual in parts:
-                q._identify(x, dual, margin)
-            if keeps_zeros:
-                x[found.x == 0] = 0
-            if np.array_equal(x, found.x):
-                break
-            identified = self.certificate(self.clip(x), found.p, found.q)
-            if identified.certified and accept(identified):
-                return identified
-        return found

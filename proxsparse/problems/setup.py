@@ -12,7 +12,6 @@ import numpy as np
 from ..arrays.bounds import canonical_bounds
 from ..arrays.layout import Layout, normalise_channel_axis, to_canonical, user_shape
 from ..arrays.numbers import Array, as_float, power_of_two_scale, require_finite
-from ..data_terms import DataTerm
 from ..operators import Operator, as_operator
 from ..penalties.base import Penalty
 from ..penalties.infimal import InfimalPenalty
@@ -20,6 +19,7 @@ from ..result import SolveResult
 from ..testing import require_sound
 from .channelwise import AllChannels, Channelwise
 from .lifted import problem_of
+from .posed import Posed
 from .problem import Problem, WithBackground
 from .spec import ProblemSpec
 
@@ -133,41 +133,29 @@ def set_up(spec: ProblemSpec, parts: Sequence[Penalty]) -> ProblemSetup:
         parts = [q._rescaled(min(scale, 1e300 / max(q._w(), 1.0)), data.degree) for q in parts]
         lo, hi, level = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi, level))
     answer = dataclasses.replace(answer, scale=scale)
-    kept = (lo, hi)
     both = [q._in_unit_spacing() for q in parts]
     parts, units = [q for q, _ in both], tuple(unit for _, unit in both)
     problem: Problem
     if level is not None:
         level = np.asarray(level)
-        returned = WithBackground(_less_background(np.float64, y, level, parts, shape, linear, m, kept, data), level, *kept)
-        problem = _less_background(y.dtype, y, level, parts, shape, linear, m, kept, data, returned)
+        posed = Posed(y, parts, shape, linear, m, lo, hi, data)
+        returned = WithBackground(_less_background(np.float64, posed, level), level, lo, hi)
+        problem = _less_background(y.dtype, posed, level, returned)
         return ProblemSetup(problem, given, answer, level, units)
-    problem = problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data)
+    problem = problem_of(Posed(y, parts, shape, linear, m, lo, hi, data))
     return ProblemSetup(problem, given, answer, level, units)
 
 
-def _less_background(
-    dtype: Any,
-    y: Array,
-    level: Array,
-    parts: Sequence[Penalty],
-    shape: tuple[int, ...],
-    linear: Channelwise | None,
-    m: Array | None,
-    bounds: tuple[Any, Any],
-    data: DataTerm,
-    returned: WithBackground | None = None,
-) -> Problem:
+def _less_background(dtype: Any, posed: Posed, level: Array, returned: WithBackground | None = None) -> Problem:
     """The problem of x - b in that dtype: the one to solve, or without `returned` the one that certifies, in float64."""
-    y, level = y.astype(dtype), level.astype(dtype)
-    whole = np.ascontiguousarray(np.broadcast_to(level, shape))
-    data, y = data.around(y, whole if linear is None else linear.forward(whole))
-    lo, hi = (None if b is None else _plain(np.asarray(b, dtype) - level) for b in bounds)
-    y = np.ascontiguousarray(y)
+    y, level, linear = posed.y.astype(dtype), level.astype(dtype), posed.operator
+    whole = np.ascontiguousarray(np.broadcast_to(level, posed.shape))
+    data, y = posed.data.around(y, whole if linear is None else linear.forward(whole))
+    lo, hi = (None if b is None else _plain(np.asarray(b, dtype) - level) for b in (posed.lo, posed.hi))
+    less = dataclasses.replace(posed, y=np.ascontiguousarray(y), lo=lo, hi=hi, data=data)
     if returned is None:
-        separate = not any(isinstance(q, InfimalPenalty) for q in parts)
-        return Problem(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data, separate=separate)
-    return problem_of(y, parts, shape, operator=linear, m=m, lo=lo, hi=hi, data=data, returned=returned)
+        return Problem(less, separate=not any(isinstance(q, InfimalPenalty) for q in posed.parts))
+    return problem_of(less, returned)
 
 
 def _background(background: Any, answer: Layout, dtype: Any) -> Array | float | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dual.denoising import Steps
 from ..problems.certificate import Certificate
+from ..problems.identify import identified
 from ..problems.problem import LARGE, Problem
 from .options import Options
 
@@ -145,9 +146,9 @@ class _Shortcut:
         if nit < self._LATE or not self.tol < found.rel_gap <= self.below:
             return found
         self.below = found.rel_gap / 3
-        identified = self.problem.identified(found, self.tol)
-        self.taken = identified.rel_gap <= self.tol
-        return identified if self.taken else found
+        exact = identified(self.problem, found, self.tol)
+        self.taken = exact.rel_gap <= self.tol
+        return exact if self.taken else found
 
 
 class Pace:

@@ -27,6 +27,7 @@ from ..operators import Blur
 from ..penalties import L1
 from ..penalties.base import Penalty, with_weights
 from ..problems.lifted import problem_of
+from ..problems.posed import Posed
 from ..problems.problem import Problem
 from ..problems.setup import ProblemSetup, set_up
 from ..problems.spec import ProblemSpec
@@ -279,7 +280,7 @@ class _Task:
         for i, weight in zip(self.missing, weights, strict=True):
             parts[i] = parts[i].with_weight(weight)
         m, lo, hi = (v.astype(y.dtype) if isinstance(v, np.ndarray) else v for v in (problem.m, problem.lo, problem.hi))
-        problem = problem_of(y, parts, problem.shape, operator=problem.operator, m=m, lo=lo, hi=hi)
+        problem = problem_of(Posed(y, parts, problem.shape, problem.operator, m, lo, hi))
         problem.configure(self.workers, _LOOSE)
         return problem
 

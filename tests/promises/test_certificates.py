@@ -28,6 +28,8 @@ from proxsparse import (
 )
 from proxsparse.data_terms import LeastAbsoluteDeviations, LeastSquares
 from proxsparse.problems import problem, repair
+from proxsparse.problems.channelwise import Channelwise
+from proxsparse.problems.posed import Posed
 
 PENALTIES = {
     "l1": L1(0.3),
@@ -388,7 +390,7 @@ def test_a_repair_leaves_little(penalty, operator, bounds, most):
 
 def reach(y, penalty, operator, fun):
     shape = (1, *SHAPE)
-    posed = problem.Problem(y[None], penalty.parts, shape, operator=problem.Channelwise(operator, shape))
+    posed = problem.Problem(Posed(y[None], penalty.parts, shape, Channelwise(operator, shape)))
     return posed.reach.length_bound(fun)
 
 
@@ -427,7 +429,7 @@ def test_half_the_pixels_of_a_photograph(penalty):
     observed = np.random.default_rng(0).random(y.shape) < 0.5
     result = solve(np.where(observed, y, 0), penalty, observed=observed, tol=1e-3, options={"maxiter": 2000})
     assert result.success
-    setup = problem.Problem(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float), separate=False)
+    setup = problem.Problem(Posed(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float)), separate=False)
     assert np.linalg.norm(result.x) < setup.reach.length_bound(result.fun) < 1e6
 
 

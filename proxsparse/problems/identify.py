@@ -1,0 +1,43 @@
+"""Exact structure: zeros and flat regions that the duals show to be those of the minimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .certificate import Certificate
+from .problem import Problem
+
+#: how much shorter than its ball a dual must be for its group to be identified; regions that one margin joins wrongly, all do
+MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
+
+
+def identified(problem: Problem, found: Certificate, tol: float) -> Certificate:
+    """The image with exact zeros, where the gap still meets `tol`, and exactly flat regions, where the gap falls."""
+    within = max(tol, found.rel_gap)
+    kinds = {q.null_space for q in problem.parts}
+    if "zero" in kinds:
+        found = _identified(problem, found, "zero", lambda identified: identified.rel_gap <= within)
+    if "constants" in kinds:
+        found = _identified(problem, found, "constants", lambda identified: identified.gap <= found.gap)
+    return found
+
+
+def _identified(problem: Problem, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
+    """Identify zeros or flat regions by the parts with that null space, with ever larger margins until one is accepted."""
+    duals = problem.duals(found.x, found.p)
+    parts = [(q, dual) for q, dual in zip(problem.parts, duals, strict=True) if q.null_space == null_space]
+    keeps_zeros = any(q.null_space == "zero" for q in problem.parts)
+    for margin in MARGINS[null_space]:
+        x = found.x.copy()
+        for q, dual in parts:
+            q._identify(x, dual, margin)
+        if keeps_zeros:
+            x[found.x == 0] = 0
+        if np.array_equal(x, found.x):
+            break
+        identified = problem.certificate(problem.clip(x), found.p, found.q)
+        if identified.certified and accept(identified):
+            return identified
+    return found
