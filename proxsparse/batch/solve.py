@@ -149,7 +149,7 @@ def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, stacks: Stacks, result
     for index, read in stacks.pieces(_AT_ONCE, len(stacks)):
         some = index[done[index]]
         if some.size:
-            answers = np.stack([result.x[i] for i in some])
+            answers = result.x[some] if isinstance(result.x, np.ndarray) else np.stack([result.x[i] for i in some])
             flat = costs_nothing(spec, chosen, answers)
             if flat.any():
                 # only of these are the images read again
