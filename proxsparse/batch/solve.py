@@ -15,7 +15,7 @@ from ..arrays.checks import explained
 from ..arrays.kinds import of_its_kind
 from ..arrays.numbers import Array
 from ..problems.nothing_left import costs_nothing, nothing_left, too_large
-from ..problems.spec import ProblemSpec
+from ..problems.spec import ProblemSpec, colour_axes
 from ..result import ConvergenceWarning, warn, warn_of_collected
 from ..runtime.progress import Steps
 from ..runtime.workers import Workers
@@ -131,7 +131,7 @@ def _warn_of_axes(spec: ProblemSpec, images: Any) -> None:
         each = {shape[1:]}
     for own in sorted(each):
         spec.warn_of_axes(np.broadcast_to(0, own), "each image", "channel_axis=0 where axis 0 holds channels")
-    one_in_colour = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= 8
+    one_in_colour = len(shape) == 3 and 2 in colour_axes(shape)
     if not spec.says_axes and (len(shape) == 2 or one_in_colour):
         what = "a signal" if len(shape) == 2 else f"an image of {shape[1]}x{shape[2]}"
         axis = ", channel_axis=-1" if one_in_colour else ""
@@ -147,13 +147,15 @@ def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, stacks: Stacks, result
     nothing: list[int] = []
     done = np.isin(result.status, (0, 6))
     for index, read in stacks.pieces(_AT_ONCE, len(stacks)):
-        some = index[done[index]]
-        if some.size:
+        there = np.flatnonzero(done[index])
+        if there.size:
+            some = index[there]
             answers = result.x[some] if isinstance(result.x, np.ndarray) else np.stack([result.x[i] for i in some])
             flat = costs_nothing(spec, chosen, answers)
             if flat.any():
-                # only of these are the images read again
-                images = [image for image, is_flat in zip(_of(read(), index, some), flat, strict=True) if is_flat]
+                # only of these are the images looked at again
+                images = read()
+                images = [images[k] for k in there[flat]]
                 nothing += some[flat][nothing_left(spec, chosen, images, answers[flat])].tolist()
     if nothing:
         told = (
@@ -162,11 +164,6 @@ def _warn_of_nothing_left(spec: ProblemSpec, chosen: Any, stacks: Stacks, result
             else f"{len(nothing)} of {len(stacks)} images, the first image {nothing[0]}"
         )
         warn(f"nothing is left of {told}: {too_large(result.weight)}", UserWarning)
-
-
-def _of(images: Any, index: Array, some: Array) -> list[Any]:
-    """Those of the images, whose indices these are, that are among `some`."""
-    return [image for image, i in zip(images, index, strict=True) if i in set(some.tolist())]
 
 
 def _without_display(search: dict[str, Any]) -> tuple[dict[str, Any], bool]:

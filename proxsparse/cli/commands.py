@@ -360,13 +360,13 @@ class _Images:
             _complain(f"{path}: left out {left_out[0].name}{more}, {why}", options)
         self.pictures = [read(file, options.channel_axis, options.axes, options.page) for file in files]
         trues = self.pictures if truth is None else truth.pictures
+        alike = len({own.stored.dtype for own in trues}) == 1
         for picture, true in zip(self.pictures, trues, strict=True):
             for note in picture.notes:
                 _complain(f"{picture.name}: {note}", options)
             if truth is not None and picture.stored.dtype == true.stored.dtype:
                 picture.top = true.top
             elif picture.stored.dtype.kind in "iu":
-                alike = len({own.stored.dtype for own in trues}) == 1
                 # of several types each that tells its range keeps it
                 asked = options.data_range if truth is None and (alike or picture.range_told is None) else None
                 picture.top = _top(

@@ -10,6 +10,7 @@ import numpy as np
 from .. import metrics, phantoms
 from .._solve import solve
 from ..arrays.numbers import Array
+from ..comparison.columns import markdown
 from ..penalties import L1, OverlappingGroupLasso, Regions, TotalVariation
 from ..result import SolveResult
 
@@ -81,9 +82,7 @@ def table(scene: Scene) -> str:
         rows.append([label, weight, *_quality(scene.truth, result.x), *run])
         if result.debiased is not None:
             rows.append(["- refitted", weight, *_quality(scene.truth, result.debiased), "", ""])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [rows[0], ["-" * w for w in widths], *rows[1:]]
-    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
+    return markdown(rows)
 
 
 def _quality(truth: Array, image: Array) -> list[str]:

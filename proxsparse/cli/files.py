@@ -81,11 +81,15 @@ def require_writable(path: Path, overwrite: bool) -> None:
     """Raise FileError where a file cannot be put, before the work that it is for."""
     if path.is_dir():
         raise FileError(f"{path}: is a directory")
-    if path.exists() and not overwrite:
-        raise FileError(f"{path}: exists; --overwrite replaces it")
+    _require_free(path, overwrite)
     if not path.parent.is_dir():
         raise FileError(f"{path}: cannot be written: {path.parent}: no such directory")
     os.unlink(_beside(path))
+
+
+def _require_free(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise FileError(f"{path}: exists; --overwrite replaces it")
 
 
 def require_suffix(path: Path) -> None:
@@ -148,8 +152,7 @@ def _beside(path: Path) -> str:
 
 def _replace(path: Path, overwrite: bool, fill: Callable[[str], object]) -> None:
     """Let a file beside it be filled, and put that in its place."""
-    if path.exists() and not overwrite:
-        raise FileError(f"{path}: exists; --overwrite replaces it")
+    _require_free(path, overwrite)
     name = _beside(path)
     try:
         fill(name)

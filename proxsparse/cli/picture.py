@@ -110,21 +110,21 @@ class Picture:
         return [k for k in range(self.stored.shape[self._channel_at]) if k not in self.alpha]
 
     @property
+    def _without_alpha(self) -> Array:
+        """The numbers that are worked on, as they are stored."""
+        channels = self._worked_channels
+        return self.stored if channels is None else np.take(self.stored, channels, axis=self._channel_at)
+
+    @property
     def images(self) -> list[Array]:
         """The images as floats: black is 0, the top of an integer type's range is 1."""
-        array = self.stored
-        if self._worked_channels is not None:
-            array = np.take(array, self._worked_channels, axis=self._channel_at)
-        array = self._turned_over(as_float(array, self.name))
+        array = self._turned_over(as_float(self._without_alpha, self.name))
         return list(self._as_stack(array if self.top == 1 else array / self.top))
 
     @property
     def largest(self) -> float:
         """The largest number as it is stored, alpha apart."""
-        array = self.stored
-        if self._worked_channels is not None:
-            array = np.take(array, self._worked_channels, axis=self._channel_at)
-        return float(array.max())
+        return float(self._without_alpha.max())
 
     def _turned_over(self, numbers: Array) -> Array:
         """Numbers in which 0 is black for those in which it is white, and the other way round."""
@@ -160,7 +160,7 @@ class Picture:
         if self._worked_channels is None:
             stack[...] = x.reshape(stack.shape)
         else:
-            channel = self.image_axes.index(self.axes[self._channel_at or 0])
+            channel = self.channel_axis or 0
             stack, found = np.moveaxis(stack, len(self._stack_axes_at) + channel, 0), np.moveaxis(x, 1 + channel, 0)
             stack[self._worked_channels] = found.reshape(len(found), *stack.shape[1:])
         return whole
@@ -200,6 +200,12 @@ def turned(array: Array, orientation: int, rows: int, columns: int) -> Array:
         array = np.swapaxes(array, rows, columns)
     flips = {2: (columns,), 3: (rows, columns), 4: (rows,), 5: (), 6: (columns,), 7: (rows, columns), 8: (rows,)}
     return np.ascontiguousarray(np.flip(array, flips[orientation]))
+
+
+def check_page(name: str, page: int | None, pages: int) -> None:
+    """Raise FileError where there is no such page."""
+    if page is not None and not 0 <= page < pages:
+        raise FileError(f"{name}: holds {pages} pages: --page is one of 0 to {pages - 1}, got {page}")
 
 
 def settle_axes(axes: str, shape: tuple[int, ...], name: str, asked: str | None, channel_axis: int | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from .picture import FileError, Picture, turned
+from .picture import FileError, Picture, check_page, turned
 
 #: Pillow's modes that are arrays as they are, and those that become such without a loss
 _MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -31,9 +31,8 @@ def read_raster(name: str, content: bytes, page: int | None) -> Picture:
         kind = image.format
         # of a phone's picture the further ones are for depth and looks
         frames = 1 if kind == "MPO" else getattr(image, "n_frames", 1)
+        check_page(name, page, frames)
         if page is not None:
-            if not 0 <= page < frames:
-                raise FileError(f"{name}: holds {frames} pages: --page is one of 0 to {frames - 1}, got {page}")
             image.seek(page)
         elif frames > 1:
             raise FileError(f"{name}: holds {frames} pages: --page (0 to {frames - 1}) takes one")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..arrays.numbers import Array
-from .picture import SPATIAL, FileError, Picture
+from .picture import SPATIAL, FileError, Picture, check_page
 from .raster import LOSSY, any_size
 
 #: tags that say how the numbers are stored, point elsewhere in the file, or go by arguments of their own
@@ -61,9 +61,8 @@ def read_tiff(name: str, content: bytes, page: int | None) -> Picture:
 
 def _read(name: str, content: bytes, file: Any, page: int | None) -> Picture:
     total, series = len(file.pages), file.series[0]
+    check_page(name, page, total)
     if page is not None:
-        if not 0 <= page < total:
-            raise FileError(f"{name}: holds {total} pages: --page is one of 0 to {total - 1}, got {page}")
         first = file.pages[page].aspage()
         pages, axes, shape = [first], first.axes, first.shape
     else:
@@ -223,10 +222,15 @@ def _raw(page: Any, code: int) -> bytes | None:
 
 
 def _dpi(page: Any) -> tuple[float, float] | None:
-    unit, x, y = int(_value(page, 296, 2)), _value(page, 282, None), _value(page, 283, None)
-    if x is None or y is None or unit not in _PER_INCH or 0 in (*x, *y):
-        return None
-    return x[0] / x[1] * _PER_INCH[unit], y[0] / y[1] * _PER_INCH[unit]
+    """Dots an inch, along X and Y."""
+    resolution, per_inch = _resolution(page), _PER_INCH.get(int(_value(page, 296, 2)))
+    return None if resolution is None or per_inch is None else (resolution[0] * per_inch, resolution[1] * per_inch)
+
+
+def _resolution(page: Any) -> tuple[float, float] | None:
+    """Dots a unit, along X and Y; None where they are not told, or no numbers."""
+    x, y = _value(page, 282, None), _value(page, 283, None)
+    return None if x is None or y is None or 0 in (*x, *y) else (x[0] / x[1], y[0] / y[1])
 
 
 def _range(file: Any, page: Any, stored: Array) -> float | None:
@@ -268,10 +272,10 @@ def _sizes_of_voxels(file: Any, page: Any) -> dict[str, float]:
             if size is not None and unit in _LENGTHS:
                 told[letter] = float(size) * _LENGTHS[unit]
         return told
-    x, y = _value(page, 282, None), _value(page, 283, None)
-    if x is None or y is None or 0 in (*x, *y):
+    resolution = _resolution(page)
+    if resolution is None:
         return {}
-    sizes = {"X": x[1] / x[0], "Y": y[1] / y[0]}
+    sizes = {"X": 1 / resolution[0], "Y": 1 / resolution[1]}
     about = file.imagej_metadata or {}
     if "spacing" in about and isinstance(about["spacing"], (int, float)):
         sizes["Z"] = abs(float(about["spacing"]))

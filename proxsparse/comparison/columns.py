@@ -64,3 +64,12 @@ def weights_of(records: list[dict[str, Any]]) -> str:
         return ""
     low, high = np.min(known, axis=0), np.max(known, axis=0)
     return " + ".join(f"{a:.3g}" if a == b else f"{a:.3g}..{b:.3g}" for a, b in zip(low, high, strict=True))
+
+
+def markdown(lines: list[list[str]]) -> str:
+    """A table whose columns line up."""
+    # a bar would end a cell
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    ruled = [lines[0], ["-" * w for w in widths], *lines[1:]]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in ruled)

@@ -18,7 +18,7 @@ from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..result import SolveResult
 from . import report
-from .columns import MADE, METRICS, NEITHER, SHORT, cell, label, number, weights_of
+from .columns import MADE, METRICS, NEITHER, SHORT, cell, label, markdown, number, weights_of
 
 #: resamples and seed of the bootstrap
 _RESAMPLES, _SEED = 2000, 0
@@ -301,13 +301,4 @@ def _fitted(columns: dict[str, list[str]], width: int | None, least: Sequence[st
 
 
 def _table(columns: dict[str, list[str]], names: list[str]) -> str:
-    return _markdown([names, *map(list, zip(*(columns[name] for name in names), strict=True))])
-
-
-def _markdown(lines: list[list[str]]) -> str:
-    """A table whose columns line up."""
-    # a bar would end a cell
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    ruled = [lines[0], ["-" * w for w in widths], *lines[1:]]
-    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in ruled)
+    return markdown([names, *map(list, zip(*(columns[name] for name in names), strict=True))])

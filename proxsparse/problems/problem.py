@@ -139,7 +139,7 @@ class Problem:
 
     @cached_property
     def repair(self) -> DualRepair:
-        """What makes duals feasible."""
+        """The correction of infeasible duals, whose value then bounds the minimum."""
         return DualRepair(self)
 
     @property

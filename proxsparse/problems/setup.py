@@ -135,15 +135,13 @@ def set_up(spec: ProblemSpec, parts: Sequence[Penalty]) -> ProblemSetup:
     answer = dataclasses.replace(answer, scale=scale)
     both = [q._in_unit_spacing() for q in parts]
     parts, units = [q for q, _ in both], tuple(unit for _, unit in both)
-    problem: Problem
+    posed = Posed(y, parts, shape, linear, m, lo, hi, data)
     if level is not None:
         level = np.asarray(level)
-        posed = Posed(y, parts, shape, linear, m, lo, hi, data)
         returned = WithBackground(_less_background(np.float64, posed, level), level, lo, hi)
         problem = _less_background(y.dtype, posed, level, returned)
         return ProblemSetup(problem, given, answer, level, units)
-    problem = problem_of(Posed(y, parts, shape, linear, m, lo, hi, data))
-    return ProblemSetup(problem, given, answer, level, units)
+    return ProblemSetup(problem_of(posed), given, answer, level, units)
 
 
 def _less_background(dtype: Any, posed: Posed, level: Array, returned: WithBackground | None = None) -> Problem:

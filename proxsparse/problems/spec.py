@@ -84,11 +84,7 @@ class ProblemSpec:
         of_its_own = self.operator is not None and getattr(self.operator, "out_shape", self) is not None
         if len(shape) != 3 or self.says_axes or voxels or of_its_own:
             return
-        remedies = [
-            f"channel_axis={i} where axis {i} holds channels"
-            for i, n in enumerate(shape)
-            if n in (3, 4) and min(shape[:i] + shape[i + 1 :]) >= 8
-        ]
+        remedies = [f"channel_axis={i} where axis {i} holds channels" for i in colour_axes(shape)]
         remedies += [several] if 8 * shape[0] <= min(shape[1:]) else []
         if remedies:
             told = ", or ".join(dict.fromkeys(remedies))
@@ -103,6 +99,11 @@ class ProblemSpec:
         # ndim only says once more what the shape and channel_axis do
         plain = {"data": type(self.term) is LeastSquares, "nan_policy": self.nan_policy == "raise", "ndim": True}
         return {name for name in FIELDS if not plain.get(name, getattr(self, name) is None)}
+
+
+def colour_axes(shape: tuple[int, ...]) -> list[int]:
+    """The axes that look like those of colours: 3 or 4 beside longer ones."""
+    return [i for i, n in enumerate(shape) if n in (3, 4) and min(shape[:i] + shape[i + 1 :]) >= 8]
 
 
 #: the arguments of `solve` that say how the minimiser is sought

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,16 +42,13 @@ def derivative_of_maps(
     return u, slopes
 
 
-class _Kind:
+class _Kind(NamedTuple):
     """What a map is for one kind of penalty."""
 
-    def __init__(
-        self, weighted: Callable[[Any, Array, tuple[int, ...]], Penalty], slopes: Callable[[Any, Array, Array, Array], Array]
-    ) -> None:
-        #: of a part, a map and the image's shape: the part that it is multiplied to
-        self.weighted = weighted
-        #: of a part, a map, an image and a direction u: the derivative in the map of the part's derivative along u, over w
-        self.slopes = slopes
+    #: of a part, a map and the image's shape: the part that it is multiplied to
+    weighted: Callable[[Any, Array, tuple[int, ...]], Penalty]
+    #: of a part, a map, an image and a direction u: the derivative in the map of the part's derivative along u, over w
+    slopes: Callable[[Any, Array, Array, Array], Array]
 
 
 def _kind(part: Penalty) -> _Kind:
@@ -75,6 +72,12 @@ def _require_positive(own: Array) -> None:
         )
 
 
+def _analysed(part: Penalty, x: Array) -> Array:
+    z = np.zeros(part._dual_shape(x.shape))
+    part._analysis(z, x)
+    return z
+
+
 def _weighted_l1(part: L1, own: Array, shape: tuple[int, ...]) -> Penalty:
     _require_shape(own, (1, *shape[1:]))
     return L1(part.weight, pixel_weight=own[0] if part.pixel_weight is None else own[0] * part.pixel_weight)
@@ -95,9 +98,7 @@ def _weighted_differences(part: TotalVariation, own: Array, shape: tuple[int, ..
 
 
 def _slopes_of_differences(part: TotalVariation, own: Array, x: Array, u: Array) -> Array:
-    z, along = (np.zeros(part._dual_shape(x.shape)) for _ in range(2))
-    part._analysis(z, x)
-    part._analysis(along, u)
+    z, along = _analysed(part, x), _analysed(part, u)
     # (directions, 1, *spatial)
     m = np.broadcast_to(own, (len(z), *own.shape[1:]))[:, None]
     if part.isotropic:
@@ -119,9 +120,7 @@ def _weighted_windows(part: OverlappingGroupLasso, own: Array, shape: tuple[int,
 
 
 def _slopes_of_windows(part: OverlappingGroupLasso, own: Array, x: Array, u: Array) -> Array:
-    z, along = (np.zeros(part._dual_shape(x.shape)) for _ in range(2))
-    part._analysis(z, x)
-    part._analysis(along, u)
+    z, along = _analysed(part, x), _analysed(part, u)
     lengths = np.sqrt((z * z).sum(axis=(0, 1)))
     return np.asarray(((z * along).sum(axis=(0, 1)) / np.where(lengths > 0, lengths, np.inf))[None])
 

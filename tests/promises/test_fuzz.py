@@ -37,6 +37,10 @@ from proxsparse import (
 PACKAGE = Path(proxsparse.__file__).parent
 
 
+#: the warnings that are promised beside that of convergence
+PROMISED = (".*in units of its values", "nothing is left of", ".*is taken for a volume", "images of shape")
+
+
 #: (value kind, float dtype) -> numbers
 VALUES = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
@@ -182,9 +186,8 @@ def check(y, call):
     before, asked = bytes_of(y), {**call["options"]}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # the two that are promised
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for promised in (".*in units of its values", "nothing is left of", ".*is taken for a volume", "images of shape"):
+        for promised in PROMISED:
             warnings.filterwarnings("ignore", message=promised, category=UserWarning)
         try:
             result = solve(y, **call)
@@ -258,7 +261,7 @@ def test_other_doors_are_as_sound(call, workers):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for promised in (".*in units of its values", "nothing is left of", ".*is taken for a volume", "images of shape"):
+        for promised in PROMISED:
             warnings.filterwarnings("ignore", message=promised, category=UserWarning)
         doors = [
             lambda: proxsparse.denoise(y, penalty, options={"maxiter": 5}),
