@@ -219,7 +219,6 @@ TRIED_IN = {
     "linear.wavelets": "penalties/test_transforms.py",
     "operators.wavelet": "penalties/test_transforms.py",
     "penalties.l1": "penalties/test_base.py",
-    "problems.identify": "solvers/test_driver.py",
     "problems.posed": "promises/test_certificates.py",
     "problems.reach": "promises/test_certificates.py",
     "problems.repair": "promises/test_certificates.py",

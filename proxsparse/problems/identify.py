@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,13 +15,17 @@ MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
 
 
 def identified(problem: Problem, found: Certificate, tol: float) -> Certificate:
-    """The image with exact zeros, where the gap still meets `tol`, and exactly flat regions, where the gap falls."""
+    """The image with exact zeros, where the gap still meets `tol`, and exactly flat regions, where the gap falls.
+
+    What met `tol` goes on meeting it: an F as small as rounding makes of 0 is met by no gap once the image is another.
+    """
     within = max(tol, found.rel_gap)
     kinds = {q.null_space for q in problem.parts}
     if "zero" in kinds:
         found = _identified(problem, found, "zero", lambda identified: identified.rel_gap <= within)
     if "constants" in kinds:
-        found = _identified(problem, found, "constants", lambda identified: identified.gap <= found.gap)
+        most = within if found.rel_gap <= tol else math.inf
+        found = _identified(problem, found, "constants", lambda flat: flat.gap <= found.gap and flat.rel_gap <= most)
     return found
 
 
