@@ -15,6 +15,7 @@ from .arrays.checks import check_spacing, explained, unknown
 from .arrays.kinds import of_its_kind
 from .arrays.numbers import Array, as_scalar
 from .data_terms import DATA, DataTerm, Huber
+from .dual.term import Term
 from .metrics import noise_std as estimate_noise
 from .operators import MatrixOperator
 from .penalties import Penalty, TotalVariation
@@ -504,9 +505,9 @@ def _history(setup: ProblemSetup, checks: list[tuple[int, float, float, float]])
     }
 
 
-def _term_names(parts: Sequence[Penalty]) -> list[str]:
+def _term_names(parts: Sequence[Term]) -> list[str]:
     """The class of each part, numbered where two parts share it."""
-    names = [type(q).__name__ for q in parts]
+    names = [type(q.penalty).__name__ for q in parts]
     return [n if names.count(n) == 1 else f"{n} {names[: i + 1].count(n)}" for i, n in enumerate(names)]
 
 

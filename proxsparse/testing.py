@@ -14,6 +14,7 @@ import numpy as np
 from .arrays.numbers import Array, total
 from .arrays.roundoff import norm
 from .dual.denoising import Denoising
+from .dual.term import dual_step
 from .operators import Composition, Operator, is_own, once
 from .penalties.base import Composed, Penalty
 
@@ -332,14 +333,15 @@ def _overrides(draw: _Sample) -> Iterator[str]:
     penalty, sigma = draw.penalty, 0.3
     p = draw.feasible()
     slow, fast, image, other = p.copy(), p.copy(), np.zeros(draw.shape, draw.dtype), np.zeros(draw.shape, draw.dtype)
-    Penalty._dual_step(penalty, image, slow, draw.x, sigma)
-    penalty._dual_step(other, fast, draw.x, sigma)
+    dual_step(penalty, image, slow, draw.x, sigma)
+    term = penalty.bind(draw.shape)
+    term.dual_step(other, fast, draw.x, sigma)
     if norm(image - other) > 10 * draw.near * norm(image):
         off = norm(image - other) / norm(image)
         yield f"_dual_step is not project(prox_conjugate(p + sigma K x)): K^T p is off by {off:.2g}"
-    if penalty._has_exact(draw.shape, True):
+    if term.exact is not None:
         x, dual = np.empty_like(draw.x), np.zeros_like(p)
-        penalty._exact(x, dual, draw.x)
+        term.exact.solve(x, dual, draw.x)
         gap, fun, *_ = Denoising(draw.x, [penalty]).measure(x, dual.reshape(-1))
         if gap > 10 * draw.near * fun:
             yield f"_exact is not the minimiser and its dual: their relative gap is {gap / fun:.2g}"

@@ -34,19 +34,20 @@ class SmallBatch:
         self.y, self.penalty, self.tol, self.options = y, penalty, tol, options
         # what the images share, from one of them
         self.problem = Problem(Posed(y[:1], [penalty], (1, *y.shape[1:])))
-        self.denoising = Denoising(y[:1], [penalty])
+        (term,) = self.problem.terms
+        self.denoising = Denoising(y[:1], [term])
         self.images = SmallImages(y, penalty.isotropic, pool)
         scalar = y.dtype.type
         limits = (0.0, -math.inf, math.inf)
         self.in_sweep = (penalty._ball_radius(y, 2), *map(scalar, limits))
-        self.in_sums = (penalty._w(), *limits)
+        self.in_sums = (term.weight, *limits)
         # images that cost nothing: F at the mean of each
         flat = y.reshape(len(y), -1)
         means = flat.mean(axis=1, dtype=np.float64, keepdims=True)
         self.trivial_fun = 0.5 * np.square(flat - means).sum(axis=1)
         #: the length of each image
         self.sizes = np.sqrt([total(np.square(image, dtype=np.float64)) for image in y])
-        self.spread = penalty._bound_by_length(1.0, (1, *y.shape[1:]))
+        self.spread = term.bound_by_length(1.0)
         self.reach = self.denoising.dualised.dual_length(np.zeros(self.denoising.dualised.size, y.dtype))
 
     @classmethod
@@ -71,7 +72,7 @@ class SmallBatch:
             or given.dtype.kind not in "biuf"
             or not 0 < given[0].size <= LARGE
             or not fits(shape)
-            or chosen._has_exact(shape, True)
+            or chosen.bind(shape).exact is not None
         ):
             return None
         parsed = parse("chambolle-pock", search.get("options"))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..penalties import Penalty
+from ..dual.term import Partition, Term
 
 #: pixels from start to stop along each spatial axis
 Region = tuple[slice, ...]
@@ -38,16 +38,16 @@ def _from_0(region: Region) -> Region:
 class Part:
     """A part of the penalty on images (channels, *spatial) of one shape: where its groups stand among the pixels."""
 
-    def __init__(self, penalty: Penalty, shape: tuple[int, ...]) -> None:
-        self.penalty, self.shape = penalty, shape
-        self.grid = penalty._grid(len(shape) - 1)
+    def __init__(self, partition: Partition, shape: tuple[int, ...]) -> None:
+        self.penalty, self.grid, self.shape = partition.penalty, partition.grid, shape
+        self._within, term = partition.within, partition.penalty.bind(shape)
         #: the parts that are w|x| pixel by pixel are solved with the data and have no dual of their own
-        self.has_dual = penalty._threshold(shape) is None
-        self.dual_shape = penalty._dual_shape(shape)
+        self.has_dual = term.threshold is None
+        self.dual_shape = term.dual_shape
 
-    def on(self, region: Region) -> Penalty:
-        """The penalty of the groups that lie wholly inside."""
-        return self.penalty._within(region, self.shape)
+    def on(self, region: Region) -> Term:
+        """The penalty of the groups that lie wholly inside, on images of the region."""
+        return self._within(region).bind((self.shape[0], *shape_of(region)))
 
     def inside(self, region: Region) -> Region:
         """The groups that lie wholly inside, by their indices."""
@@ -74,8 +74,7 @@ class Part:
     def dual_on(self, dual: Array, region: Region) -> Array:
         """The dual of `on(region)`: a copy of that of the image, 0 where a pixel of the region begins no group inside."""
         groups = self.inside(region)
-        shape = self.on(region)._dual_shape((self.shape[0], *shape_of(region)))
-        p = np.zeros(shape, dual.dtype)
+        p = np.zeros(self.on(region).dual_shape, dual.dtype)
         p[last_axes(_from_0(groups))] = dual[last_axes(groups)]
         return p
 
@@ -91,7 +90,7 @@ class Part:
         if without is not None:
             p[last_axes(crop(self.inside(without), self.inside(near)))] = 0
         ktp = np.zeros((self.shape[0], *shape_of(near)))
-        self.on(near)._add_adjoint(ktp, p)
+        self.on(near).add_adjoint(ktp, p)
         out += ktp[last_axes(crop(region, near))]
 
 

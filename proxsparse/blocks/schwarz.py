@@ -24,7 +24,7 @@ from ..arrays.roundoff import UNIT, norm
 from ..dual.denoising import Denoising, of_loss
 from ..dual.prox import relative_gap
 from ..dual.stack import of_part
-from ..penalties import Penalty
+from ..dual.term import Term
 from ..problems.identify import MARGINS
 from ..runtime.progress import Progress
 from ..runtime.workers import Workers
@@ -114,10 +114,10 @@ class Blocks:
         if on.null_space == "zero":
             # windows that are clipped hold numbers of no pixel
             copies = np.empty_like(p)
-            on._analysis(copies, np.ones((self.channels, *shape_of(region)), p.dtype))
+            on.apply(copies, np.ones((self.channels, *shape_of(region)), p.dtype))
             p *= copies
-        on._clear_unused(p)
-        on._project(p)
+        on.clear_unused(p)
+        on.project(p)
         part.put(dual, region, p)
 
     def _begin(self, block: Region) -> None:
@@ -161,13 +161,13 @@ class Blocks:
         fun, far, roundings, duals = data, 0.0, 2.0, iter(self.dual)
         for part, region in zip(self.parts, groups, strict=True):
             if not part.has_dual:
-                fun += part.on(region)._value_in_float64(own)
+                fun += part.on(region).value(own)
                 continue
-            penalty, x_there, dual = part.on(region), _on(region), part.dual_on(next(duals), region)
-            excess, value = penalty._gap(x_there, dual)
-            gap, fun = gap + max(excess, 0.0) + of_part(penalty, x_there, dual, excess, value), fun + value
-            far += 2 * math.sqrt(penalty._norm_squared(x_there.shape)) * max(penalty._w(), norm(dual))
-            roundings += penalty._adjoint_roundings(x_there.shape)
+            term, x_there, dual = part.on(region), _on(region), part.dual_on(next(duals), region)
+            excess, value = term.gap(x_there, dual)
+            gap, fun = gap + max(excess, 0.0) + of_part(term, x_there, dual, excess, value), fun + value
+            far += 2 * math.sqrt(term.norm_squared) * max(term.weight, norm(dual))
+            roundings += term.adjoint_roundings
         if gap > 0 or ktp.any():
             gap += UNIT * own.size * loss + of_loss(loss, data, norm(y), far, denoising._cut, roundings)
         return fun, float(gap)
@@ -200,7 +200,7 @@ class Blocks:
             if part.penalty.null_space == "zero":
                 near = part.touched(region)
                 zeros = np.ones((self.channels, *shape_of(near)), self.dtype)
-                part.on(near)._identify(zeros, part.dual_on(dual, near), margin)
+                part.on(near).identify(zeros, part.dual_on(dual, near), margin)
                 x = np.where(zeros[last_axes(crop(region, near))] == 0, x.dtype.type(0), x)
         return self._clipped(x)
 
@@ -306,7 +306,7 @@ class Blocks:
 
 
 def improve(
-    y: Array, x: Array, duals: Sequence[Array], parts: Sequence[Penalty], bounds: tuple[Any, Any], target: float
+    y: Array, x: Array, duals: Sequence[Array], parts: Sequence[Term], bounds: tuple[Any, Any], target: float
 ) -> tuple[Array, list[Array]] | None:
     """A better dual of a region and the image that goes with it; None where its gap is within the target.
 

@@ -17,6 +17,7 @@ from ..arrays.bounds import canonical_bounds
 from ..arrays.checks import explained
 from ..arrays.layout import Layout
 from ..arrays.numbers import Array, has_slices
+from ..dual.term import Partition
 from ..penalties import Penalty
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, ConvergenceWarning, warn
@@ -177,7 +178,7 @@ def solve_blocks(
     source = source if has_slices(source) else np.asarray(source)
     spec = ProblemSpec(source, bounds=bounds, channel_axis=channel_axis)
     image = Image(source, spec.channel_axis)
-    parts = [Part(part, image.shape) for part in _blockwise(chosen, image.shape)]
+    parts = [Part(partition, image.shape) for partition in _partitions(chosen, image.shape)]
     cut = Cut(parts, image.shape, integer("block", block), integer("halo", halo))
     folder = None if dual_store is None else Path(dual_store)
     _check_out(out, image, folder)
@@ -228,16 +229,18 @@ def _check_out(out: Any, image: Image, folder: Path | None) -> None:
         allocate(Path(file))
 
 
-def _blockwise(penalty: Any, shape: tuple[int, ...]) -> list[Penalty]:
-    """The parts in the form that can be cut."""
-    parts = [part._blockwise(shape) if isinstance(part, Penalty) else None for part in penalty.parts]
-    for part, given in zip(parts, penalty.parts, strict=True):
-        if part is None:
+def _partitions(penalty: Any, shape: tuple[int, ...]) -> list[Partition]:
+    """How the parts are cut."""
+    found = []
+    for part in penalty.parts:
+        partition = part.bind(shape).partition if isinstance(part, Penalty) else None
+        if partition is None:
             raise TypeError(
-                f"{given!r} is not worked block by block; total variation, L1, windows, blocks without weights of their own, "
+                f"{part!r} is not worked block by block; total variation, L1, windows, blocks without weights of their own, "
                 "and sums of these are"
             )
-    return [part for part in parts if part is not None]
+        found.append(partition)
+    return found
 
 
 def _bounds(bounds: Any, dtype: Any) -> tuple[float | None, float | None]:

@@ -8,7 +8,7 @@ with m > 0; where every part is w|x| pixel by pixel m may be 0 too.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ from ..arrays.roundoff import UNIT, norm
 from ..kernels import pointwise
 from ..runtime.workers import SERIAL, Workers
 from .stack import Stack
+from .term import Fused, Term
 
 if TYPE_CHECKING:
     from ..penalties.base import Penalty
@@ -48,15 +49,18 @@ class Denoising:
     bounds, in closed form. `dualised` holds the other parts; a dual is a flat vector over `dualised`.
     """
 
-    def __init__(self, y: Array, parts: Sequence[Penalty], m: Array | None = None, lo: Any = None, hi: Any = None) -> None:
-        self.y, self.m, self.parts = y, m, tuple(parts)
+    def __init__(
+        self, y: Array, parts: Sequence[Penalty | Term], m: Array | None = None, lo: Any = None, hi: Any = None
+    ) -> None:
+        self.y, self.m = y, m
+        self.terms = tuple(q.bind(y.shape) for q in parts)
         self.lo = -math.inf if lo is None else lo
         self.hi = math.inf if hi is None else hi
         self.bounded = lo is not None or hi is not None
-        thresholds = [q._threshold(y.shape) for q in parts]
+        thresholds = [q.threshold for q in self.terms]
         self._is_pointwise = [t is not None for t in thresholds]
-        self.pointwise = tuple(q for q, own in zip(parts, self._is_pointwise, strict=True) if own)
-        self.dualised = Stack(self.select_dualised(self.parts), y.shape)
+        self.pointwise = tuple(q for q, own in zip(self.terms, self._is_pointwise, strict=True) if own)
+        self.dualised = Stack(self.select_dualised(self.terms), y.shape)
         self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
         self._soft = bool(np.any(self.soft))
         self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
@@ -65,12 +69,12 @@ class Denoising:
         self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
 
     def in_order_of_parts(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
-        """Merge a list over the parts of `dualised` and one over the w|x| parts into the order of `parts`."""
+        """Merge a list over the parts of `dualised` and one over the w|x| parts into the order of `terms`."""
         others, own = iter(rest), iter(pointwise)
         return [next(own if is_own else others) for is_own in self._is_pointwise]
 
     def select_dualised(self, one_a_part: Sequence[Any]) -> list[Any]:
-        """Keep the entries of a list over `parts` whose parts are in `dualised`."""
+        """Keep the entries of a list over `terms` whose parts are in `dualised`."""
         return [each for each, is_own in zip(one_a_part, self._is_pointwise, strict=True) if not is_own]
 
     def primal_step(self, v: Array, tau: float) -> Array:
@@ -99,35 +103,40 @@ class Denoising:
         if not self.has_exact:
             return None
         p = np.zeros(self.dualised.size if dual else 0, self.y.dtype)
-        if not self.dualised.parts:
+        if self._alone is None or self._alone.exact is None:
             return self.start(), p
         x = np.empty_like(self.y)
-        self.dualised.parts[0]._exact(x, self.dualised.split(p)[0] if dual else None, self.y)
+        self._alone.exact.solve(x, self.dualised.split(p)[0] if dual else None, self.y)
         return self._threshold_and_clip(x, self.soft), p
 
     @property
     def has_exact(self) -> bool:
         """Whether there is such an algorithm."""
-        rest = self.dualised
-        alone = not (self._soft or self.bounded)
-        return not rest.parts or (self.uniform and len(rest.parts) == 1 and rest.parts[0]._has_exact(rest.shape, alone))
+        exact = None if self._alone is None else self._alone.exact
+        if exact is None:
+            return not self.dualised.terms
+        return exact.survives or not (self._soft or self.bounded)
 
-    def coarser(self) -> Denoising | None:
-        """The same problem at half the size, where its dual is a good start; None elsewhere."""
-        if not self.uniform or len(self.dualised.parts) != 1:
+    @property
+    def _alone(self) -> Term | None:
+        """The only term that is dualised, where every number that the primal step needs is the same for all pixels."""
+        return self.dualised.terms[0] if self.uniform and len(self.dualised.terms) == 1 else None
+
+    @property
+    def fused(self) -> Fused | None:
+        """Kernels for whole iterations, where there are any."""
+        return None if self._alone is None else self._alone.fused
+
+    def half(self) -> tuple[Denoising, Callable[[Array], Array]] | None:
+        """The same problem at half the size, where its dual is a good start, and what makes a dual of this one from it."""
+        found = None if self._alone is None else self._alone.half(self.y)
+        if found is None:
             return None
-        coarse = self.dualised.parts[0]._coarser(self.y)
-        if coarse is None:
-            return None
-        half = Denoising(coarse[1], self.in_order_of_parts([coarse[0]], self.pointwise), lo=self.lo, hi=self.hi)
+        one_a_part = self.in_order_of_parts([found.penalty], [q.penalty for q in self.pointwise])
+        half = Denoising(found.y, one_a_part, lo=self.lo, hi=self.hi)
         half.workers = self.workers
-        return half
-
-    def finer(self, p: Array) -> Array:
-        """A dual of this problem from that of the coarser one."""
-        part = self.dualised.parts[0]
-        coarse = part._dual_shape((*self.y.shape[:-2], *(-(-n // 2) for n in self.y.shape[-2:])))
-        return self.dualised.project(part._finer(p.reshape(coarse), self.y.shape).reshape(-1))
+        rest, smaller = self.dualised, half.dualised
+        return half, lambda p: rest.project(found.finer(smaller.split(p)[0]).reshape(-1))
 
     def induced(self, p: Array) -> Array:
         """The primal that the dual p induces: argmin over x of data + <K^T p, x> + w|x| within bounds, in float64."""
@@ -168,19 +177,18 @@ class Denoising:
 
     def measure(self, x: Array, p: Array) -> Measure:
         """F(x), its terms and the duality gap of x and p; every sum of the gap is of terms >= 0, in float64."""
-        fused = None
-        if self.uniform and len(self.dualised.parts) == 1:
-            fused = self.dualised.parts[0]._certificate(x, self.dualised.split(p)[0], self.y, self.limits, self.workers)
-        if fused is not None:
+        fused = self.fused
+        sums = None if fused is None else fused.sums(x, self.dualised.split(p)[0], self.y, self.limits, self.workers)
+        if sums is not None:
             # w h(Kx) - <p, Kx>, w h(Kx), the loss of x against the induced primal, the data term, |x|_1
-            own, value, loss, data, size = fused
+            own, value, loss, data, size = sums
             parts = [(own, value)]
-            pointwise = [float(q._threshold(x.shape)) * size for q in self.pointwise]
+            pointwise = [float(q.threshold) * size for q in self.pointwise]
         else:
             parts = self.dualised.gaps(x, p)
             loss, data = self.data_gap(x, self.dualised.adjoint(p))
             zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
-            pointwise = [q._gap(x, zero)[1] for q in self.pointwise]
+            pointwise = [q.gap(x, zero)[1] for q in self.pointwise]
         values = [value for _, value in parts]
         loss = max(loss, 0.0)
         gap = loss + sum(max(g, 0.0) for g, _ in parts)
@@ -230,14 +238,14 @@ class Denoising:
         return total(terms), 0.5 * total(m * np.square(x - self.y))
 
     def duals(self, x: Array, p: Array) -> list[Array]:
-        """The dual of every part, in the order of `parts`: those in p, and those that go with x and p."""
+        """The dual of every part, in the order of `terms`: those in p, and those that go with x and p."""
         return self.in_order_of_parts(self.dualised.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
 
     def _pointwise_duals(self, x: Array, p: Array) -> list[Array]:
         u = self._unconstrained(self.dualised.adjoint(p)) * (1.0 if self.m is None else self.m)
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
-        return [(fraction * q._threshold(x.shape)).astype(self.y.dtype) for q in self.pointwise]
+        return [(fraction * q.threshold).astype(self.y.dtype) for q in self.pointwise]
 
 
 def of_loss(loss: Any, data: Any, size: Any, ktp: Any, cut: Any, roundings: float) -> Any:

@@ -69,8 +69,8 @@ def prox(
     if not full_output:
         return result
     gap, fun, *_ = problem.measure(x, p)
-    found = zip(parts, problem.duals(x, p), strict=True)
-    dual = tuple(from_canonical(d, q._dual_axis(axis, d.ndim), q._leading_axes).copy() for q, d in found)
+    found = zip(problem.terms, problem.duals(x, p), strict=True)
+    dual = tuple(from_canonical(d, q.dual_axis(axis), q.leading_axes).copy() for q, d in found)
     return ProxResult(result, dual, fun, gap, relative_gap(gap, fun), nit)
 
 

@@ -16,6 +16,7 @@ from ..arrays.numbers import Array, total
 from ..arrays.roundoff import SUM, UNIT, norm
 from ..linear.diagonal import Diagonalised, conjugate_gradients
 from .null_space import affine_images, constant_images
+from .term import Term
 
 if TYPE_CHECKING:
     from ..penalties.base import Penalty
@@ -24,23 +25,23 @@ if TYPE_CHECKING:
 class Stack:
     """h(Kx) = sum_i w_i h_i(K_i x) for images (channels, *spatial) of one shape."""
 
-    def __init__(self, parts: Sequence[Penalty], shape: tuple[int, ...]) -> None:
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[Penalty | Term], shape: tuple[int, ...]) -> None:
+        self.terms = tuple(q.bind(shape) for q in parts)
         self.shape = shape
-        self.dual_shapes = [q._dual_shape(shape) for q in self.parts]
+        self.dual_shapes = [q.dual_shape for q in self.terms]
         self.offsets = np.cumsum([0, *(math.prod(s) for s in self.dual_shapes)]).tolist()
         self.size: int = self.offsets[-1]
-        norms = [q._norm_squared(shape) for q in self.parts]
+        norms = [q.norm_squared for q in self.terms]
         self.norm_squared = sum(norms)
         self._factors = [2.0 * math.sqrt(norm) for norm in norms]
-        self.first_step = min((q._first_step for q in self.parts), default=0.5)
+        self.first_step = min((q.first_step for q in self.terms), default=0.5)
         #: iterations that the last `least_norm_dual` took
         self.effort = 0
-        self.polyhedral = all(q._polyhedral(shape) for q in self.parts)
+        self.polyhedral = all(q.polyhedral for q in self.terms)
 
     def split(self, p: Array) -> list[Array]:
         """Views of the parts' duals in the flat p."""
-        if len(self.parts) == 1:
+        if len(self.terms) == 1:
             return [p.reshape(self.dual_shapes[0])]
         bounds = zip(self.offsets[:-1], self.offsets[1:], self.dual_shapes, strict=True)
         return [p[a:b].reshape(s) for a, b, s in bounds]
@@ -52,14 +53,14 @@ class Stack:
     def analysis(self, x: Array) -> Array:
         """Kx, flat."""
         out = np.zeros(self.size, x.dtype)
-        for q, z in zip(self.parts, self.split(out), strict=True):
-            q._analysis(z, x)
+        for q, z in zip(self.terms, self.split(out), strict=True):
+            q.apply(z, x)
         return out
 
     def add_adjoint(self, out: Array, p: Array) -> Array:
         """out += K^T p; returns out."""
-        for q, dual in zip(self.parts, self.split(p), strict=True):
-            q._add_adjoint(out, dual)
+        for q, dual in zip(self.terms, self.split(p), strict=True):
+            q.add_adjoint(out, dual)
         return out
 
     def adjoint(self, p: Array) -> Array:
@@ -68,66 +69,66 @@ class Stack:
 
     def project(self, p: Array, factor: float = 1.0) -> Array:
         """Project each part of p on its ball, scaled by factor, in place; returns p."""
-        for q, dual in zip(self.parts, self.split(p), strict=True):
-            q._project(dual, factor)
+        for q, dual in zip(self.terms, self.split(p), strict=True):
+            q.project(dual, factor)
         return p
 
     def conjugate_prox(self, p: Array, sigma: float) -> Array:
         """p = argmin over q in the balls of 1/2 |q - p|^2 + sigma c(q), in place; returns p."""
-        for q, dual in zip(self.parts, self.split(p), strict=True):
-            q._prox_conjugate(dual, sigma)
-            q._project(dual)
+        for q, dual in zip(self.terms, self.split(p), strict=True):
+            q.prox_conjugate(dual, sigma)
+            q.project(dual)
         return p
 
     def conjugate(self, p: Array) -> float:
         """The sum of c_i(p_i)."""
-        return sum(q._conjugate(dual) for q, dual in zip(self.parts, self.split(p), strict=True))
+        return sum(q.conjugate(dual) for q, dual in zip(self.terms, self.split(p), strict=True))
 
     def dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
         """p = conjugate_prox(p + sigma K x); out = K^T p."""
         out[...] = 0
-        for q, dual in zip(self.parts, self.split(p), strict=True):
-            q._dual_step(out, dual, x, sigma)
+        for q, dual in zip(self.terms, self.split(p), strict=True):
+            q.dual_step(out, dual, x, sigma)
 
     def gaps(self, x: Array, p: Array) -> list[tuple[float, float]]:
         """For each part (w h(Kx) + c(p) - <p, Kx>, w h(Kx)) in float64."""
-        return [q._gap(x, dual) for q, dual in zip(self.parts, self.split(p), strict=True)]
+        return [q.gap(x, dual) for q, dual in zip(self.terms, self.split(p), strict=True)]
 
     def rounding(self, x: Array, p: Array, gaps: Sequence[tuple[Any, Any]]) -> Any:
         """How far the gaps of x and p, and with them the values, may be too small in float64."""
         off: Any = 0.0
-        for q, dual, (gap, value) in zip(self.parts, self.split(p), gaps, strict=True):
+        for q, dual, (gap, value) in zip(self.terms, self.split(p), gaps, strict=True):
             off = off + of_part(q, x, dual, gap, value)
         return off
 
     def dual_length(self, p: Array, measured: bool = False) -> float:
         """A bound on the length of the images K_i^T p_i, added up, that no cancelling makes shorter."""
         return sum(
-            factor * (norm(dual) if measured else q._dual_length(dual))
-            for q, dual, factor in zip(self.parts, self.split(p), self._factors, strict=True)
+            factor * (norm(dual) if measured else q.dual_length(dual))
+            for q, dual, factor in zip(self.terms, self.split(p), self._factors, strict=True)
         )
 
     @cached_property
     def roundings(self) -> float:
         """Roundings in a number of K^T p."""
-        return 2.0 + sum(q._adjoint_roundings(self.shape) for q in self.parts)
+        return 2.0 + sum(q.adjoint_roundings for q in self.terms)
 
     def gauge(self, p: Array) -> float:
         """The least t with p in t times the ball of each part; infinite where a part of weight 0 has a dual."""
         largest = 0.0
-        for q, dual in zip(self.parts, self.split(p), strict=True):
-            norm = q._dual_norm(dual)
+        for q, dual in zip(self.terms, self.split(p), strict=True):
+            norm = q.dual_norm(dual)
             if norm > 0:
-                largest = max(largest, norm / q._w() if q._w() > 0 else math.inf)
+                largest = max(largest, norm / q.weight if q.weight > 0 else math.inf)
         return largest
 
     def gram(self) -> Diagonalised | None:
         """K^T K where it can be inverted exactly."""
-        return _sum_of([q._gram(self.shape) for q in self.parts])
+        return _sum_of([q.gram for q in self.terms])
 
     def costs_nothing(self, images: str) -> bool:
         """Whether these images cost nothing under any part that has a weight; see `Penalty.null_space`."""
-        return all(q.null_space in _HOLDING[images] for q in self.parts if q._w() > 0)
+        return all(q.null_space in _HOLDING[images] for q in self.terms if q.weight > 0)
 
     def null_basis(self) -> list[Array]:
         """An orthogonal basis of the images that cost nothing (the null spaces of the parts are nested)."""
@@ -148,7 +149,7 @@ class Stack:
         p = np.zeros(self.size)
         duals = self.split(p)
         for i in chosen:
-            self.parts[i]._analysis(duals[i], u)
+            self.terms[i].apply(duals[i], u)
         return p
 
     def _iterated(self, d: Array, enough: float) -> Array | None:
@@ -156,15 +157,15 @@ class Stack:
         chosen, _ = self._inverse
         if not chosen:
             return None
-        part, shape = self.parts[chosen[0]], self.dual_shapes[chosen[0]]
-        near = part._approximate_gram(self.shape)
+        part, shape = self.terms[chosen[0]], self.dual_shapes[chosen[0]]
+        near = part.approximate_gram
         if near is None:
             return None
 
         def _system(u: Array) -> Array:
             kd, image = np.empty(shape), np.zeros(self.shape)
-            part._analysis(kd, u)
-            part._add_adjoint(image, kd)
+            part.apply(kd, u)
+            part.add_adjoint(image, kd)
             return self.without_null(image)
 
         d = self.without_null(d.astype(np.float64))
@@ -190,29 +191,27 @@ class Stack:
     @cached_property
     def _inverse(self) -> tuple[list[int], Diagonalised | None]:
         """The parts by which `least_norm_dual` corrects, and the sum of their K^T K; a part of weight 0 has no dual."""
-        grams = {i: q._gram(self.shape) for i, q in enumerate(self.parts) if q._w() > 0}
+        grams = {i: q.gram for i, q in enumerate(self.terms) if q.weight > 0}
         gram = _sum_of(list(grams.values()))
         if gram is not None:
             return list(grams), gram
         # one part by itself, if it can
-        kinds = [self.parts[i].null_space for i in grams]
+        kinds = [self.terms[i].null_space for i in grams]
         smallest = next((kind for kind in ("zero", *_HOLDING) if kind in kinds), None)
-        alone = (i for i, g in grams.items() if g is not None and self.parts[i].null_space == smallest)
+        alone = (i for i, g in grams.items() if g is not None and self.terms[i].null_space == smallest)
         first = next(alone, None)
         if first is not None:
             return [first], grams[first]
-        near = (
-            i for i in grams if self.parts[i].null_space == smallest and self.parts[i]._approximate_gram(self.shape) is not None
-        )
+        near = (i for i in grams if self.terms[i].null_space == smallest and self.terms[i].approximate_gram is not None)
         return list(near)[:1], None
 
 
-def of_part(q: Penalty, x: Array, dual: Array, gap: Any, value: Any) -> Any:
+def of_part(q: Term, x: Array, dual: Array, gap: Any, value: Any) -> Any:
     """How far a part's gap, and with it its value, may be too small in float64."""
     # in each group a length, a product and their difference are rounded; then the sum over the groups, which are >= 0
-    own = 2.0 * (12 + q._group_size(x.shape)) * value + SUM * q._conjugate(dual)
+    own = 2.0 * (12 + q.group_size) * value + SUM * q.conjugate(dual)
     above = max(gap, 0.0) if isinstance(gap, float) else np.maximum(gap, 0.0)
-    return UNIT * (own + dual.size * above) + 2.0 * q._rounding(x)
+    return UNIT * (own + dual.size * above) + 2.0 * q.rounding(x)
 
 
 #: of conjugate gradients; a thousand pixels along an axis take some 150

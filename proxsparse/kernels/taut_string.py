@@ -8,6 +8,7 @@ looks at samples too often, `funnel` goes on with both hulls, at a cost that is 
 
 import numpy as np
 
+from ..arrays.numbers import Array
 from ._jit import borrowed, jit, jit_extremes, jit_sum
 
 _BLOCK = 16
@@ -221,3 +222,22 @@ def certificate(sums, x, p, y, w, soft, lo, hi):
             for i in range(5):
                 sums[first // block, i] += part[i]
             o = e
+
+
+def denoise(x: Array, p: Array, y: Array, w: float, radius: float) -> None:
+    """Write the solution for the signal y into x, and its dual, held to the radius, into p (may be empty)."""
+    extent = float(np.ptp(y))
+    if extent == 0:
+        # no rounding: the dual is 0
+        x[...] = y
+        return
+    if w > 16 * extent:
+        # far beyond what matters rounding would be all that is left
+        w = min(w, 1.001 * reach(y))
+    start, height, again, most = 0, 0.0, 0, 8 * y.size
+    while start < y.size and again <= most:
+        # in calls that stay short
+        until = start + (1 << 22)
+        start, height, again = scan(x, p, y, w, radius, most, start, height, again, until)
+    if start < y.size:
+        funnel(x, p, y, w, radius, start, height)

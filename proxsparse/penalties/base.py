@@ -20,9 +20,9 @@ from ..arrays.layout import canonical_shape, from_canonical, normalise_channel_a
 from ..arrays.numbers import Array, as_float, as_scalar, power_of_two_scale, require_finite, total
 from ..arrays.roundoff import UNIT, norm, transform_roundings
 from ..dual.prox import ProxResult, max_weight, prox
+from ..dual.term import Exact, Fused, Half, Partition, Term, dual_step
 from ..linear.diagonal import Diagonalised
 from ..operators import Operator, Wavelet, as_operator
-from ..runtime.workers import Workers
 
 #: methods that penalties of one's own may define, by the names they had
 _RENAMED = {
@@ -197,44 +197,7 @@ class Penalty(abc.ABC):
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
         """p = project(prox_conjugate(p + sigma K x)); out += K^T p."""
-        z = np.empty_like(p)
-        self._analysis(z, x)
-        z *= p.dtype.type(sigma)
-        p += z
-        self._prox_conjugate(p, sigma)
-        self._project(p)
-        self._add_adjoint(out, p)
-
-    def _sweep(
-        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
-    ) -> bool:
-        """Several Chambolle-Pock iterations in place for 1/2 ||x - y||^2 + P(x) + soft |x|_1; False where no kernel fits.
-
-        limits = soft, lo, hi; steps[k] = tau, sigma, theta, 1 / (1 + tau).
-        """
-        return False
-
-    def _certificate(
-        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
-    ) -> tuple[float, ...] | None:
-        """The sums of `Denoising.measure`, in one pass of a kernel; None where no kernel fits."""
-        return None
-
-    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
-        """Whether `_exact` is there; unless alone, whether its x stays the minimiser under soft-thresholding and clipping."""
-        return False
-
-    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
-        """Write the minimiser of 1/2 ||x - y||^2 + P(x) into x, and its dual into p, which comes as 0, if it is asked for."""
-        raise NotImplementedError
-
-    def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
-        """The penalty and the image of the same problem at half the size, where its dual is a good start; else None."""
-        return None
-
-    def _finer(self, p: Array, shape: tuple[int, ...]) -> Array:
-        """A dual for images of that shape from the dual p of the problem that `_coarser` made of one."""
-        raise NotImplementedError
+        dual_step(self, out, p, x, sigma)
 
     def _clear_unused(self, p: Array) -> None:  # noqa: B027
         """Set to 0, in place, the numbers of p that K^T ignores."""
@@ -246,17 +209,23 @@ class Penalty(abc.ABC):
     def _identify(self, x: Array, p: Array, margin: float) -> None:  # noqa: B027
         """Set x, in place, so that (K x)_g = 0 for the groups whose dual is shorter than (1 - margin) w."""
 
-    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
-        """The same penalty in the form that `_grid` and `_within` can cut into regions; None where there is none."""
+    # -- fast ways, on images of one shape; a subclass that changes a formula above loses those it inherits ---------
+
+    def _fused(self, shape: tuple[int, ...]) -> Fused | None:
+        """Kernels for whole iterations of Chambolle-Pock; None where none fit."""
         return None
 
-    def _grid(self, axes: int) -> list[tuple[int, int]]:
-        """Size and stride of the groups along each of so many spatial axes; the first begins at the first sample."""
-        raise NotImplementedError
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        """An algorithm that ends with the minimiser of 1/2 ||x - y||^2 + P(x), where there is one."""
+        return None
 
-    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
-        """The penalty of the groups that lie wholly inside that region of images of that shape, for images of the region."""
-        raise NotImplementedError
+    def _half(self, y: Array) -> Half | None:
+        """The denoising problem of y at half the size, where its dual is a good start."""
+        return None
+
+    def _partition(self, shape: tuple[int, ...]) -> Partition | None:
+        """How images are worked block by block; None where they are not."""
+        return None
 
     # -- helpers for subclasses and those who work with them -------------------------------------------------------
 
@@ -290,6 +259,16 @@ class Penalty(abc.ABC):
         return channel_axis if channel_axis is None else min(channel_axis, last) if self._image_like else last
 
     # -- algebra ---------------------------------------------------------------------------------------------------
+
+    def bind(self, shape: tuple[int, ...]) -> Term:
+        """Return the penalty on images (channels, *spatial) of that shape, as the solvers see it.
+
+        Raises
+        ------
+        ValueError
+            Where the penalty does not fit such images.
+        """
+        return Term(self, shape)
 
     @property
     def parts(self) -> tuple[Penalty, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays.checks import check_group_weight, check_sizes, per_axis
 from ..arrays.numbers import Array
 from ..dual.null_space import free_pixels
+from ..dual.term import Exact, Partition
 from ..linear.diagonal import Diagonalised
 from .base import Penalty
 from .windows import OverlappingGroupLasso
@@ -78,13 +79,13 @@ class GroupLasso(Penalty):
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
-    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
+    def _partition(self, shape: tuple[int, ...]) -> Partition | None:
         if self.labels is not None or self.group_weight is not None:
             return None
         # says what does not fit
         self._dual_shape(shape)
         window = tuple(int(k) for k in np.minimum(self.block, shape[1:]))
-        return OverlappingGroupLasso(self.weight, window=window, stride=window, norm=self.norm)
+        return OverlappingGroupLasso(self.weight, window=window, stride=window, norm=self.norm)._partition(shape)
 
     # pixels in no group cost nothing, and are no space of the known kinds
     @property
@@ -207,10 +208,10 @@ class GroupLasso(Penalty):
             return Diagonalised("uniform", 1.0)
         return Diagonalised("pixel", (self.labels >= 0)[None].astype(np.float64))
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
-        return alone
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        return Exact(self._shrink)
 
-    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+    def _shrink(self, x: Array, p: Array | None, y: Array) -> None:
         dual = np.zeros(y.shape, y.dtype)
         self._analysis(dual, y)
         self._project(dual)

@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays.checks import check_pixel_weight, check_weight
 from ..arrays.numbers import Array, as_float, total
 from ..dual.null_space import free_pixels
+from ..dual.term import Partition
 from ..kernels import pointwise
 from ..linear.diagonal import Diagonalised
 from .base import Penalty
@@ -106,13 +107,10 @@ class L1(Penalty):
         a = np.ones(shape[1:]) if self.pixel_weight is None else self.pixel_weight
         return np.asarray(self._w() * a)
 
-    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
-        return self
+    def _partition(self, shape: tuple[int, ...]) -> Partition | None:
+        return Partition(self, [(1, 1)] * (len(shape) - 1), self._within)
 
-    def _grid(self, axes: int) -> list[tuple[int, int]]:
-        return [(1, 1)] * axes
-
-    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+    def _within(self, region: tuple[slice, ...]) -> Penalty:
         return self if self.pixel_weight is None else dataclasses.replace(self, pixel_weight=self.pixel_weight[region])
 
     def _structure(self, shape: tuple[int, ...]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays.checks import check_number, representable
 from ..arrays.numbers import Array, total
+from ..dual.term import Exact
 from ..linear.diagonal import Diagonalised
 from .base import Identity, Penalty
 from .l1 import L1
@@ -61,10 +62,10 @@ class L2(Identity):
     def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return []
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
-        return alone
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        return Exact(self._shrink)
 
-    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+    def _shrink(self, x: Array, p: Array | None, y: Array) -> None:
         x[...] = y / (1 + representable(self._w(), y.dtype))
         if p is not None:
             p[...] = y - x
@@ -165,10 +166,10 @@ class ElasticNet(Penalty):
     def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         return Diagonalised("uniform", 2.0)
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
-        return alone
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        return Exact(self._shrink)
 
-    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+    def _shrink(self, x: Array, p: Array | None, y: Array) -> None:
         first, second = (representable(w, y.dtype) for w in self._weights())
         x[...] = (np.maximum(y - first, 0) + np.minimum(y + first, 0)) / (1 + second)
         if p is not None:

@@ -26,7 +26,6 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso, made_of="lat
     """
 
     _shown = "OverlappingGroupLasso"
-    _plain_windows = False
     _leading_axes = 0
     _clipping_lowers = False
 

@@ -118,7 +118,6 @@ class ListedGroups(OverlappingGroupLasso, made_of="lists"):
     """P(x) = w sum_g a_g times the length of x on group g, of lists; see `OverlappingGroupLasso`."""
 
     _shown = "OverlappingGroupLasso"
-    _plain_windows = False
     _leading_axes = 0
     _image_like = False
 
@@ -196,6 +195,9 @@ class ListedGroups(OverlappingGroupLasso, made_of="lists"):
         else:
             onto_l1_balls(p, np.repeat(np.arange(len(radii)), sizes), radii)
 
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        return self._gap_of(self._analysed(x), p)
+
     def _gap_of(self, z: Array, p: Array) -> tuple[float, float]:
         starts = self._starts(p)
         radii = self._w() * self._radii(starts)
@@ -260,7 +262,6 @@ class WeightedWindows(OverlappingGroupLasso, made_of="weighted windows"):
     """P(x) = w sum over windows of a_g times the length of x on the window: K multiplies each window's copies by a_g."""
 
     _shown = "OverlappingGroupLasso"
-    _plain_windows = False
 
     def _scales(self, windows: tuple[int, ...], shape: tuple[int, ...]) -> Array:
         """a_g of each window."""
@@ -285,6 +286,9 @@ class WeightedWindows(OverlappingGroupLasso, made_of="weighted windows"):
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
         super()._add_adjoint(out, p.astype(out.dtype, copy=False) * self._scales(p.shape[2:], out.shape).astype(out.dtype))
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        return self._gap_of(self._analysed(x), p)
 
     def _gram_diagonal(self, shape: tuple[int, ...]) -> Array:
         """K^T K of each pixel."""

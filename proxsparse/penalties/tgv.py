@@ -113,9 +113,6 @@ class TGV(InfimalPenalty, SecondOrderTV):
         first = _symmetrised_adjoint(p.astype(np.float64, copy=False), self.spacing)
         return max(own, float(np.sqrt(np.square(first).sum(axis=(0, 1)).max())))
 
-    def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        Penalty._dual_step(self, out, p, x, sigma)
-
 
 def _rates(spacing: Any, axes: int, dtype: np.dtype[Any]) -> list[Any]:
     """The factors of differences along each axis, 1 / spacing, in that dtype."""

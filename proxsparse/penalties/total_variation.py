@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..arrays.checks import check_number, check_pixel_weight, check_spacing, inv
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.null_space import constant_images
+from ..dual.term import Exact, Fused, Half, Limits, Partition
 from ..kernels import pointwise, region_means, row_strips, taut_string
 from ..kernels import total_variation as kernels
 from ..linear.diagonal import Diagonalised, neumann_laplacian
@@ -291,34 +292,29 @@ class TotalVariation(Penalty):
         for axis in range(p.shape[0]):
             np.moveaxis(p[axis], 1 + axis, 0)[-1] = 0
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
+    def _is_signal(self, shape: tuple[int, ...]) -> bool:
+        """Whether channels are signals by themselves, which the taut string denoises."""
         return self.is_plain and self._polyhedral(shape) and sum(n > 1 for n in shape[1:]) <= 1
 
-    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+    def _fused(self, shape: tuple[int, ...]) -> Fused | None:
+        if self.is_plain:
+            return _Kernels(self, (False, False, False), self._is_signal(shape) and math.prod(shape[1:]) > 1)
+        # gray images with a factor for each difference
+        scaled = self.huber == 0 and len(shape) == 3 and row_strips.fits(shape)
+        return _ScaledKernels(self, np.asarray(self._scales(shape[1:]))) if scaled else None
+
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        return Exact(self._taut_strings, survives=True) if self._is_signal(shape) else None
+
+    def _taut_strings(self, x: Array, p: Array | None, y: Array) -> None:
         long = [axis for axis, n in enumerate(y.shape[1:]) if n > 1]
         if not long:
             x[...] = y
         for c in range(y.shape[0] if long else 0):
-            signal, out = y[c].reshape(-1), x[c].reshape(-1)
-            w, extent = self._w(), float(np.ptp(signal))
-            if extent == 0:
-                # no rounding: the dual is 0
-                out[...] = signal
-                continue
-            if w > 16 * extent:
-                # far beyond what matters rounding would be all that is left
-                w = min(w, 1.001 * taut_string.reach(signal))
             dual = np.empty(0, y.dtype) if p is None else p[long[0], c].reshape(-1)
-            radius = float(self._radius(y))
-            start, height, again, most = 0, 0.0, 0, 8 * signal.size
-            while start < signal.size and again <= most:
-                # in calls that stay short
-                until = start + (1 << 22)
-                start, height, again = taut_string.scan(out, dual, signal, w, radius, most, start, height, again, until)
-            if start < signal.size:
-                taut_string.funnel(out, dual, signal, w, radius, start, height)
+            taut_string.denoise(x[c].reshape(-1), dual, y[c].reshape(-1), self._w(), float(self._radius(y)))
 
-    def _coarser(self, y: Array) -> tuple[Penalty, Array] | None:
+    def _half(self, y: Array) -> Half | None:
         if not self.is_plain or not row_strips.fits(y.shape) or min(y.shape[-2:]) < 64:
             return None
         # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
@@ -328,90 +324,20 @@ class TotalVariation(Penalty):
         even = np.pad(y, [(0, 0)] * (y.ndim - 2) + [(0, n % 2) for n in y.shape[-2:]], mode="edge")
         half = even[..., ::2, :] + even[..., 1::2, :]
         # four pixels as one: differences count half as much as values
-        return self.with_weight(self._w() / 2), (half[..., ::2] + half[..., 1::2]) * y.dtype.type(0.25)
+        smaller = (half[..., ::2] + half[..., 1::2]) * y.dtype.type(0.25)
+        return Half(self.with_weight(self._w() / 2), smaller, partial(self._finer, y.shape))
 
-    def _finer(self, p: Array, shape: tuple[int, ...]) -> Array:
+    def _finer(self, shape: tuple[int, ...], p: Array) -> Array:
+        """A dual of images of that shape from one of images of half the size."""
         fine = 2 * p.repeat(2, axis=-2).repeat(2, axis=-1)[..., : shape[-2], : shape[-1]]
         fine = np.ascontiguousarray(fine)
         self._clear_unused(fine)
         return fine
 
-    def _sweep(
-        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
-    ) -> bool:
-        if not self.is_plain:
-            if not self._is_scaled(x.shape):
-                return False
-            radius, scalars = self._ball_radius(p, p.shape[0]), tuple(x.dtype.type(v) for v in limits)
-            strips = row_strips.Strips(x, p, y, self.isotropic, scales=self._full_scales(x.shape, x.dtype))
-            strips.sweep(xbar, radius, scalars, steps, workers)
-            return True
-        for one, one_bar, one_y, dual in self._channel_slices(x, xbar, y, p):
-            self._sweep_unit(one, one_bar, dual, one_y, limits, steps, workers)
-        return True
+    def _partition(self, shape: tuple[int, ...]) -> Partition | None:
+        return Partition(self, [(2, 1)] * (len(shape) - 1), partial(self._within, shape))
 
-    def _is_scaled(self, shape: tuple[int, ...]) -> bool:
-        """Whether the kernels for gray images with a factor for each difference fit."""
-        return self.huber == 0 and len(shape) == 3 and row_strips.fits(shape)
-
-    def _full_scales(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """The factor of each difference of a gray image, (axes, rows, columns), kept for the shape last used."""
-        key = shape, np.dtype(dtype)
-        kept = self._kept_scales.get(key)
-        if kept is None:
-            kept = np.ascontiguousarray(np.broadcast_to(np.asarray(self._scales(shape[1:])), (2, *shape[1:])), dtype)
-            if len(self._kept_scales) > 1:
-                self._kept_scales.clear()
-            self._kept_scales[key] = kept
-        return kept
-
-    @cached_property
-    def _kept_scales(self) -> dict[Any, Array]:
-        return {}
-
-    def _sweep_unit(
-        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
-    ) -> None:
-        radius = self._ball_radius(p, p.shape[0] * p.shape[1])
-        soft, lo, hi = (x.dtype.type(v) for v in limits)
-        if row_strips.fits(x.shape):
-            row_strips.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sweep(
-                xbar, radius, (soft, lo, hi), steps, workers
-            )
-        else:
-            arrays = (to_4d(x), to_4d(xbar), *self._planes(p), to_4d(y))
-            # so that a call stays short
-            together = max(1, (1 << 22) // x.size)
-            for k in range(0, len(steps), together):
-                kernels.sweep(*arrays, self.isotropic, self._without_dual, radius, soft, lo, hi, steps[k : k + together])
-
-    def _certificate(
-        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
-    ) -> tuple[float, ...] | None:
-        if x.dtype == p.dtype and not self.is_plain and self._is_scaled(x.shape):
-            # in float64 the factors are those given
-            strips = row_strips.Strips(x, p, y, self.isotropic, scales=self._full_scales(x.shape, np.float64))
-            return tuple(strips.sums(self._w(), limits, workers))
-        if x.dtype != p.dtype or not self.is_plain or len(self._channel_slices(x, p)) > 1:
-            return None
-        if self._has_exact(x.shape) and x[0].size > 1:
-            axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
-            signals = x.reshape(len(x), -1), p[axis].reshape(len(x), -1), y.reshape(len(x), -1)
-            sums = np.zeros((len(x), -(-x[0].size // 4096), 5))
-            for one in zip(sums, *signals, strict=True):
-                taut_string.certificate(*one, self._w(), *limits)
-            return tuple(sums.sum(axis=(0, 1)).tolist())
-        if not row_strips.fits(x.shape):
-            return None
-        return tuple(row_strips.Strips(x, p, y, self.isotropic, self._without_dual[1:]).sums(self._w(), limits, workers))
-
-    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
-        return self
-
-    def _grid(self, axes: int) -> list[tuple[int, int]]:
-        return [(2, 1)] * axes
-
-    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+    def _within(self, shape: tuple[int, ...], region: tuple[slice, ...]) -> Penalty:
         without_dual = tuple(part.stop < n for part, n in zip(region, shape[1:], strict=True))
         if self.is_plain:
             return InnerTotalVariation(**self._fields(), without_dual=without_dual)
@@ -469,8 +395,11 @@ class InnerTotalVariation(TotalVariation):
         super()._clear_unused(p)
         _clear_last(p, self.without_dual)
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool = True) -> bool:
-        return False
+    def _fused(self, shape: tuple[int, ...]) -> Fused | None:
+        return _Kernels(self, self._without_dual, False)
+
+    def _half(self, y: Array) -> Half | None:
+        return super()._half(y)
 
 
 def _clear_last(array: Array, without_dual: tuple[bool, ...]) -> None:
@@ -478,3 +407,74 @@ def _clear_last(array: Array, without_dual: tuple[bool, ...]) -> None:
     for axis, is_still in enumerate(without_dual):
         if is_still:
             np.moveaxis(array, axis - len(without_dual), 0)[-1] = 0
+
+
+class _Kernels:
+    """Whole iterations for differences as they are: images of any axes, channels coupled or one by one."""
+
+    def __init__(self, penalty: TotalVariation, without_dual: tuple[bool, bool, bool], is_signal: bool) -> None:
+        self.penalty, self.without_dual, self.is_signal = penalty, without_dual, is_signal
+        self.isotropic = penalty.isotropic
+
+    def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
+        """See `Fused.sweep`."""
+        scalars = tuple(x.dtype.type(v) for v in limits)
+        for one, one_bar, one_y, dual in self.penalty._channel_slices(x, xbar, y, p):
+            self._sweep_unit(one, one_bar, dual, one_y, scalars, steps, workers)
+
+    def _sweep_unit(
+        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[Any, ...], steps: Array, workers: Workers
+    ) -> None:
+        radius = self.penalty._ball_radius(p, p.shape[0] * p.shape[1])
+        if row_strips.fits(x.shape):
+            strips = row_strips.Strips(x, p, y, self.isotropic, self.without_dual[1:])
+            strips.sweep(xbar, radius, limits, steps, workers)
+            return
+        arrays = (to_4d(x), to_4d(xbar), *self.penalty._planes(p), to_4d(y))
+        # so that a call stays short
+        together = max(1, (1 << 22) // x.size)
+        for k in range(0, len(steps), together):
+            kernels.sweep(*arrays, self.isotropic, self.without_dual, radius, *limits, steps[k : k + together])
+
+    def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
+        """See `Fused.sums`."""
+        weight = self.penalty._w()
+        if x.dtype != p.dtype or len(self.penalty._channel_slices(x, p)) > 1:
+            return None
+        if self.is_signal:
+            axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
+            signals = x.reshape(len(x), -1), p[axis].reshape(len(x), -1), y.reshape(len(x), -1)
+            sums = np.zeros((len(x), -(-x[0].size // 4096), 5))
+            for one in zip(sums, *signals, strict=True):
+                taut_string.certificate(*one, weight, *limits)
+            return tuple(sums.sum(axis=(0, 1)).tolist())
+        if not row_strips.fits(x.shape):
+            return None
+        return tuple(row_strips.Strips(x, p, y, self.isotropic, self.without_dual[1:]).sums(weight, limits, workers))
+
+
+class _ScaledKernels:
+    """Whole iterations for gray images with a factor for each difference."""
+
+    def __init__(self, penalty: TotalVariation, scales: Array) -> None:
+        self.penalty, self._scales = penalty, scales
+        self._kept: dict[Any, Array] = {}
+
+    def _strips(self, x: Array, p: Array, y: Array, dtype: Any) -> row_strips.Strips:
+        if dtype not in self._kept:
+            self._kept[dtype] = np.ascontiguousarray(np.broadcast_to(self._scales, (2, *x.shape[1:])), dtype)
+        return row_strips.Strips(x, p, y, self.penalty.isotropic, scales=self._kept[dtype])
+
+    def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
+        """See `Fused.sweep`."""
+        soft, lo, hi = (x.dtype.type(v) for v in limits)
+        radius = self.penalty._ball_radius(p, p.shape[0])
+        self._strips(x, p, y, x.dtype).sweep(xbar, radius, (soft, lo, hi), steps, workers)
+
+    def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
+        """See `Fused.sums`."""
+        if x.dtype != p.dtype:
+            return None
+        # in float64 the factors are those given
+        strips = self._strips(x, p, y, np.dtype(np.float64))
+        return tuple(strips.sums(self.penalty._w(), limits, workers))

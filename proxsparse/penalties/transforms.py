@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
+from ..dual.term import Exact
 from ..kernels import pointwise, wavelets
 from ..linear.diagonal import Diagonalised
 from ..linear.wavelets import OrthogonalWavelet, tight_frame_filters
@@ -76,10 +77,10 @@ class _TransformL1(Penalty):
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return True
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
-        return alone and self._padded(shape[1:]) == shape[1:]
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        return Exact(self._shrink) if self._padded(shape[1:]) == shape[1:] else None
 
-    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+    def _shrink(self, x: Array, p: Array | None, y: Array) -> None:
         dual = np.empty(y.shape, y.dtype)
         self._analysis(dual, y)
         self._project(dual)
@@ -142,8 +143,8 @@ class WaveletL1(_TransformL1):
     def _fits_dual(self, p: Array) -> bool:
         return not self.undecimated or bool(p.shape[0] == 1 + self.level * (2 ** (p.ndim - 2) - 1))
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
-        return not self.undecimated and super()._has_exact(shape, alone)
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        return None if self.undecimated else super()._exact(shape)
 
     def _analysis(self, out: Array, x: Array) -> None:
         if not self.undecimated:

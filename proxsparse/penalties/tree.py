@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays.checks import check_pixel_weight
 from ..arrays.numbers import Array
+from ..dual.term import Exact
 from ..linear.diagonal import Diagonalised
 from .base import Penalty
 from .group_lasso import GroupLasso
@@ -107,14 +108,14 @@ class TreeGroupLasso(Penalty):
     def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         return Diagonalised("uniform", float(self.levels))
 
-    def _has_exact(self, shape: tuple[int, ...], alone: bool) -> bool:
-        return alone
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        return Exact(self._shrink)
 
-    def _exact(self, x: Array, p: Array | None, y: Array) -> None:
+    def _shrink(self, x: Array, p: Array | None, y: Array) -> None:
         x[...] = y
         for k in range(self.levels):
             taken = np.zeros_like(x)
-            self._level(k)._exact(x, taken, x.copy())
+            self._level(k)._shrink(x, taken, x.copy())
             if p is not None:
                 p[k] = taken
 

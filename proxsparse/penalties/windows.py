@@ -13,6 +13,7 @@ from ..arrays.checks import check_group_weight, check_sizes, per_axis
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.null_space import free_pixels
+from ..dual.term import Fused, Limits, Partition
 from ..kernels import windows as kernels
 from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers
@@ -72,8 +73,6 @@ class OverlappingGroupLasso(Penalty):
     _first_step = 2.0
     #: the class for each kind of groups that are no plain windows: those subclasses name themselves
     _kinds: ClassVar[dict[str, type[OverlappingGroupLasso]]] = {}
-    #: whether K copies whole windows as they are, which the kernels know
-    _plain_windows: ClassVar[bool] = True
 
     def __new__(
         cls,
@@ -119,13 +118,11 @@ class OverlappingGroupLasso(Penalty):
         object.__setattr__(self, "window", window if len(window) > 1 else window[0])
         object.__setattr__(self, "stride", stride if len(stride) > 1 else stride[0])
 
-    def _blockwise(self, shape: tuple[int, ...]) -> Penalty | None:
-        return self if self._plain_windows else None
+    def _partition(self, shape: tuple[int, ...]) -> Partition | None:
+        axes = len(shape) - 1
+        return Partition(self, list(zip(*self._geometry(axes), strict=True))[3 - axes :], self._within)
 
-    def _grid(self, axes: int) -> list[tuple[int, int]]:
-        return list(zip(*self._geometry(axes), strict=True))[3 - axes :]
-
-    def _within(self, region: tuple[slice, ...], shape: tuple[int, ...]) -> Penalty:
+    def _within(self, region: tuple[slice, ...]) -> Penalty:
         # the grid begins at a window's first sample
         return self
 
@@ -164,53 +161,19 @@ class OverlappingGroupLasso(Penalty):
         project(to_4d(p, lead=1), self._group_radius(p, factor))
 
     def _dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        if self.norm != "l2" or not self._plain_windows:
-            return super()._dual_step(out, p, x, sigma)
+        if self.norm != "l2":
+            super()._dual_step(out, p, x, sigma)
+            return
         geometry = self._geometry(x.ndim - 1)
         kernels.dual_step(to_4d(out), to_4d(p, lead=1), to_4d(x), *geometry, p.dtype.type(sigma), self._group_radius(p))
 
-    def _is_plain(self, shape: tuple[int, ...]) -> bool:
-        """Whether the kernels for gray images under l2 windows at stride 1 fit."""
+    def _fused(self, shape: tuple[int, ...]) -> Fused | None:
         gray = len(shape) == 3 and shape[0] == 1
-        return self._plain_windows and self.norm == "l2" and gray and bool(np.all(np.atleast_1d(self.stride) == 1))
-
-    def _sweep(
-        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[float, float, float], steps: Array, workers: Workers
-    ) -> bool:
-        if not self._is_plain(x.shape):
-            return False
-        _, height, width = self._geometry(2)[0]
-        scalars = (width, self._group_radius(p), *(x.dtype.type(v) for v in limits))
-        rows, columns = x.shape[1:]
-        # so many iterations together that the rows at work stay in a cache, and calls that stay short
-        depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
-        for k in range(0, len(steps), depth):
-            some = steps[k : k + depth]
-            ring = np.zeros((len(some), height, columns), x.dtype)
-            end = rows + (len(some) - 1) * (height - 1)
-            at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns * len(some)))
-            for begin in range(0, end, at_once):
-                stop = min(begin + at_once, end)
-                kernels.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
-        return True
-
-    def _certificate(
-        self, x: Array, p: Array, y: Array, limits: tuple[float, float, float], workers: Workers
-    ) -> tuple[float, ...] | None:
-        if not self._is_plain(x.shape) or x.dtype != p.dtype:
+        if not (gray and self.norm == "l2" and np.all(np.atleast_1d(self.stride) == 1)):
             return None
-        _, height, width = self._geometry(2)[0]
-        rows, columns = x.shape[1:]
-        sums, ring = np.empty((rows, 5)), np.zeros((height, columns))
-        at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns))
-        for begin in range(0, rows, at_once):
-            stop = min(begin + at_once, rows)
-            kernels.certificate(sums, x[0], p[:, 0], y[0], ring, width, self._w(), *limits, begin, stop)
-        return tuple(sums.sum(axis=0).tolist())
+        return _Kernels(self, *self._geometry(2)[0][1:])
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        if not self._plain_windows:
-            return self._gap_of(self._analysed(x), p)
         geometry = self._geometry(x.ndim - 1)
         gap, value = kernels.gap(to_4d(x), to_4d(p, lead=1), *geometry, self.norm == "l2", self._w())
         return float(gap), float(value)
@@ -282,6 +245,40 @@ class OverlappingGroupLasso(Penalty):
         touched = np.zeros((1, *x.shape[1:]))
         self._add_adjoint(touched, copies)
         x[:, touched[0] > 0] = 0
+
+
+class _Kernels:
+    """Whole iterations for gray images under l2 windows of that height and width at stride 1."""
+
+    def __init__(self, penalty: OverlappingGroupLasso, height: int, width: int) -> None:
+        self.penalty, self.height, self.width = penalty, height, width
+
+    def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
+        """See `Fused.sweep`."""
+        scalars = (self.width, self.penalty._group_radius(p), *(x.dtype.type(v) for v in limits))
+        (rows, columns), height = x.shape[1:], self.height
+        # so many iterations together that the rows at work stay in a cache, and calls that stay short
+        depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
+        for k in range(0, len(steps), depth):
+            some = steps[k : k + depth]
+            ring = np.zeros((len(some), height, columns), x.dtype)
+            end = rows + (len(some) - 1) * (height - 1)
+            at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns * len(some)))
+            for begin in range(0, end, at_once):
+                stop = min(begin + at_once, end)
+                kernels.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
+
+    def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
+        """See `Fused.sums`."""
+        if x.dtype != p.dtype:
+            return None
+        rows, columns = x.shape[1:]
+        sums, ring = np.empty((rows, 5)), np.zeros((self.height, columns))
+        at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns))
+        for begin in range(0, rows, at_once):
+            stop = min(begin + at_once, rows)
+            kernels.certificate(sums, x[0], p[:, 0], y[0], ring, self.width, self.penalty._w(), *limits, begin, stop)
+        return tuple(sums.sum(axis=0).tolist())
 
 
 # -- the grid of windows, found once for each shape: a small solve asks for it some seventy times -------------------------

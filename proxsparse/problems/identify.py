@@ -20,7 +20,7 @@ def identified(problem: Problem, found: Certificate, tol: float) -> Certificate:
     What met `tol` goes on meeting it: an F as small as rounding makes of 0 is met by no gap once the image is another.
     """
     within = max(tol, found.rel_gap)
-    kinds = {q.null_space for q in problem.parts}
+    kinds = {q.null_space for q in problem.terms}
     if "zero" in kinds:
         found = _identified(problem, found, "zero", lambda identified: identified.rel_gap <= within)
     if "constants" in kinds:
@@ -32,12 +32,12 @@ def identified(problem: Problem, found: Certificate, tol: float) -> Certificate:
 def _identified(problem: Problem, found: Certificate, null_space: str, accept: Callable[[Certificate], bool]) -> Certificate:
     """Identify zeros or flat regions by the parts with that null space, with ever larger margins until one is accepted."""
     duals = problem.duals(found.x, found.p)
-    parts = [(q, dual) for q, dual in zip(problem.parts, duals, strict=True) if q.null_space == null_space]
-    keeps_zeros = any(q.null_space == "zero" for q in problem.parts)
+    parts = [(q, dual) for q, dual in zip(problem.terms, duals, strict=True) if q.null_space == null_space]
+    keeps_zeros = any(q.null_space == "zero" for q in problem.terms)
     for margin in MARGINS[null_space]:
         x = found.x.copy()
         for q, dual in parts:
-            q._identify(x, dual, margin)
+            q.identify(x, dual, margin)
         if keeps_zeros:
             x[found.x == 0] = 0
         if np.array_equal(x, found.x):

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..arrays.roundoff import UNIT
+from ..dual.term import Term
 from ..linear.diagonal import Diagonalised
-from ..penalties.base import Penalty
 from ..penalties.infimal import InfimalPenalty, part_of_lift
 from ..runtime.workers import Workers
 from .certificate import Certificate
@@ -88,10 +88,10 @@ class LiftedProblem(Problem):
     def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
         """That of S X, by the dual of the image's problem that goes with p."""
         x = self.clip(x)
-        cost, image = self.stack.parts[self._index], self.image_of(x)
-        value = cost._value_in_float64(x)
+        cost, image = self.stack.terms[self._index], self.image_of(x)
+        value = cost.value(x)
         # the image is that of X but for rounding
-        rounding = UNIT * 2 * (8 + cost._group_size(x.shape)) * value + cost._rounding(x)
+        rounding = UNIT * 2 * (8 + cost.group_size) * value + cost.rounding(x)
         off = image - self._part._synthesis(x.astype(np.float64), self.base.shape)
         value += self._part._value_bound(off) if off.any() else 0.0
         flat = self.base.flat_dual(self._image_duals(p))
@@ -105,10 +105,10 @@ class LiftedProblem(Problem):
         own = self._part._dual_of_lift(duals[self._index], self.base.shape)
         return [own if i == self._index else dual for i, dual in enumerate(duals)]
 
-    def parts_and_duals(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
+    def parts_and_duals(self, found: Certificate) -> tuple[tuple[Term, ...], list[Array]]:
         """The parts of the penalty and their duals."""
         flat = self.base.flat_dual(self._image_duals(found.p))
-        return self.base.parts, self.base.stack.split(flat)
+        return self.base.terms, self.base.stack.split(flat)
 
     @cached_property
     def trivial(self) -> Array | None:

@@ -87,7 +87,7 @@ def _bases(penalty: Any, shape: tuple[int, ...]) -> list[list[Array]]:
     convex = penalty.penalty if isinstance(penalty, Reweighted) else penalty
     if not isinstance(convex, Penalty):
         return [[]]
-    return [q._null_space_basis(shape) or [] for q in convex.parts if q.weight != 0]
+    return [q.bind(shape).null_basis or [] for q in convex.parts if q.weight != 0]
 
 
 def warn_of_nothing_left(spec: ProblemSpec, penalty: Any, result: SolveResult) -> None:

@@ -19,8 +19,8 @@ from ..data_terms import DataTerm
 from ..dual.denoising import Denoising
 from ..dual.prox import relative_gap
 from ..dual.stack import Stack
+from ..dual.term import Term
 from ..linear.diagonal import Diagonalised
-from ..penalties.base import Penalty
 from ..penalties.infimal import InfimalPenalty
 from ..runtime.workers import Workers
 from .certificate import Certificate
@@ -106,8 +106,10 @@ class Problem:
         y, parts, shape, operator, m = posed.y, posed.parts, posed.shape, posed.operator, posed.m
         #: the data term of what the weights worked with lack of those given: it is measured
         self.faint: DataTerm | None = None
+        #: the parts of the penalty on images of this shape
+        self.terms = tuple(q.bind(shape) for q in parts)
         term = posed.data
-        pixelwise = operator is None and term.quadratic and all(q._threshold(shape) is not None for q in parts)
+        pixelwise = operator is None and term.quadratic and all(q.threshold is not None for q in self.terms)
         if m is not None:
             m, self.faint = _working_weights(term, y, m, whole=pixelwise)
         self.y, self.m, self.lo, self.hi = y, m, posed.lo, posed.hi
@@ -128,8 +130,8 @@ class Problem:
             if self.data.mu == 0 and m is not None:
                 # what was not measured may hold anything
                 y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
-            self.denoising = Denoising(y, self.parts, m, posed.lo, posed.hi)
-        self.full = Stack(self.parts, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.dualised
+            self.denoising = Denoising(y, self.terms, m, posed.lo, posed.hi)
+        self.full = Stack(self.terms, shape) if self.denoising is None or self.denoising.pointwise else self.denoising.dualised
         self.stack = self.full if self.denoising is None else self.denoising.dualised
 
     @cached_property
@@ -313,7 +315,7 @@ class Problem:
             if self.returned is not None:
                 length = eps * norm(self.returned.with_background(found.x))
             data = max(self.data.lipschitz, 1.0) * length * length if self.data.degree == 2 else math.inf
-            spreads = zip(self.parts, self._bounds_by_length, found.values, strict=True)
+            spreads = zip(self.terms, self._bounds_by_length, found.values, strict=True)
             if any(value > spread * length ** (2 if q.degree == 2 else 1) + data for q, spread, value in spreads):
                 return False
         data, parts = self.rounding_floors(found.x)
@@ -323,7 +325,7 @@ class Problem:
     @cached_property
     def _bounds_by_length(self) -> list[float]:
         """For each part the most that an image of length one costs."""
-        return [q._bound_by_length(1.0, self.shape) for q in self.parts]
+        return [q.bound_by_length(1.0) for q in self.terms]
 
     @cached_property
     def _energy(self) -> float:
@@ -342,7 +344,7 @@ class Problem:
         """Bounds on the data term and on each part that rounding x to its dtype, and A x in float64, makes of an exact 0."""
         size = np.abs(x if self.returned is None else self.returned.with_background(x), dtype=np.float64)
         size *= 0.5 * float(np.finfo(self.dtype).eps)
-        parts = [q._bound_by_size(size) for q in self.parts]
+        parts = [q.bound_by_size(size) for q in self.terms]
         if self.operator is None:
             return self.data.off_by(size), parts
         off = math.sqrt(self.norm_squared) * norm(size) + UNIT * self.product_rounding * norm(x)
@@ -362,7 +364,7 @@ class Problem:
         self.effort = problem.effort
         off = UNIT * (norm(u) + norm(problem.y))
         own = problem.data.rounding(problem.forward(u), math.sqrt(self.norm_squared) * off)
-        own += sum(q._bound_by_size(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(self.parts, found.values, strict=True))
+        own += sum(q.bound_by_size(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(self.terms, found.values, strict=True))
         return dataclasses.replace(found, x=x, p=p, q=q, gap=found.gap + own, rounding=found.rounding + own)
 
     def _gaps(self, x: Array, p: Array, costs: Costs | None) -> list[tuple[float, float]]:
@@ -370,11 +372,11 @@ class Problem:
         if costs is None:
             return self.stack.gaps(x, p)
         found = []
-        for i, (part, dual) in enumerate(zip(self.stack.parts, self.stack.split(p), strict=True)):
+        for i, (part, dual) in enumerate(zip(self.stack.terms, self.stack.split(p), strict=True)):
             if i in costs:
-                found.append((costs[i] - part._product(dual, x), costs[i]))
+                found.append((costs[i] - part.product(dual, x), costs[i]))
             else:
-                found.append(part._gap(x, dual))
+                found.append(part.gap(x, dual))
         return found
 
     # -- between the user's image and the solvers' -----------------------------------------------------------------
@@ -399,9 +401,9 @@ class Problem:
         """The image that belongs to the solver's variable x: x itself here, S X in a lifted problem."""
         return x
 
-    def parts_and_duals(self, found: Certificate) -> tuple[tuple[Penalty, ...], list[Array]]:
+    def parts_and_duals(self, found: Certificate) -> tuple[tuple[Term, ...], list[Array]]:
         """The parts of the penalty and their duals."""
-        return self.parts, self.duals(found.x, found.p)
+        return self.terms, self.duals(found.x, found.p)
 
     def duals(self, x: Array, p: Array) -> list[Array]:
         """The dual of every part, in the order of `parts`."""
@@ -411,8 +413,8 @@ class Problem:
         """The feasible dual of `stack` nearest to one array a part, in the order of `parts`."""
         chosen = duals if self.denoising is None else self.denoising.select_dualised(duals)
         p = self.stack.join(chosen, self.dtype)
-        for q, dual in zip(self.stack.parts, self.stack.split(p), strict=True):
-            q._clear_unused(dual)
+        for q, dual in zip(self.stack.terms, self.stack.split(p), strict=True):
+            q.clear_unused(dual)
         return self.stack.project(p)
 
     def _certificate_in_box(self, x: Array, p: Array, parts: list[tuple[float, float]]) -> Certificate:
@@ -479,7 +481,7 @@ class Problem:
             return Certificate(x, p, q, fun, gap, data, values, rounding=off)
         stationarity = math.sqrt(total(np.square(r - self.repair.admissible(x64, r))))
         size = math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))
-        if not any(q._w() > 0 for q in self.parts):
+        if not any(q.weight > 0 for q in self.terms):
             # A^T q is all there is, and is measured by q (Paige & Saunders, ACM TOMS 1982: the second rule of LSQR)
             size = math.sqrt(self.norm_squared) * norm(duals[-1])
         residual = max(
@@ -531,10 +533,10 @@ class Problem:
         A term that is not diagonal in the penalty's domain is replaced by a multiple of the identity.
         """
         result = Diagonalised("uniform", (self._gain if data is None else data * self._plain_gain) + identity)
-        for q in self.full.parts:
-            gram = q._approximate_gram(self.shape) if q._gram(self.shape) is None else q._gram(self.shape)
+        for q in self.full.terms:
+            gram = q.approximate_gram if q.gram is None else q.gram
             if gram is None:
-                gram = Diagonalised("uniform", 0.5 * q._norm_squared(self.shape))
+                gram = Diagonalised("uniform", 0.5 * q.norm_squared)
             both = result + gram * penalty
             result = both if both is not None else result + Diagonalised("uniform", penalty * float(np.mean(gram.eigenvalues)))  # type: ignore[assignment]
         return result

@@ -33,7 +33,7 @@ class Reach:
         problem = self.problem
         if problem.lo is not None and problem.hi is not None and not (np.isinf(problem.lo).any() or np.isinf(problem.hi).any()):
             return problem.lo, problem.hi
-        lowered = problem.operator is None and all(q._clipping_lowers for q in problem.parts)
+        lowered = problem.operator is None and all(q.clipping_lowers for q in problem.terms)
         if not lowered or np.ndim(problem.lo) or np.ndim(problem.hi):
             return None
         seen = np.ones(problem.shape, bool) if problem.m is None else np.broadcast_to(problem.m > 0, problem.shape)
@@ -55,8 +55,8 @@ class Reach:
         if not math.isfinite(fun):
             return far
         inside, bound = problem.data.reach(fun), 1.0 if problem.operator is None else problem.operator.norm_bound
-        for i, q in enumerate(problem.parts):
-            own = q._length_bound(fun, problem.shape) if q._w() > 0 else math.inf
+        for i, q in enumerate(problem.terms):
+            own = q.length_bound(fun) if q.weight > 0 else math.inf
             beside = self._null_space_bounds[i] if math.isfinite(own) else None
             if beside is not None:
                 size, least = beside
@@ -79,9 +79,8 @@ class Reach:
 
         None where they are not known, or cost nothing under A too.
         """
-        problem = self.problem
-        images = [q._null_space_basis(problem.shape) for q in problem.parts]
-        return [None if own is None else self._unbounded_part(i, own) for i, own in enumerate(images)]
+        terms = self.problem.terms
+        return [None if q.null_basis is None else self._unbounded_part(i, q.null_basis) for i, q in enumerate(terms)]
 
     def _unbounded_part(self, i: int, images: list[Array]) -> tuple[float, float] | None:
         problem = self.problem
@@ -93,7 +92,7 @@ class Reach:
         flat = np.array([n.reshape(-1) for n in images])
         size, largest = math.sqrt(np.linalg.eigvalsh(flat @ flat.T)[-1]), max(float(values[-1]), 0.0)
         seen = values > 1e-12 * largest
-        others = [q for k, q in enumerate(problem.parts) if k != i and q._w() > 0]
+        others = [q for k, q in enumerate(problem.terms) if k != i and q.weight > 0]
         if problem.bounded and not seen.all():
             # within bounds nothing may be taken out of a minimiser
             return None
@@ -101,7 +100,7 @@ class Reach:
             # what neither A nor any other part sees may be taken out of a minimiser; as far as rounding tells
             n = sum(c * image for c, image in zip(vector, images, strict=True))
             if norm(problem.forward(n)) > 1e-14 * math.sqrt(problem.norm_squared) * norm(n) or any(
-                q._value_in_float64(n) > 0 for q in others
+                q.value(n) > 0 for q in others
             ):
                 return None
         return (size, float(values[seen].min())) if seen.any() else (0.0, 1.0)

@@ -19,7 +19,7 @@ def refit(problem: Problem, x: Array, solved: Callable[[Array], Array]) -> Array
     Least squares on the support and on the flat regions where all parts show theirs (L1, groups, anisotropic total variation);
     else covariant refitting.
     """
-    kinds = {q._structure(problem.shape) for q in problem.parts if q._w() > 0}
+    kinds = {q.structure for q in problem.terms if q.weight > 0}
     if "" in kinds:
         return problem.clip(_covariant(problem, solved))
     return problem.clip(_on_pieces(problem, x, _pieces(x, "support" in kinds, "regions" in kinds)))

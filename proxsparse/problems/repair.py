@@ -136,7 +136,7 @@ class DualRepair:
         problem = self.problem
         data, penalty = problem.gram, problem.stack.gram()
         # a part of weight 0 has no dual
-        if problem.operator is None or data is None or penalty is None or any(q._w() == 0 for q in problem.parts):
+        if problem.operator is None or data is None or penalty is None or any(q.weight == 0 for q in problem.terms):
             return None
         b = problem.balance
         joint = data * float(np.max(problem.data.m)) + penalty * b

@@ -12,6 +12,7 @@ import numpy as np
 from ..arrays.bounds import canonical_bounds
 from ..arrays.layout import Layout, normalise_channel_axis, to_canonical, user_shape
 from ..arrays.numbers import Array, as_float, power_of_two_scale, require_finite
+from ..dual.term import Term
 from ..operators import Operator, as_operator
 from ..penalties.base import Penalty
 from ..penalties.infimal import InfimalPenalty
@@ -52,11 +53,11 @@ class ProblemSetup:
         returned = self.problem.image_problem.returned
         return self.answer.out(x if returned is None else returned.with_background(x))
 
-    def dual(self, p: Array, part: Penalty, unit: float) -> Array:
+    def dual(self, p: Array, part: Term, unit: float) -> Array:
         """A fresh dual of a part, whose unit that is, in the user's layout and units."""
         p = p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale)
         p = p if unit == 1 else p * p.dtype.type(unit)
-        return dataclasses.replace(self.answer, axis=part._dual_axis(self.answer.axis, p.ndim)).out(p, part._leading_axes)
+        return dataclasses.replace(self.answer, axis=part.dual_axis(self.answer.axis)).out(p, part.leading_axes)
 
     def unscaled(self, value: float) -> float:
         """An objective, or a gap, in the user's units."""
@@ -95,17 +96,15 @@ class ProblemSetup:
         return np.asarray(self.given.into(q, "data_dual") * self.problem.dtype.type(factor)).astype(self.problem.dtype)
 
     def _duals_of(self, earlier: SolveResult) -> list[Array]:
-        problem = self.problem.image_problem
-        parts = problem.parts
+        parts = self.problem.image_problem.terms
         if len(earlier.dual) != len(parts):
             raise ValueError(f"x0 was solved with a penalty of {len(earlier.dual)} parts, this one has {len(parts)}")
         duals = []
         for q, dual, unit in zip(parts, earlier.dual, self.units, strict=True):
-            wanted = q._dual_shape(problem.shape)
-            axis = q._dual_axis(self.answer.axis, len(wanted))
-            if dual.shape != user_shape(wanted, axis, q._leading_axes):
-                raise ValueError(f"x0 was solved with another penalty: its dual does not fit {type(q).__name__}")
-            dual = to_canonical(dual, axis, q._leading_axes).astype(self.problem.dtype)
+            axis = q.dual_axis(self.answer.axis)
+            if dual.shape != user_shape(q.dual_shape, axis, q.leading_axes):
+                raise ValueError(f"x0 was solved with another penalty: its dual does not fit {type(q.penalty).__name__}")
+            dual = to_canonical(dual, axis, q.leading_axes).astype(self.problem.dtype)
             duals.append(dual if unit == 1 else dual / dual.dtype.type(unit))
         return duals
 

@@ -91,19 +91,20 @@ def _start_coarse(denoising: Denoising, x: Array, p: Array, gamma: float | None)
 
     What has to travel far does so at a quarter of the cost for each halving. At most 200 iterations a size, not counted.
     """
-    half = denoising.coarser()
-    if half is None:
+    found = denoising.half()
+    if found is None:
         return None
+    half, finer = found
     q = np.zeros(half.dualised.size, p.dtype)
     z = half.start()
     steps = accelerated(half, z, q, _start_coarse(half, z, q, gamma), gamma)
     next(steps)
     for _ in range(10):
         z, q = steps.send(20)
-        found = half.measure(z, q)
-        if found.gap <= 1e-3 * found.fun:
+        reached = half.measure(z, q)
+        if reached.gap <= 1e-3 * reached.fun:
             break
-    p[...] = denoising.finer(q)
+    p[...] = finer(q)
     x[...] = denoising.induced(p)
     return 0.3
 
@@ -111,10 +112,10 @@ def _start_coarse(denoising: Denoising, x: Array, p: Array, gamma: float | None)
 def _fused(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) -> None:
     """The iterations in place by kernels, where all pixels have the same data weight, threshold and bounds."""
     rest, y = denoising.dualised, denoising.y
-    if len(rest.parts) == 1:
-        dual = rest.split(p)[0]
-        if rest.parts[0]._sweep(x, xbar, dual, y, denoising.limits, steps, denoising.workers):
-            return
+    fused = denoising.fused
+    if fused is not None:
+        fused.sweep(x, xbar, rest.split(p)[0], y, denoising.limits, steps, denoising.workers)
+        return
     soft, lo, hi = (x.dtype.type(v) for v in denoising.limits)
     ktp = np.empty_like(x)
     flat = [a.reshape(-1) for a in (x, xbar, ktp, y)]
@@ -192,7 +193,7 @@ def balanced_step(problem: Problem) -> float:
     """The step tau by the ratio of primal to dual sizes: the spread of the measured pixels over the largest weight."""
     seen = problem.y[np.broadcast_to(np.greater(problem.data.m, 0), problem.y.shape)]
     spread = float(np.std(seen, dtype=np.float64)) if seen.size else 0.0
-    weight = max((q._w() for q in problem.parts), default=0.0)
+    weight = max((q.weight for q in problem.terms), default=0.0)
     if not (spread > 0 and weight > 0):
         return 0.25 / problem.curvature
     # beyond reach of the weight any step will do whose inverse is a number

@@ -89,7 +89,7 @@ def check_images(image: torch.Tensor, penalty: Penalty, spatial_ndim: int | None
             check_fit(per_axis(part.window, image.ndim - 2, "window"), tuple(image.shape[2:]))
         elif isinstance(part, Penalty):
             # says what does not fit
-            part._dual_shape(tuple(image.shape[1:]))
+            part.bind(tuple(image.shape[1:]))
 
 
 def value_of(penalty: Any, image: torch.Tensor, eps: float, reference: torch.Tensor | None = None) -> torch.Tensor:

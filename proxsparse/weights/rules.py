@@ -130,7 +130,7 @@ class _Task:
         self.missing = [i for i, lacks in enumerate(missing) if lacks]
         self.given = noise_std
         #: what a weight of 1 became, in the units of the problem
-        self.ones = [self.problem.parts[i]._w() for i in self.missing]
+        self.ones = [self.problem.terms[i].weight for i in self.missing]
         m = self.problem.m
         self.seen = None if m is None else m > 0
         #: the sum of the data weights: of 0 and 1, the number of pixels measured
@@ -265,11 +265,11 @@ class _Task:
         problem = self.problem
         guess = []
         for i in self.missing:
-            q = problem.parts[i]
+            q = problem.terms[i]
             share = 1 / 32 if self._smooths and q.null_space == "zero" else 1.0
             # what was blurred together holds less noise
             share *= 1.0 if problem.operator is None else 1 / 8
-            guess.append(2 * share * noise_std / math.sqrt(q._norm_squared(problem.shape) or 1.0))
+            guess.append(2 * share * noise_std / math.sqrt(q.norm_squared or 1.0))
         return tuple(guess)
 
     # -- fits --------------------------------------------------------------------------------------------------------
@@ -454,7 +454,7 @@ def _fit(problem: Problem, step: float, iterations: int) -> Array:
 
 def _shows_pieces(denoising: Denoising) -> bool:
     """Whether the exact answer is made of equal or zero pixels, and not of coefficients or shrunk groups."""
-    return all(q.null_space == "constants" for q in denoising.dualised.parts)
+    return all(q.null_space == "constants" for q in denoising.dualised.terms)
 
 
 def _free(denoising: Denoising, x: Array) -> float:
@@ -463,7 +463,7 @@ def _free(denoising: Denoising, x: Array) -> float:
     Zou, Hastie & Tibshirani, Ann. Stat. 2007, theorem 1, and Tibshirani & Taylor, Ann. Stat. 2012, theorem 3.
     """
     starts = np.ones(x.shape, bool)
-    if denoising.dualised.parts:
+    if denoising.dualised.terms:
         # a signal, whichever axis it runs along
         lines = x.reshape(len(x), -1)
         starts.reshape(lines.shape)[:, 1:] = lines[:, 1:] != lines[:, :-1]
@@ -478,7 +478,7 @@ def _large(problem: Problem) -> tuple[int, ...]:
     axes = len(problem.shape) - 1
     shape = (problem.shape[0], *(round(65536 ** (1 / axes)),) * axes)
     try:
-        problem.parts[0]._dual_shape(shape)
+        problem.parts[0].bind(shape)
     except ValueError:
         # a penalty with a weight for each pixel
         return problem.shape

@@ -50,7 +50,7 @@ PENALTIES = {
 @pytest.mark.parametrize("name", ["tv", "tv-aniso", "huber", "windows", "windows, stride", "l1 + tv + windows"])
 def test_the_dual_value_never_falls(name, monkeypatch):
     y, penalty, values = image_of(SHAPE), PENALTIES[name], []
-    problem = Denoising(y[None], [part._blockwise((1, *y.shape)) for part in penalty.parts])
+    problem = Denoising(y[None], [part.bind((1, *y.shape)).partition.penalty for part in penalty.parts])
     take = blocks.Blocks._take
 
     def taking(work, region, found):
@@ -77,7 +77,7 @@ def test_the_optimum_is_left_as_it_is(name, tmp_path):
     np.save(tmp_path / "x.npy", exact.x)
     for i, dual in enumerate(duals):
         np.save(tmp_path / f"dual-{i}.npy", dual[:, None])
-    parts = [Part(part, (1, *SHAPE)) for part in penalty.parts]
+    parts = [Part(part.bind((1, *SHAPE)).partition, (1, *SHAPE)) for part in penalty.parts]
     cut = Cut(parts, (1, *SHAPE), 16, 6)
     image = Image(y, None)
     with blocks.Workers(1) as pool:
@@ -100,7 +100,7 @@ def test_the_optimum_is_left_as_it_is(name, tmp_path):
 
 def test_a_region_takes_no_memory_of_the_image():
     penalty, shape = TotalVariation(0.1, huber=0.1), (1, 4000, 4000)
-    part = Part(penalty, shape)
+    part = Part(penalty.bind(shape).partition, shape)
     tracemalloc.start()
     part.on((slice(0, 64), slice(64, 128)))
     assert tracemalloc.get_traced_memory()[1] < 1 << 20

@@ -25,7 +25,7 @@ SHAPE = (45, 38)
 
 def whole(y, penalty, result, **about):
     """The problem on the whole image, its x and its dual, from what came back."""
-    problem = Denoising(y[None], [part._blockwise((1, *y.shape)) for part in penalty.parts], **about)
+    problem = Denoising(y[None], [part.bind((1, *y.shape)).partition.penalty for part in penalty.parts], **about)
     p = problem.dualised.join([dual[:, None] for dual in result.dual], y.dtype)
     return problem, result.x[None], p
 

@@ -26,13 +26,14 @@ def test_the_sweep_does_not_depend_on_how_the_rows_are_cut(shape, iterations, is
     penalty = TotalVariation(0.2, isotropic=isotropic)
     steps = chambolle_pock.Schedule(Denoising(y, [penalty]), None, None).next(iterations, dtype)
     limits = (0.02, -1.5, math.inf)
+    fused = penalty.bind(y.shape).fused
 
     def iterate(workers=1):
         x, p = y.copy(), np.zeros((2, *y.shape), dtype)
         xbar = x.copy()
         with Workers(workers) as pool:
-            penalty._sweep(x, xbar, p, y, limits, steps, pool)
-            sums = penalty._certificate(x, p, y, limits, pool)
+            fused.sweep(x, xbar, p, y, limits, steps, pool)
+            sums = fused.sums(x, p, y, limits, pool)
         return [a.tobytes() for a in (x, xbar, p)], sums
 
     bits, sums = iterate()
@@ -63,10 +64,10 @@ def test_long_runs_on_images_that_fit_no_power_of_two_are_cut_right(rng):
     for workers in (1, 2):
         x, p = y.copy(), np.zeros((2, *y.shape), np.float32)
         with Workers(workers) as pool:
-            penalty._sweep(x, x.copy(), p, y, limits, steps, pool)
+            penalty.bind(x.shape).fused.sweep(x, x.copy(), p, y, limits, steps, pool)
         found.append((x.tobytes(), p.tobytes()))
     assert found[0] == found[1]
     x, xbar, p = y.copy(), y.copy(), np.zeros((2, *y.shape), np.float32)
     for k in range(150):
-        penalty._sweep(x, xbar, p, y, limits, steps[k : k + 1], SERIAL)
+        penalty.bind(x.shape).fused.sweep(x, xbar, p, y, limits, steps[k : k + 1], SERIAL)
     assert (x.tobytes(), p.tobytes()) == found[0]

@@ -130,7 +130,7 @@ def test_norm_bound_holds_and_is_not_loose(name, rng):
     if name not in ("tv of a blur", "tv, weighted"):
         # the bound of a sum adds the parts' bounds, which different images attain
         # of second differences the bound of frequencies is only neared at the highest
-        assert largest >= (0.9 if name == "second order" else 0.95 if len(stack.parts) == 1 else 0.4) * stack.norm_squared
+        assert largest >= (0.9 if name == "second order" else 0.95 if len(stack.terms) == 1 else 0.4) * stack.norm_squared
 
 
 @each
@@ -266,7 +266,7 @@ def test_the_sweep_equals_the_general_path(isotropic, shape, channels, dtype, rn
     fused, plain = ([y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)] for _ in range(2))
     steps = cp.Schedule(problem, None, None).next(25, dtype)
     dual = problem.dualised.split(fused[2])[0]
-    assert problem.dualised.parts[0]._sweep(*fused[:2], dual, y, problem.limits, steps, SERIAL)
+    problem.fused.sweep(*fused[:2], dual, y, problem.limits, steps, SERIAL)
     cp._plain(problem, *plain, steps)
     for a, b in zip(fused, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=200 * EPS[dtype], rtol=0)

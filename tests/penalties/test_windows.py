@@ -34,8 +34,8 @@ def test_windows_do_not_depend_on_how_many_iterations_go_together(shape, window,
             monkeypatch.setattr(windows, "_NUMBERS_PER_CALL", most)
             x, xbar, p = y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)
             dual = problem.dualised.split(p)[0]
-            assert penalty._sweep(x, xbar, dual, y, problem.limits, steps, SERIAL)
-            sums = penalty._certificate(x, dual, y, problem.limits, SERIAL)
+            problem.fused.sweep(x, xbar, dual, y, problem.limits, steps, SERIAL)
+            sums = problem.fused.sums(x, dual, y, problem.limits, SERIAL)
             bits.add((x.tobytes(), xbar.tobytes(), p.tobytes(), sums))
     assert len(bits) == 1
     plain = [y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)]
