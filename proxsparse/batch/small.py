@@ -12,6 +12,7 @@ from ..arrays.numbers import Array, as_float, power_of_two_scale, total
 from ..dual.denoising import Denoising
 from ..kernels.row_strips import SmallImages, fits
 from ..penalties import Penalty, TotalVariation
+from ..penalties.variation_kernels import joined
 from ..problems.identify import MARGINS
 from ..problems.posed import Posed
 from ..problems.problem import LARGE, Problem
@@ -162,8 +163,8 @@ class SmallBatch:
             if not left.size:
                 return
             identified = x.copy()
-            joined = np.ascontiguousarray(self.penalty._joined(p.swapaxes(0, 1), margin).swapaxes(0, 1))
-            self.images.flatten(identified, joined, left)
+            same = np.ascontiguousarray(joined(self.penalty, p.swapaxes(0, 1), margin).swapaxes(0, 1))
+            self.images.flatten(identified, same, left)
             left = left[(identified[left] != x[left]).any(axis=1)]
             new_fun, new_gap = self._measure(identified, p, left)
             better = new_gap <= gap[left]

@@ -34,7 +34,7 @@ class Stack:
         norms = [q.norm_squared for q in self.terms]
         self.norm_squared = sum(norms)
         self._factors = [2.0 * math.sqrt(norm) for norm in norms]
-        self.first_step = min((q.first_step for q in self.terms), default=0.5)
+        self.first_step = min((q.penalty._first_step for q in self.terms), default=0.5)
         #: iterations that the last `least_norm_dual` took
         self.effort = 0
         self.polyhedral = all(q.polyhedral for q in self.terms)

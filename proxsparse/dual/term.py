@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..arrays.numbers import Array
+from ..arrays.numbers import Array, total
 from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers
 
 if TYPE_CHECKING:
     from ..penalties.base import Penalty
+    from ..penalties.formulas import Formulas
 
 
 #: what a penalty is; a class that changes one of these makes the fast ways that it inherits those of another penalty
@@ -80,7 +81,7 @@ def _is_for(cls: type, name: str) -> bool:
     return False
 
 
-def dual_step(penalty: Penalty, out: Array, p: Array, x: Array, sigma: float) -> None:
+def dual_step(penalty: Formulas, out: Array, p: Array, x: Array, sigma: float) -> None:
     """p = project(prox_conjugate(p + sigma K x)); out += K^T p; by the formulas of the penalty, one after the other."""
     z = np.empty_like(p)
     penalty._analysis(z, x)
@@ -92,12 +93,31 @@ def dual_step(penalty: Penalty, out: Array, p: Array, x: Array, sigma: float) ->
 
 
 class Term:
-    """``w h(K x)`` for images x of shape (channels, *spatial); see `Penalty` for what each method is."""
+    """``w h(K x)`` for images x of shape (channels, *spatial).
+
+    What is no method here is the penalty's own; see `Formulas` for what it is.
+    """
 
     def __init__(self, penalty: Penalty, shape: tuple[int, ...]) -> None:
         self.penalty, self.shape = penalty, shape
-        #: the shape of K x
-        self.dual_shape = penalty._dual_shape(shape)
+        #: the shape of K x, and its axes before (channels, *spatial)
+        self.dual_shape, self.leading_axes = penalty._dual_shape(shape), penalty._leading_axes
+        #: apply(out, x): out = K x; add_adjoint(out, p): out += K^T p, which may be float64 where p is float32
+        self.apply, self.add_adjoint = penalty._analysis, penalty._add_adjoint
+        #: project(p, factor) into the ball of radius factor w; dual_norm(p) in units of the weight
+        self.project, self.dual_norm = penalty._project, penalty._dual_norm
+        #: conjugate(p): c(p), where w h(z) = max over the ball of <p, z> - c(p); prox_conjugate(p, sigma): its proximal step
+        self.conjugate, self.prox_conjugate = penalty._conjugate, penalty._prox_conjugate
+        #: gap(x, p): (w h(K x) + c(p) - <p, K x>, w h(K x)), added up term by term in float64
+        self.gap = penalty._gap
+        #: dual_step(out, p, x, sigma): p = project(prox_conjugate(p + sigma K x)); out += K^T p
+        self.dual_step = penalty._dual_step if _is_for(type(penalty), "_dual_step") else partial(dual_step, penalty)
+        #: clear_unused(p) sets to 0 the numbers that K^T ignores
+        self.clear_unused = penalty._clear_unused
+        #: identify(x, p, margin) makes (K x)_g = 0 for the groups whose dual is shorter than (1 - margin) w
+        self.identify = penalty._identify
+        #: bounds on p in the ball, dual_length(p), on the value where |x| <= size, bound_by_size(size), and on its rounding(x)
+        self.dual_length, self.bound_by_size, self.rounding = penalty._dual_length, penalty._bound_by_size, penalty._rounding
 
     def bind(self, shape: tuple[int, ...]) -> Term:
         """Return the term of the same penalty for that shape: this one, unless it is another."""
@@ -106,15 +126,42 @@ class Term:
     def __repr__(self) -> str:
         return f"{self.penalty!r}.bind({self.shape})"
 
-    # -- the map K -------------------------------------------------------------------------------------------------
+    def value(self, x: Array) -> float:
+        """The value w h(K x) in float64."""
+        return self.gap(x, np.zeros(self.dual_shape, x.dtype))[1]
 
-    def apply(self, out: Array, x: Array) -> None:
-        """Write K x into out."""
-        self.penalty._analysis(out, x)
+    def product(self, p: Array, x: Array) -> float:
+        """<p, K x> in float64."""
+        return total(self.penalty._analysed(x) * p)
 
-    def add_adjoint(self, out: Array, p: Array) -> None:
-        """Add K^T p to out, which may be float64 where p is float32."""
-        self.penalty._add_adjoint(out, p)
+    def dual_axis(self, channel_axis: int | None) -> int | None:
+        """The axis of the channels in the user's dual, those before the image's axes not counted."""
+        return self.penalty._dual_axis(channel_axis, len(self.dual_shape))
+
+    def bound_by_length(self, length: float) -> float:
+        """A bound on the value at images of that Euclidean length."""
+        return self.penalty._bound_by_length(length, self.shape)
+
+    def length_bound(self, value: float) -> float:
+        """R so that every x of that value at most is no longer than R, but for what is in the span of `null_basis`."""
+        return self.penalty._length_bound(value, self.shape)
+
+    # -- what depends on the penalty and the shape alone, found once -------------------------------------------------
+
+    @cached_property
+    def weight(self) -> float:
+        """The weight w."""
+        return self.penalty._w()
+
+    @cached_property
+    def null_space(self) -> str:
+        """The images that cost nothing: "zero", "constants" or "affine" ones (of each channel), or "unknown"."""
+        return self.penalty.null_space
+
+    @cached_property
+    def null_basis(self) -> list[Array] | None:
+        """A basis of the directions in which the value stays bounded; None where it is not known."""
+        return self.penalty._null_space_basis(self.shape)
 
     @cached_property
     def norm_squared(self) -> float:
@@ -131,90 +178,6 @@ class Term:
         """A map near to K^T K that is inverted fast, where K^T K itself is not."""
         return self.penalty._approximate_gram(self.shape)
 
-    def clear_unused(self, p: Array) -> None:
-        """Set to 0, in place, the numbers of p that K^T ignores."""
-        self.penalty._clear_unused(p)
-
-    @property
-    def leading_axes(self) -> int:
-        """Axes of the dual before (channels, *spatial)."""
-        return self.penalty._leading_axes
-
-    def dual_axis(self, channel_axis: int | None) -> int | None:
-        """The axis of the channels in the user's dual, those before the image's axes not counted."""
-        return self.penalty._dual_axis(channel_axis, len(self.dual_shape))
-
-    def product(self, p: Array, x: Array) -> float:
-        """<p, K x> in float64."""
-        return self.penalty._product(p, x)
-
-    # -- the norm h and its dual ball ------------------------------------------------------------------------------
-
-    @cached_property
-    def weight(self) -> float:
-        """The weight w."""
-        return self.penalty._w()
-
-    def project(self, p: Array, factor: float = 1.0) -> None:
-        """Bring p into the ball of radius factor w, in place."""
-        self.penalty._project(p, factor)
-
-    def dual_norm(self, p: Array) -> float:
-        """The dual norm of h at p, in units of the weight."""
-        return self.penalty._dual_norm(p)
-
-    def conjugate(self, p: Array) -> float:
-        """c(p), where w h(z) = max over the ball of <p, z> - c(p)."""
-        return self.penalty._conjugate(p)
-
-    def prox_conjugate(self, p: Array, sigma: float) -> None:
-        """The proximal step of sigma c, in place; `project` then makes it the same in the ball."""
-        self.penalty._prox_conjugate(p, sigma)
-
-    def dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
-        """p = project(prox_conjugate(p + sigma K x)); out += K^T p."""
-        self._step(out, p, x, sigma)
-
-    @cached_property
-    def _step(self) -> Callable[[Array, Array, Array, float], None]:
-        fits = _is_for(type(self.penalty), "_dual_step")
-        return self.penalty._dual_step if fits else partial(dual_step, self.penalty)
-
-    def gap(self, x: Array, p: Array) -> tuple[float, float]:
-        """(w h(K x) + c(p) - <p, K x>, w h(K x)), added up term by term in float64."""
-        return self.penalty._gap(x, p)
-
-    def value(self, x: Array) -> float:
-        """The value w h(K x) in float64."""
-        return self.gap(x, np.zeros(self.dual_shape, x.dtype))[1]
-
-    # -- what is known of it ---------------------------------------------------------------------------------------
-
-    @cached_property
-    def null_space(self) -> str:
-        """The images that cost nothing: "zero", "constants" or "affine" ones (of each channel), or "unknown"."""
-        return self.penalty.null_space
-
-    @cached_property
-    def null_basis(self) -> list[Array] | None:
-        """A basis of the directions in which the value stays bounded; None where it is not known."""
-        return self.penalty._null_space_basis(self.shape)
-
-    @property
-    def degree(self) -> int | None:
-        """The k of P(c x) = c^k P(x); None where there is none."""
-        return self.penalty.degree
-
-    @property
-    def clipping_lowers(self) -> bool:
-        """Whether clipping an image never makes it cost more."""
-        return self.penalty._clipping_lowers
-
-    @property
-    def first_step(self) -> float:
-        """The first step tau of accelerated Chambolle-Pock, in units of the data term's curvature."""
-        return self.penalty._first_step
-
     @cached_property
     def polyhedral(self) -> bool:
         """Whether it is piecewise linear."""
@@ -225,72 +188,44 @@ class Term:
         """Where it is w|x| pixel by pixel: w, a number or an array; else None."""
         return self.penalty._threshold(self.shape)
 
-    # -- bounds ----------------------------------------------------------------------------------------------------
-
     @cached_property
     def group_size(self) -> int:
         """The most numbers of K x in one group."""
         return self.penalty._group_size(self.shape)
-
-    def dual_length(self, p: Array) -> float:
-        """A bound on the Euclidean length of a p in the ball."""
-        return self.penalty._dual_length(p)
-
-    def bound_by_length(self, length: float) -> float:
-        """A bound on the value at images of that Euclidean length."""
-        return self.penalty._bound_by_length(length, self.shape)
-
-    def bound_by_size(self, size: Array) -> float:
-        """A bound on the value at images with ``|e| <= size``."""
-        return self.penalty._bound_by_size(size)
-
-    def length_bound(self, value: float) -> float:
-        """R so that every x of that value at most is no longer than R, but for what is in the span of `null_basis`."""
-        return self.penalty._length_bound(value, self.shape)
-
-    def rounding(self, x: Array) -> float:
-        """How far the value, and <p, K x>, may be off in float64, beside what is relative to the value."""
-        return self.penalty._rounding(x)
 
     @cached_property
     def adjoint_roundings(self) -> float:
         """Roundings in a number of K^T p."""
         return self.penalty._adjoint_roundings(self.shape)
 
-    # -- the structure of answers ----------------------------------------------------------------------------------
-
     @cached_property
     def structure(self) -> str:
-        """What answers show, on which they are refitted: their "support", their flat "regions", or nothing."""
+        """The structure of answers, on which they are refitted: their "support", their flat "regions", or "" for none."""
         return self.penalty._structure(self.shape)
-
-    def identify(self, x: Array, p: Array, margin: float) -> None:
-        """Set x, in place, so that (K x)_g = 0 for the groups whose dual is shorter than (1 - margin) w."""
-        self.penalty._identify(x, p, margin)
 
     # -- fast ways, where there are any ----------------------------------------------------------------------------
 
-    def _own(self, name: str) -> Any:
+    def _fast(self, name: str) -> Any:
         return getattr(self.penalty, name)(self.shape) if _is_for(type(self.penalty), name) else None
 
     @cached_property
     def fused(self) -> Fused | None:
         """Kernels for whole iterations."""
-        own: Fused | None = self._own("_fused")
+        own: Fused | None = self._fast("_fused")
         return own
 
     @cached_property
     def exact(self) -> Exact | None:
         """An algorithm that ends with the minimiser."""
-        own: Exact | None = self._own("_exact")
+        own: Exact | None = self._fast("_exact")
+        return own
+
+    @cached_property
+    def partition(self) -> Partition | None:
+        """The groups of blocks of the image."""
+        own: Partition | None = self._fast("_partition")
         return own
 
     def half(self, y: Array) -> Half | None:
         """The problem at half the size, where that start pays."""
         return self.penalty._half(y) if _is_for(type(self.penalty), "_half") else None
-
-    @cached_property
-    def partition(self) -> Partition | None:
-        """The groups of blocks of the image."""
-        own: Partition | None = self._own("_partition")
-        return own

@@ -18,6 +18,7 @@ from ..arrays.checks import check_weight
 from ..arrays.layout import from_canonical
 from ..arrays.numbers import Array, total
 from ..dual.prox import ProxResult, check_tol_and_maxiter, relative_gap
+from ..dual.term import Term
 from ..result import ConvergenceWarning, warn
 from .base import Penalty
 
@@ -31,6 +32,10 @@ class InfimalPenalty(Penalty):
     @abc.abstractmethod
     def _lift_penalty(self) -> Penalty:
         """h(K X), as a penalty of X."""
+
+    def _lift_term(self, shape: tuple[int, ...]) -> Term:
+        """`_lift_penalty` on the X behind images of that shape."""
+        return self._lift_penalty().bind(self._lift_shape(shape))
 
     @abc.abstractmethod
     def _lift_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -54,7 +59,7 @@ class InfimalPenalty(Penalty):
 
     def _value_bound(self, x: Array) -> float:
         """A bound on P(x): the cost of one X."""
-        return self._lift_penalty()._value_in_float64(self._lift(x))
+        return self._lift_term(x.shape).value(self._lift(x))
 
     @abc.abstractmethod
     def _synthesis_gram(self, shape: tuple[int, ...]) -> Any:
@@ -86,7 +91,7 @@ class InfimalPenalty(Penalty):
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         value = _least(self, x.astype(np.float64), 1e-6) if self._w() > 0 else 0.0
-        return value - self._product(p, x), value
+        return value - total(self._analysed(x) * p), value
 
     def prox(
         self,
@@ -180,11 +185,11 @@ def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tu
     """
     if penalty._w() == 0:
         return y.copy(), np.zeros(penalty._dual_shape(y.shape), y.dtype), 0.0, 0.0, 0
-    cost, counts = penalty._lift_penalty(), penalty._synthesis_gram(y.shape)
+    cost, counts = penalty._lift_term(y.shape), penalty._synthesis_gram(y.shape)
     lifted = penalty._lift(y.astype(np.float64))
-    dual, bar = np.zeros(cost._dual_shape(lifted.shape)), lifted.copy()
+    dual, bar = np.zeros(cost.dual_shape), lifted.copy()
     tau = max(0.01 * (float(np.std(y, dtype=np.float64)) or 1.0) / penalty._w(), 1e-150)
-    sigma = 1.3 / (tau * cost._norm_squared(lifted.shape))
+    sigma = 1.3 / (tau * cost.norm_squared)
     nit = 0
     found = _measured(penalty, cost, lifted, dual, y)
     best = found
@@ -192,7 +197,7 @@ def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tu
         n = min(max(10, nit // 8), maxiter - nit)
         for _ in range(n):
             pull = np.zeros(lifted.shape)
-            cost._dual_step(pull, dual, bar, sigma)
+            cost.dual_step(pull, dual, bar, sigma)
             new = lifted - tau * pull
             new -= penalty._synthesis_adjoint(tau / (1 + tau * counts) * (penalty._synthesis(new, y.shape) - y))
             bar = 2 * new - lifted
@@ -207,17 +212,15 @@ def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tu
     return x.astype(y.dtype), p.astype(y.dtype), fun, gap, nit
 
 
-def _measured(
-    penalty: InfimalPenalty, cost: Penalty, lifted: Array, dual: Array, y: Array
-) -> tuple[Array, Array, float, float]:
+def _measured(penalty: InfimalPenalty, cost: Term, lifted: Array, dual: Array, y: Array) -> tuple[Array, Array, float, float]:
     """The image, its dual, the objective and the gap, of terms >= 0."""
     x, p = penalty._synthesis(lifted, y.shape), penalty._dual_of_lift(dual, y.shape)
     penalty._project(p)
-    value = cost._value_in_float64(lifted)
+    value = cost.value(lifted)
     ktp = np.zeros(y.shape)
     penalty._add_adjoint(ktp, p)
     loss = 0.5 * total(np.square(x - y + ktp))
-    return x, p, 0.5 * total(np.square(x - y)) + value, loss + max(value - penalty._product(p, x), 0.0)
+    return x, p, 0.5 * total(np.square(x - y)) + value, loss + max(value - total(penalty._analysed(x) * p), 0.0)
 
 
 def _least(penalty: InfimalPenalty, x: Array, tol: float) -> float:
@@ -225,18 +228,18 @@ def _least(penalty: InfimalPenalty, x: Array, tol: float) -> float:
 
     Where hardly anything is left, within a billionth of what the image could cost.
     """
-    cost = penalty._lift_penalty()
-    dual = np.zeros(cost._dual_shape(penalty._lift_shape(x.shape)))
-    lifted = min((penalty._lift(x), penalty._null_lift(x)), key=cost._value_in_float64)
+    cost = penalty._lift_term(x.shape)
+    dual = np.zeros(cost.dual_shape)
+    lifted = min((penalty._lift(x), penalty._null_lift(x)), key=cost.value)
     floor = 1e-9 * penalty._w() * total(np.abs(x))
     bar = lifted.copy()
     counts = penalty._synthesis_gram(x.shape)
-    norm = cost._norm_squared(lifted.shape)
+    norm = cost.norm_squared
     kx = penalty._analysed(x)
     tau = max(0.1 * (float(np.std(x)) or 1.0) / penalty._w(), 1e-150)
     value, nit = math.inf, 0
     while True:
-        value = min(value, cost._value_in_float64(lifted))
+        value = min(value, cost.value(lifted))
         p = penalty._dual_of_lift(dual, x.shape)
         penalty._project(p)
         if value - total(kx * p) <= tol * value + floor or nit >= 20000:
@@ -244,7 +247,7 @@ def _least(penalty: InfimalPenalty, x: Array, tol: float) -> float:
         for _ in range(max(10, nit // 8)):
             nit += 1
             pull = np.zeros(lifted.shape)
-            cost._dual_step(pull, dual, bar, 1 / (tau * norm))
+            cost.dual_step(pull, dual, bar, 1 / (tau * norm))
             new = lifted - tau * pull
             # back onto S X = x
             new -= penalty._synthesis_adjoint((penalty._synthesis(new, x.shape) - x) / counts)

@@ -237,7 +237,7 @@ class _FieldCost(Penalty):
         image, field = self._split(np.abs(x.astype(np.float64, copy=False)))
         rates = inverse_spacing(self.spacing, len(field))
         # Dx - u and E u, of fields that are as large as Dx
-        first = self._differences._value_in_float64(self._split(x)[0]) * math.sqrt(len(field) * len(image)) + total(field)
+        first = self._differences.bind(image.shape).value(self._split(x)[0]) * math.sqrt(len(field) * len(image)) + total(field)
         second = len(field) * self.ratio * (1.0 if rates is None else float(rates.max())) * total(field)
         return UNIT * self._w() * (4 * first + 16 * second)
 

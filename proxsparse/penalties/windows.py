@@ -120,11 +120,7 @@ class OverlappingGroupLasso(Penalty):
 
     def _partition(self, shape: tuple[int, ...]) -> Partition | None:
         axes = len(shape) - 1
-        return Partition(self, list(zip(*self._geometry(axes), strict=True))[3 - axes :], self._within)
-
-    def _within(self, region: tuple[slice, ...]) -> Penalty:
-        # the grid begins at a window's first sample
-        return self
+        return Partition(self, list(zip(*self._geometry(axes), strict=True))[3 - axes :], functools.partial(_anywhere, self))
 
     def _polyhedral(self, shape: tuple[int, ...]) -> bool:
         return self.norm == "linf"
@@ -195,10 +191,6 @@ class OverlappingGroupLasso(Penalty):
     def _dual_norm(self, p: Array) -> float:
         return float(self._group_norms(p).max())
 
-    def _covers(self, shape: tuple[int, ...]) -> list[Array]:
-        """The number of windows over each sample, along each axis."""
-        return _covers(self.window, self.stride, shape)
-
     def _group_size(self, shape: tuple[int, ...]) -> int:
         return shape[0] * math.prod(k for _, k, _, _ in self._counts(shape))
 
@@ -208,25 +200,23 @@ class OverlappingGroupLasso(Penalty):
 
     def _gram_diagonal(self, shape: tuple[int, ...]) -> Array:
         """K^T K of each pixel, of the shape of one channel."""
-        return np.asarray(functools.reduce(np.multiply.outer, self._covers(shape)))
+        return np.asarray(functools.reduce(np.multiply.outer, _covers(self.window, self.stride, shape)))
 
     def _length_bound(self, value: float, shape: tuple[int, ...]) -> float:
         weights = self._pixel_costs(shape)
-        return value / float(weights.min(where=weights > 0, initial=math.inf)) * self._length_per_cost(shape)
+        # the most that a group may be longer than what it costs
+        stretch = 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
+        return value / float(weights.min(where=weights > 0, initial=math.inf)) * stretch
 
     def _null_space_basis(self, shape: tuple[int, ...]) -> list[Array] | None:
         return free_pixels(self._pixel_costs(shape), shape)
-
-    def _length_per_cost(self, shape: tuple[int, ...]) -> float:
-        """The most that a group may be longer than what it costs."""
-        return 1.0 if self.norm == "l2" else math.sqrt(self._group_size(shape))
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
         """Per pixel of one channel, the least c with P(x) >= c |x_j|."""
         return np.full(shape[1:], self._w())
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
-        return math.prod(float(over.max()) for over in self._covers(shape))
+        return math.prod(float(over.max()) for over in _covers(self.window, self.stride, shape))
 
     def _gram(self, shape: tuple[int, ...]) -> Diagonalised | None:
         return Diagonalised("pixel", self._gram_diagonal(shape))
@@ -279,6 +269,11 @@ class _Kernels:
             stop = min(begin + at_once, rows)
             kernels.certificate(sums, x[0], p[:, 0], y[0], ring, self.width, self.penalty._w(), *limits, begin, stop)
         return tuple(sums.sum(axis=0).tolist())
+
+
+def _anywhere(penalty: OverlappingGroupLasso, region: tuple[slice, ...]) -> Penalty:
+    """The penalty on a region: the same, as regions begin where a window does."""
+    return penalty
 
 
 # -- the grid of windows, found once for each shape: a small solve asks for it some seventy times -------------------------

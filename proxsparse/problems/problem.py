@@ -316,7 +316,7 @@ class Problem:
                 length = eps * norm(self.returned.with_background(found.x))
             data = max(self.data.lipschitz, 1.0) * length * length if self.data.degree == 2 else math.inf
             spreads = zip(self.terms, self._bounds_by_length, found.values, strict=True)
-            if any(value > spread * length ** (2 if q.degree == 2 else 1) + data for q, spread, value in spreads):
+            if any(value > spread * length ** (2 if q.penalty.degree == 2 else 1) + data for q, spread, value in spreads):
                 return False
         data, parts = self.rounding_floors(found.x)
         beyond = sum(max(value - floor, 0.0) for value, floor in zip(found.values, parts, strict=True))

@@ -33,7 +33,7 @@ class Reach:
         problem = self.problem
         if problem.lo is not None and problem.hi is not None and not (np.isinf(problem.lo).any() or np.isinf(problem.hi).any()):
             return problem.lo, problem.hi
-        lowered = problem.operator is None and all(q.clipping_lowers for q in problem.terms)
+        lowered = problem.operator is None and all(q.penalty._clipping_lowers for q in problem.terms)
         if not lowered or np.ndim(problem.lo) or np.ndim(problem.hi):
             return None
         seen = np.ones(problem.shape, bool) if problem.m is None else np.broadcast_to(problem.m > 0, problem.shape)
