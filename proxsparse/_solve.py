@@ -26,7 +26,7 @@ from .penalties.regions import Regions
 from .penalties.reweighted import Reweighted
 from .problems.certificate import Certificate
 from .problems.identify import identified
-from .problems.lifted import problem_of
+from .problems.kinds import problem_of
 from .problems.nothing_left import warn_of_nothing_left
 from .problems.posed import Posed
 from .problems.problem import Problem

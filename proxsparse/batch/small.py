@@ -14,8 +14,9 @@ from ..kernels.row_strips import SmallImages, fits
 from ..penalties import Penalty, TotalVariation
 from ..penalties.variation_kernels import joined
 from ..problems.identify import MARGINS
+from ..problems.kinds import problem_of
 from ..problems.posed import Posed
-from ..problems.problem import LARGE, Problem
+from ..problems.problem import LARGE
 from ..problems.spec import ProblemSpec
 from ..runtime.workers import Workers
 from ..solvers.chambolle_pock import Schedule
@@ -34,7 +35,7 @@ class SmallBatch:
         self.alone = alone
         self.y, self.penalty, self.tol, self.options = y, penalty, tol, options
         # what the images share, from one of them
-        self.problem = Problem(Posed(y[:1], [penalty], (1, *y.shape[1:])))
+        self.problem = problem_of(Posed(y[:1], [penalty], (1, *y.shape[1:])))
         (term,) = self.problem.terms
         self.denoising = Denoising(y[:1], [term])
         self.images = SmallImages(y, penalty.isotropic, pool)

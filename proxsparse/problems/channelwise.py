@@ -56,6 +56,30 @@ class Channelwise:
         return self.operator.gram(self.own_shape)
 
 
+class Unchanged(Channelwise):
+    """A = I."""
+
+    norm_is_bound = True
+    norm_squared = norm_bound = 1.0
+    mismatch = product_rounding = 0.0
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        """x."""
+        return x
+
+    def adjoint(self, q: Array) -> Array:
+        """q."""
+        return q
+
+    @cached_property
+    def gram(self) -> Diagonalised | None:
+        """The identity."""
+        return Diagonalised("uniform", 1.0)
+
+
 class AllChannels(Channelwise):
     """An operator that takes the channels all at once, in the user's layout."""
 

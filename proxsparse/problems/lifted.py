@@ -17,25 +17,23 @@ from ..penalties.infimal import InfimalPenalty, part_of_lift
 from ..runtime.workers import Workers
 from .certificate import Certificate
 from .channelwise import Channelwise
+from .inverse import InverseProblem
+from .measured import Measured
+from .pixelwise import dualised_problem
 from .posed import Posed
 from .problem import Costs, Problem, WithBackground
+from .trivial import Trivial
 
 
-def problem_of(posed: Posed, returned: WithBackground | None = None) -> Problem:
-    """The problem, or where a part is a minimisation of its own the larger one behind it."""
-    kind = LiftedProblem if any(isinstance(q, InfimalPenalty) and q._w() > 0 for q in posed.parts) else Problem
-    return kind(posed, returned=returned)
-
-
-class LiftedProblem(Problem):
+class LiftedProblem(InverseProblem):
     """The problem of the larger X behind a part that is a minimisation of its own; answers are certified in the image's.
 
     The other parts, the data term and the bounds see S X. Where S selects channels of X, as for TGV, the others have the data
     weight 0.
     """
 
-    def __init__(self, posed: Posed, *, returned: WithBackground | None = None) -> None:
-        self.base = Problem(posed, separate=False, returned=returned)
+    def __init__(self, posed: Posed, returned: WithBackground | None = None) -> None:
+        self.base = dualised_problem(posed, returned)
         y, parts, shape, operator, m = posed.y, posed.parts, posed.shape, posed.operator, posed.m
         lo, hi, data = posed.lo, posed.hi, posed.data
         lifted = [(i, q) for i, q in enumerate(parts) if isinstance(q, InfimalPenalty)]
@@ -53,7 +51,8 @@ class LiftedProblem(Problem):
             y = self._part._synthesis_adjoint(y)
         else:
             operator = AfterSynthesis(operator, self._part, shape)
-        super().__init__(Posed(y, behind, large, operator, m, lo, hi, data), separate=False)
+        larger = Posed(y, behind, large, operator, m, lo, hi, data)
+        super().__init__(larger, Measured.of(larger))
 
     @property
     def image_problem(self) -> Problem:
@@ -71,7 +70,7 @@ class LiftedProblem(Problem):
 
     def floor(self, x: Array) -> float:
         """All that storing X in its dtype may add to F: each summand of S X was rounded by itself."""
-        data, parts = self.base.rounding_floors(self._part._synthesis(np.abs(x), self.base.shape))
+        data, parts = self.base.rounding_floor.of(self._part._synthesis(np.abs(x), self.base.shape))
         return data + sum(parts)
 
     def start(self) -> Array:
@@ -111,21 +110,29 @@ class LiftedProblem(Problem):
         return self.base.terms, self.base.stack.split(flat)
 
     @cached_property
-    def trivial(self) -> Array | None:
+    def trivial(self) -> Trivial:
         """A lift, of cost 0, of the best image in the null space."""
-        image = self.base.trivial
-        return None if image is None else self._part._null_lift(image)
-
-    @cached_property
-    def trivial_certificate(self) -> Certificate | None:
-        """By the least-norm dual of the image's problem."""
-        duals = self.base.trivial_duals()
-        if self.trivial is None or duals is None:
-            return None
-        return self.certificate(self.trivial, self.flat_dual(self._raised(duals)))
+        return _TrivialLift(self)
 
     def _raised(self, duals: Sequence[Array]) -> list[Array]:
         return [self._part._lift_of_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
+
+
+class _TrivialLift(Trivial):
+    """The trivial image lifted, with the least-norm dual of the image's problem."""
+
+    problem: LiftedProblem
+
+    @cached_property
+    def image(self) -> Array | None:
+        """A lift of the best image in the null space."""
+        image = self.problem.base.trivial.image
+        return None if image is None else self.problem._part._null_lift(image)
+
+    def duals(self) -> list[Array] | None:
+        """The dual of each part, of least norm."""
+        duals = self.problem.base.trivial.duals()
+        return None if duals is None else self.problem._raised(duals)
 
 
 class AfterSynthesis(Channelwise):

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from ..arrays.numbers import Array
 from ..arrays.roundoff import norm
-
-if TYPE_CHECKING:
-    from .problem import Problem
+from .owned import Owned
 
 #: pixels up to which A is looked at as a matrix
 _SMALL = 256
 
 
-class Reach:
+class Reach(Owned):
     """What is known of where the minimisers of a problem are."""
-
-    def __init__(self, problem: Problem) -> None:
-        # which owns this: no circle that keeps its images from being freed
-        self.problem: Problem = weakref.proxy(problem)
 
     @cached_property
     def box(self) -> tuple[Any, Any] | None:
@@ -54,7 +47,7 @@ class Reach:
         far = math.inf if self.box is None else self.length_in_box
         if not math.isfinite(fun):
             return far
-        inside, bound = problem.data.reach(fun), 1.0 if problem.operator is None else problem.operator.norm_bound
+        inside, bound = problem.data.reach(fun), problem.linear.norm_bound
         for i, q in enumerate(problem.terms):
             own = q.length_bound(fun) if q.weight > 0 else math.inf
             beside = self._null_space_bounds[i] if math.isfinite(own) else None

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-import weakref
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import SUM, UNIT, norm
 from ..linear.diagonal import Diagonalised, conjugate_gradients
-
-if TYPE_CHECKING:
-    from .problem import Problem
+from .owned import Owned
 
 #: alternating projections
 _ALTERNATIONS = 20
@@ -22,12 +18,8 @@ _ALTERNATIONS = 20
 _MOST_ITERATIONS = 500
 
 
-class DualRepair:
+class DualRepair(Owned):
     """The repair of the duals of a problem that no formula makes feasible."""
-
-    def __init__(self, problem: Problem) -> None:
-        # which owns this: no circle that keeps its images from being freed
-        self.problem: Problem = weakref.proxy(problem)
 
     def dual_value(self, x: Array, p: Array, q: Array, r: Array, far: float, allowed: float) -> float | None:
         """The dual value of (q, p) made feasible: r is moved onto what the bounds can balance, then (q, p) scaled.
@@ -69,7 +61,7 @@ class DualRepair:
         That knows every null space of the parts and of A, alone and together.
         """
         problem = self.problem
-        m, b = problem.data.m, problem.balance
+        m, b = problem.data.m, problem.preconditioner.balance
 
         def _moved(v: Array) -> tuple[Array, Array]:
             dp = problem.stack.analysis(v)
@@ -80,7 +72,7 @@ class DualRepair:
             dq, dp = _moved(v)
             return problem.stack.add_adjoint(np.array(problem.adjoint(dq), np.float64), dp)
 
-        near = problem.preconditioner(None, b, 0.0)
+        near = problem.preconditioner.near(None, b, 0.0)
         v, nit = conjugate_gradients(_system, left, np.zeros_like(left), near, 1e-24, enough * enough, _MOST_ITERATIONS)
         problem.effort += nit
         dq, dp = _moved(v)
@@ -138,7 +130,7 @@ class DualRepair:
         # a part of weight 0 has no dual
         if problem.operator is None or data is None or penalty is None or any(q.weight == 0 for q in problem.terms):
             return None
-        b = problem.balance
+        b = problem.preconditioner.balance
         joint = data * float(np.max(problem.data.m)) + penalty * b
         return None if joint is None else (b, joint)
 

@@ -19,7 +19,8 @@ from ..penalties.infimal import InfimalPenalty
 from ..result import SolveResult
 from ..testing import require_sound
 from .channelwise import AllChannels, Channelwise
-from .lifted import problem_of
+from .kinds import problem_of
+from .pixelwise import dualised_problem
 from .posed import Posed
 from .problem import Problem, WithBackground
 from .spec import ProblemSpec
@@ -151,7 +152,9 @@ def _less_background(dtype: Any, posed: Posed, level: Array, returned: WithBackg
     lo, hi = (None if b is None else _plain(np.asarray(b, dtype) - level) for b in (posed.lo, posed.hi))
     less = dataclasses.replace(posed, y=np.ascontiguousarray(y), lo=lo, hi=hi, data=data)
     if returned is None:
-        return Problem(less, separate=not any(isinstance(q, InfimalPenalty) for q in posed.parts))
+        # parts that are minimisations of their own are handed their costs
+        lifted = any(isinstance(q, InfimalPenalty) for q in posed.parts)
+        return dualised_problem(less) if lifted else problem_of(less)
     return problem_of(less, returned)
 
 

@@ -66,7 +66,7 @@ class _Splitting:
 
     def _choose_solves(self) -> None:
         """One copy where A^T A + rho K^T K inverts, two where each does by itself, else conjugate gradients."""
-        data, penalty = self.problem.gram_of_operator if self.dualised else self.problem.gram, self.stack.gram()
+        data, penalty = self.problem.linear.gram if self.dualised else self.problem.gram, self.stack.gram()
         if self.dualised and data is not None:
             data = data * self.share
         if penalty is not None and self.bounded:
@@ -104,7 +104,9 @@ class _Splitting:
 
     def _conjugate_gradients(self, rhs: Array) -> Array:
         """Preconditioned conjugate gradients from the last v, to a hundredth of the first residual."""
-        near = self.problem.preconditioner(self.rho * self.share if self.dualised else None, self.rho, self.rho * self.bounded)
+        near = self.problem.preconditioner.near(
+            self.rho * self.share if self.dualised else None, self.rho, self.rho * self.bounded
+        )
         least = float(np.finfo(rhs.dtype).eps) ** 2 * total(np.square(rhs))
         return conjugate_gradients(self._system, rhs, self.v, near, 1e-4, least, 50)[0]
 

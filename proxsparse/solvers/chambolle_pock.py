@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays.numbers import Array, total
 from ..dual.denoising import Denoising, Steps
 from ..kernels import pointwise
+from ..problems.denoising import DenoisingProblem
 from ..problems.problem import LARGE, Problem
 
 
@@ -20,7 +21,7 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
     tau is the first primal step, gamma the strong convexity used for the acceleration, both in units of the smallest
     data weight, with an operator in units of the data term's curvature in x; 0 does not accelerate.
     """
-    if problem.denoising is not None:
+    if isinstance(problem, DenoisingProblem):
         return accelerated(problem.denoising, x, p, tau, gamma)
     if gamma:
         raise ValueError(f"option gamma={gamma} needs a data term that is strongly convex; this problem's is not")

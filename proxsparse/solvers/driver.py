@@ -65,7 +65,7 @@ def run(
         with _quiet():
             found = problem.certificate(*pair)
             # at A = I the first image is the one given, and no answer yet
-            if nit > 0 or problem.denoising is None:
+            if nit > 0 or not problem.is_denoising:
                 found = shortcut(_better_of(problem, found), nit)
         if options.history:
             history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
@@ -108,11 +108,12 @@ def _rank(found: Certificate) -> tuple[float, float]:
 
 def _better_of(problem: Problem, found: Certificate) -> Certificate:
     """`found`, or the image that costs nothing where that one has the lower objective: then it may be the answer."""
-    if not math.isfinite(found.fun) or problem.trivial_fun > found.fun or problem.trivial is None:
+    trivial = problem.trivial
+    if not math.isfinite(found.fun) or trivial.fun > found.fun or trivial.image is None:
         return found
-    candidates = [found, problem.certificate(problem.trivial, found.p)]
-    if problem.trivial_certificate is not None:
-        candidates.append(problem.trivial_certificate)
+    candidates = [found, problem.certificate(trivial.image, found.p)]
+    if trivial.certificate is not None:
+        candidates.append(trivial.certificate)
     return min(candidates, key=_rank)
 
 
@@ -138,7 +139,7 @@ class _Shortcut:
 
     def __init__(self, problem: Problem, tol: float) -> None:
         self.problem, self.tol, self.taken = problem, tol, False
-        large = problem.denoising is not None and math.prod(problem.shape) > LARGE
+        large = problem.is_denoising and math.prod(problem.shape) > LARGE
         self.below = self._REACH * tol if large and problem.stack.polyhedral else 0.0
 
     def __call__(self, found: Certificate, nit: int) -> Certificate:
@@ -159,8 +160,8 @@ class Pace:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.smooth = problem.denoising is not None
-        self.least = min(64, (1 << 15) // math.prod(problem.shape)) if problem.denoising is not None else 0
+        self.smooth = problem.is_denoising
+        self.least = min(64, (1 << 15) // math.prod(problem.shape)) if problem.is_denoising else 0
         # where nothing has far to travel a few iterations may do
         self.first = 5 if problem.stack.first_step > 1 else 10
         self.nit, self.gap = 0, math.inf

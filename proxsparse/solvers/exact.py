@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..arrays.numbers import Array
 from ..dual.denoising import Steps
+from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem
 
 
 def steps(problem: Problem, x: Array, p: Array) -> Steps:
     """Yield the minimiser and its dual, and end; where to start is not used."""
-    found = problem.denoising.exact() if problem.denoising is not None else None
+    found = problem.denoising.exact() if isinstance(problem, DenoisingProblem) else None
     if found is None:
         raise ValueError(
             "no exact algorithm is known for this problem: there is one for signals under total variation, also added to "

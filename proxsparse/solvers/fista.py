@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..dual.denoising import Denoising, Steps, dual_fast_gradient
+from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem
 
 
@@ -18,7 +19,7 @@ def steps(
 
     step is 1 / L, by default from the operator's norm, found by backtracking where that norm is only estimated.
     """
-    if problem.denoising is not None:
+    if isinstance(problem, DenoisingProblem):
         if step is not None or backtracking:
             raise ValueError(
                 "options step and backtracking need an operator: without one FISTA works on the dual, whose step is known"

@@ -29,13 +29,13 @@ _PATIENCE, _FEW = 1000, 100
 
 def auto_method(problem: Problem) -> str:
     """The rule of "auto", drawn from benchmarks/methods.py: ADMM only where it gains from exact transforms."""
-    if problem.denoising is not None and problem.denoising.has_exact:
+    if problem.has_exact:
         return "exact"
     if problem.operator is not None:
         # windows, whose copies no transform mixes, come sooner by Chambolle-Pock
         gram = problem.full.gram()
         hard: Any = gram is not None and gram.domain != "pixel"
-    elif problem.denoising is not None:
+    elif problem.is_denoising:
         # weights of very different size leave little strong convexity for the acceleration
         hard = problem.data.mu < 1e-2 * problem.data.lipschitz
     else:
@@ -45,7 +45,7 @@ def auto_method(problem: Problem) -> str:
 
 def _inverts(problem: Problem) -> bool:
     """Whether ADMM solves its linear systems by division and transforms."""
-    data = problem.gram if problem.data.quadratic else problem.gram_of_operator
+    data = problem.gram if problem.data.quadratic else problem.linear.gram
     return data is not None and problem.full.gram() is not None
 
 
@@ -76,7 +76,7 @@ def run_auto(
     """
     left: list[tuple[str, int]] = []
     ended: Run | None = None
-    several = problem.denoising is None
+    several = not problem.is_denoising
     patience = {"chambolle-pock": _PATIENCE, "admm": _PATIENCE if several and _inverts(problem) else _FEW}
     while True:
         steps = SOLVERS[method](problem, *start)

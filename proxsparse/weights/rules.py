@@ -26,7 +26,8 @@ from ..metrics.noise import Noise, estimate
 from ..operators import Blur
 from ..penalties import L1
 from ..penalties.base import Penalty, with_weights
-from ..problems.lifted import problem_of
+from ..problems.denoising import DenoisingProblem
+from ..problems.kinds import problem_of
 from ..problems.posed import Posed
 from ..problems.problem import Problem
 from ..problems.setup import ProblemSetup, set_up
@@ -320,7 +321,7 @@ class _Task:
         """Exact where an exact algorithm shows the flat pieces; else by the derivative of a fixed number of iterations."""
         y = self._y
         problem = self._problem_of(y, weights)
-        if problem.denoising is not None and problem.denoising.has_exact and _shows_pieces(problem.denoising):
+        if isinstance(problem, DenoisingProblem) and problem.has_exact and _shows_pieces(problem.denoising):
             x = _fit(problem, 0.0, 0)
             return self._residual(y, x), _free(problem.denoising, x)
         moved = y + self._probe
@@ -335,7 +336,7 @@ class _Task:
 
     def _near_fit(self, problem: Problem) -> tuple[Array, int]:
         """A fit near enough to the answer, as its gap tells, and the iterations that it took."""
-        if problem.denoising is not None and problem.denoising.has_exact:
+        if problem.has_exact:
             return _fit(problem, 0.0, 0), 0
         noise = max(self.noise, _LEAST_NOISE * self.spread)
         steps, iterations = _steps(problem, self._step(problem)), self._iterations
@@ -350,15 +351,15 @@ class _Task:
     def _iterations(self) -> int:
         if self.problem.operator is not None:
             return _ITERATIONS["blurred"]
-        if self.problem.denoising is None and self.problem.m is not None:
+        if not self.problem.is_denoising and self.problem.m is not None:
             return _ITERATIONS["filling"]
         return _ITERATIONS["near" if self.problem.stack.first_step > 1 else "far"]
 
     @staticmethod
     def _step(problem: Problem) -> float:
         """One step for both fits of a pair: were it drawn from each image, the difference would hold that too."""
-        if problem.denoising is not None:
-            return problem.denoising.dualised.first_step
+        if problem.is_denoising:
+            return problem.stack.first_step
         if auto_method(problem) == "admm":
             return 1.0
         if problem.image_problem.operator is None:
@@ -370,7 +371,7 @@ class _Task:
     def _discrepancy(self, guess: float) -> float:
         """The weight with sum m (A x - y)^2 = s^2 sum m, which grows with the weight: bracketed in octaves, then halved."""
         search = _Residual(self, guess)
-        trivial = self.problem.trivial
+        trivial = self.problem.trivial.image
         if trivial is not None and self._residual(self._y, trivial) <= self.n * self.noise**2:
             # all that is left of the image by the largest weight fits the noise
             search(_FAR)
@@ -437,14 +438,14 @@ class _Residual:
 def _steps(problem: Problem, step: float) -> Steps:
     """Iterations from the dual 0 that do the same to every image: no step is found on the way."""
     p = np.zeros(problem.stack.size, problem.dtype)
-    if problem.denoising is None and auto_method(problem) == "admm":
+    if not problem.is_denoising and auto_method(problem) == "admm":
         return admm.steps(problem, problem.start(), p, rho=step, adapt=False)
     return chambolle_pock.steps(problem, problem.start(), p, tau=step)
 
 
 def _fit(problem: Problem, step: float, iterations: int) -> Array:
     """The exact image, or that after so many iterations, in float64, whatever their gap."""
-    exact = None if problem.denoising is None else problem.denoising.exact(dual=False)
+    exact = problem.denoising.exact(dual=False) if isinstance(problem, DenoisingProblem) else None
     if exact is not None:
         return exact[0].astype(np.float64)
     steps = _steps(problem, step)

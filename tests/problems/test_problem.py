@@ -96,13 +96,13 @@ def test_a_part_of_weight_zero_does_not_stand_in_the_way():
 @pytest.mark.parametrize("bounds", [None, (0.0, None)])
 def test_duals_drawn_together_bound_the_same_optimum(boundary, bounds, monkeypatch):
     """What is drawn together certifies sooner, and no more than is true."""
-    from proxsparse.problems import problem
+    from proxsparse.problems import inverse
 
     blur = Blur(np.outer([1, 2, 1], [1, 2, 1]) / 16, boundary=boundary)
     y = image_of((24, 25)) * 0.5
     drawn = solve(y, "tv", 0.02, operator=blur, bounds=bounds, tol=1e-5, options={"maxiter": 20000})
     assert drawn.success
-    monkeypatch.setattr(problem, "_WITHIN_REACH", 0.0)
+    monkeypatch.setattr(inverse, "_WITHIN_REACH", 0.0)
     plain = solve(y, "tv", 0.02, operator=blur, bounds=bounds, tol=1e-7, method="chambolle-pock", options={"maxiter": 200000})
     assert plain.fun - plain.gap <= drawn.fun <= plain.fun + drawn.gap
     usual = solve(y, "tv", 0.02, operator=blur, bounds=bounds, tol=1e-5, options={"maxiter": 20000})

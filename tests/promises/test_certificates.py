@@ -27,8 +27,10 @@ from proxsparse import (
     solve,
 )
 from proxsparse.data_terms import LeastAbsoluteDeviations, LeastSquares
-from proxsparse.problems import problem, repair
+from proxsparse.problems import repair
 from proxsparse.problems.channelwise import Channelwise
+from proxsparse.problems.kinds import problem_of
+from proxsparse.problems.pixelwise import dualised_problem
 from proxsparse.problems.posed import Posed
 
 PENALTIES = {
@@ -390,7 +392,7 @@ def test_a_repair_leaves_little(penalty, operator, bounds, most):
 
 def reach(y, penalty, operator, fun):
     shape = (1, *SHAPE)
-    posed = problem.Problem(Posed(y[None], penalty.parts, shape, Channelwise(operator, shape)))
+    posed = problem_of(Posed(y[None], penalty.parts, shape, Channelwise(operator, shape)))
     return posed.reach.length_bound(fun)
 
 
@@ -429,7 +431,7 @@ def test_half_the_pixels_of_a_photograph(penalty):
     observed = np.random.default_rng(0).random(y.shape) < 0.5
     result = solve(np.where(observed, y, 0), penalty, observed=observed, tol=1e-3, options={"maxiter": 2000})
     assert result.success
-    setup = problem.Problem(Posed(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float)), separate=False)
+    setup = dualised_problem(Posed(y[None], (penalty,), (1, *y.shape), m=observed[None].astype(float)))
     assert np.linalg.norm(result.x) < setup.reach.length_bound(result.fun) < 1e6
 
 

@@ -1,0 +1,21 @@
+"""Which kind of problem a posed one is."""
+
+from __future__ import annotations
+
+from ..penalties.infimal import InfimalPenalty
+from .denoising import DenoisingProblem
+from .lifted import LiftedProblem
+from .measured import Measured
+from .pixelwise import dualised_problem
+from .posed import Posed
+from .problem import Problem, WithBackground
+
+
+def problem_of(posed: Posed, returned: WithBackground | None = None) -> Problem:
+    """Denoising, pixelwise or inverse; or where a part is a minimisation of its own the larger problem behind it."""
+    if any(isinstance(q, InfimalPenalty) and q._w() > 0 for q in posed.parts):
+        return LiftedProblem(posed, returned)
+    measured = Measured.of(posed)
+    if posed.operator is None and (measured.is_strong or measured.is_pixelwise):
+        return DenoisingProblem(posed, measured, returned)
+    return dualised_problem(posed, returned)
