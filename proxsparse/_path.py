@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from ._solve import resolve_penalty, solve_quietly, solve_spec
+from ._solve import solve_quietly, solve_spec
 from .arrays.checks import check_weight, explained, unknown
 from .arrays.kinds import of_its_kind
 from .arrays.numbers import as_float, require_finite
 from .penalties.base import Penalty, with_weights
 from .problems.spec import SEARCH, ProblemSpec
 from .result import SolveResult
-from .weights.rules import Weights, first_guess
+from .weights.fits import Weights
+from .weights.given import resolve_penalty
+from .weights.rules import first_guess
 from .weights.search import least
 
 #: how far below the largest weight a path of a given length goes

@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .arrays.checks import check_spacing, explained, unknown
+from .arrays.checks import explained, unknown
 from .arrays.kinds import of_its_kind
 from .arrays.numbers import Array, as_scalar
-from .data_terms import DATA, DataTerm, Huber
-from .dual.term import Term
+from .data_terms import DataTerm, Huber
 from .metrics import noise_std as estimate_noise
-from .operators import MatrixOperator
 from .penalties import Penalty, TotalVariation
-from .penalties.base import with_weights
-from .penalties.names import penalty_named
 from .penalties.nonconvex import Nonconvex
 from .penalties.regions import Regions
 from .penalties.reweighted import Reweighted
-from .problems.certificate import Certificate
-from .problems.identify import identified
-from .problems.kinds import problem_of
 from .problems.nothing_left import warn_of_nothing_left
-from .problems.posed import Posed
-from .problems.problem import Problem
-from .problems.refit import ACCURACY, refit
-from .problems.setup import ProblemSetup, set_up
+from .problems.setup import set_up
 from .problems.spec import ProblemSpec
-from .result import MESSAGES, ConvergenceWarning, SolveResult, warn
-from .runtime.progress import Progress
-from .runtime.workers import SERIAL, Workers
-from .solvers.driver import run
+from .result import ConvergenceWarning, SolveResult, warn
+from .solvers.convex import solve_convex
 from .solvers.nonconvex import solve_nonconvex, solve_reweighted
-from .solvers.options import METHODS, Options, parse
+from .solvers.options import METHODS, parse
 from .solvers.regions import solve_regions
-from .solvers.registry import SOLVERS, auto_method, run_auto
 from .weights import bootstrap
-from .weights.rules import RULES, Choice, choose
-
-#: what `solve` takes as penalty
-AnyPenalty = str | Penalty | Nonconvex | Reweighted | Regions
-#: the last three: what certifies nothing
-UNCERTIFIED = (Nonconvex, Reweighted, Regions)
+from .weights.given import UNCERTIFIED, AnyPenalty, resolve_penalty, spaced, warn_of_integers, weighted, weights_of
+from .weights.rules import Choice, choose
 
 
 @explained
@@ -229,67 +209,46 @@ def solve_quietly(
     """`solve` without its warnings, for a penalty whose weights are settled, or chosen by a rule."""
     begin = time.perf_counter()
     tol = check_call(method, tol, callback)
-    call: dict[str, Any] = {"method": method, "tol": tol, "callback": callback, "options": options}
-    if isinstance(chosen, (Reweighted, Regions)):
-        if rule == bootstrap.RULE:
-            convex = _spaced(chosen.penalty, spec.spacing) if isinstance(chosen, Reweighted) else TotalVariation()
-            choice = _by_bootstrap(spec, chosen, convex, options, debias)
-            result = solve_quietly(spec, choice.penalty, x0=x0, debias=debias, **call)
-            result.update(weight_rule=choice.rule, noise_std=choice.noise_std, weight_path=choice.path)
-            result.time = time.perf_counter() - begin
-            return result
-        if isinstance(chosen, Regions):
-            return solve_regions(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
-        return solve_reweighted(solve_quietly, spec, chosen, rule, x0, debias=debias, **call)
-    said, spec = spec.data, _settled(spec)
+    call: dict[str, Any] = {"x0": x0, "method": method, "tol": tol, "callback": callback, "options": options}
+    in_stages = isinstance(chosen, (Reweighted, Regions))
+    if in_stages and rule != bootstrap.RULE:
+        stages = solve_regions if isinstance(chosen, Regions) else solve_reweighted
+        return stages(solve_quietly, spec, chosen, rule, debias=debias, **call)
+    said, spec = spec.data, spec if in_stages else _settled(spec)
     if isinstance(chosen, Nonconvex):
         if rule is not None or debias:
             raise ValueError(f"{chosen!r} needs a weight, and is not debiased: no rule is known for what is not convex")
-        return solve_nonconvex(spec, chosen, x0=x0, **call)
-    chosen = _spaced(chosen, spec.spacing)
-    if debias and not spec.term.quadratic:
-        raise ValueError(f"debias is for least squares, not for data={said!r}")
-    if rule is not None and not spec.term.quadratic:
-        raise ValueError(f"data={said!r} needs a weight: the rules that choose one are for least squares")
-    choice = Choice(chosen, "given", spec.noise_std, None)
-    if rule is not None:
-        threads = parse(
-            "exact", {"workers": options["workers"]} if isinstance(options, dict) and "workers" in options else None
-        )
-        refit = rule == bootstrap.RULE or (rule == "auto" and debias and bootstrap.chosen_by_refit(chosen, spec))
-        if refit:
-            # the parts know of the spacing already
-            choice = _by_bootstrap(spec.replace(spacing=None), chosen, chosen, options, debias)
-        else:
-            choice = choose(spec, chosen, rule, workers=threads.workers)
-    chosen = choice.penalty
-    setup = set_up(spec, chosen.parts)
-    problem = setup.problem
-    chosen_here = method == "auto"
-    if chosen_here:
-        method = auto_method(problem)
-    parsed = parse(method, options)
-    left: list[tuple[str, int]] = []
-    with Workers(parsed.workers) as workers, contextlib.closing(_Report(callback, parsed, tol, setup)) as report:
-        problem.configure(workers, tol)
-        if chosen_here and not parsed.method:
-            ended, method, left = run_auto(problem, method, setup.start(x0), tol, parsed, report)
-        else:
-            ended = run(problem, SOLVERS[method](problem, *setup.start(x0), **parsed.method), tol, parsed, report)
-        # what is exact, or not finite, gains nothing
-        done = method == "exact" or ended.status == 5 or ended.identified
-        best = ended.best if done else identified(problem, ended.best, tol)
-    status = 0 if best.certified and best.rel_gap <= tol else ended.status
-    result = _result(setup, best, status)
-    if left:
-        told = ", then ".join(f"{name} until iteration {nit}" for name, nit in left)
-        result.message += f" Slow to converge: {told}, then {method}."
-    result.update(nit=ended.nit, method=method, weight=weights_of(chosen), weight_rule=choice.rule)
-    result.update(noise_std=choice.noise_std, weight_path=choice.path)
-    result.history = _history(setup, ended.history)
-    result.debiased = _debiased(setup, best, method, parsed) if debias else None
+        return solve_nonconvex(spec, chosen, **call)
+    if not in_stages:
+        if debias and not spec.term.quadratic:
+            raise ValueError(f"debias is for least squares, not for data={said!r}")
+        if rule is not None and not spec.term.quadratic:
+            raise ValueError(f"data={said!r} needs a weight: the rules that choose one are for least squares")
+        chosen = spaced(chosen, spec.spacing)
+    choice = _chosen(spec, chosen, rule, options, debias)
+    if in_stages:
+        result = solve_quietly(spec, choice.penalty, debias=debias, **call)
+    else:
+        result = solve_convex(spec, choice.penalty, debias=debias, **call)
+        result.weight = weights_of(choice.penalty)
+    result.update(weight_rule=choice.rule, noise_std=choice.noise_std, weight_path=choice.path)
     result.time = time.perf_counter() - begin
     return result
+
+
+def _chosen(spec: ProblemSpec, penalty: Any, rule: str | None, options: Any, debias: bool) -> Choice:
+    """The penalty with the weights that the rule chooses, where there is one."""
+    if rule is None:
+        return Choice(penalty, "given", spec.noise_std, None)
+    if isinstance(penalty, (Reweighted, Regions)):
+        convex = spaced(penalty.penalty, spec.spacing) if isinstance(penalty, Reweighted) else TotalVariation()
+        return _by_bootstrap(spec, penalty, convex, options, debias)
+    # says what is wrong with the options before it is long at work
+    threads = parse("exact", {"workers": options["workers"]} if isinstance(options, dict) and "workers" in options else None)
+    if rule == bootstrap.RULE or (rule == "auto" and debias and bootstrap.chosen_by_refit(penalty, spec)):
+        # the parts know of the spacing already
+        return _by_bootstrap(spec.replace(spacing=None), penalty, penalty, options, debias)
+    return choose(spec, penalty, rule, workers=threads.workers)
 
 
 def _by_bootstrap(spec: ProblemSpec, chosen: Any, convex: Penalty, options: Any, debias: bool) -> Choice:
@@ -301,25 +260,6 @@ def _by_bootstrap(spec: ProblemSpec, chosen: Any, convex: Penalty, options: Any,
 
     weights, noise, path = bootstrap.choose_by_bootstrap(returned, spec, convex)
     return Choice(weighted(chosen, weights), bootstrap.RULE, noise, path or None)
-
-
-def _debiased(setup: ProblemSetup, best: Certificate, method: str, options: Options) -> Array:
-    """The answer refitted; see `problems/refit.py`."""
-    problem, x = setup.problem.image_problem, setup.problem.image_of(best.x)
-    _, duals = setup.problem.parts_and_duals(best)
-
-    def _solved(y: Array) -> Array:
-        operator, m, lo, hi = problem.operator, problem.m, problem.lo, problem.hi
-        again = problem_of(Posed(y, problem.parts, problem.shape, operator, m, lo, hi))
-        tol = max(ACCURACY, 10 * float(np.finfo(y.dtype).eps))
-        again.configure(SERIAL, tol)
-        steps = SOLVERS[method](again, *again.start_from(x, duals))
-        ended = run(again, steps, tol, dataclasses.replace(options, maxiter=4 * options.maxiter, history=False))
-        if ended.best.rel_gap > 100 * tol:
-            warn(f"the refit is of an answer with a relative gap of {ended.best.rel_gap:.1e} only", ConvergenceWarning)
-        return again.image_of(ended.best.x)
-
-    return setup.with_background(refit(problem, x, _solved))
 
 
 def _settled(spec: ProblemSpec) -> ProblemSpec:
@@ -369,167 +309,3 @@ def denoise(image: Any, penalty: AnyPenalty = "tv", weight: Any = None, **kwargs
         The minimiser, to the tolerance.
     """
     return solve(image, penalty, weight, **kwargs).x
-
-
-def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
-    """Return the penalty, and the rule that is to choose the weights its parts still lack; None where they lack none.
-
-    A part has its weight from the object, from the call, or from the rule; never from two of them.
-
-    Raises
-    ------
-    ValueError
-        A weight in both places, a tuple of the wrong length, an unknown name.
-    """
-    if isinstance(penalty, str):
-        chosen: Any = penalty_named(penalty)
-    elif isinstance(penalty, (Penalty, *UNCERTIFIED)):
-        chosen = penalty
-    else:
-        raise TypeError(f"penalty must be a name or a Penalty, got {_what_it_is(penalty)}")
-    missing = sum(part.weight is None for part in chosen.parts)
-    if weight is None:
-        return chosen, "auto" if missing else None
-    if not missing:
-        raise ValueError(f"weight={weight!r} was given, but {chosen!r} has a weight of its own")
-    if isinstance(weight, str):
-        if _is_number(weight):
-            raise TypeError(f"weight={weight!r} is a text: give the number, weight={weight}")
-        if weight not in RULES:
-            raise unknown("rule for the weight", weight, RULES)
-        return chosen, weight
-    weights = list(weight) if isinstance(weight, (tuple, list, np.ndarray)) and np.ndim(weight) else [weight]
-    if len(weights) != missing:
-        if np.size(weight) > 3:
-            own = "a weight for each pixel is pixel_weight= of L1 and TotalVariation, one for each group group_weight="
-            raise ValueError(f"weight is one number a part, got an array of shape {np.shape(weight)}; {own}")
-        raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
-    return weighted(chosen, weights), None
-
-
-def _what_it_is(penalty: Any) -> str:
-    """The repr of an argument that is no penalty, or its kind and the call that was probably meant."""
-    if isinstance(penalty, type) and issubclass(penalty, (Penalty, *UNCERTIFIED)):
-        return f"the class {penalty.__name__}: give an object, {penalty.__name__}(weight)"
-    if isinstance(penalty, (int, float, np.number)) and not isinstance(penalty, bool):
-        return f"{penalty!r}: the weight is the third argument, solve(image, 'tv', {penalty!r})"
-    if hasattr(penalty, "shape") and hasattr(penalty, "dtype"):
-        return f"an array of shape {tuple(penalty.shape)}: the image comes first, solve(image, penalty, weight)"
-    return repr(penalty)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def weighted(penalty: Any, weights: Sequence[Any]) -> Any:
-    """The penalty with these weights for the parts that lack them."""
-    if isinstance(penalty, Reweighted):
-        return penalty.with_weights(weights)
-    return penalty.with_weight(weights[0]) if isinstance(penalty, UNCERTIFIED) else with_weights(penalty, weights)
-
-
-def _spaced(penalty: Penalty, spacing: Any) -> Penalty:
-    """The penalty with that distance of samples, in the parts that know of one."""
-    if check_spacing(spacing) is None:
-        return penalty
-    parts = [part._spaced(spacing) for part in penalty.parts]
-    return sum(parts[1:], parts[0])
-
-
-def weights_of(penalty: Penalty) -> Any:
-    """The weight of each part; a number where there is one part."""
-    weights = tuple(part.weight for part in penalty.parts)
-    return weights if len(weights) > 1 else weights[0]
-
-
-def warn_of_integers(image: Any, penalty: Any, data: Any) -> None:
-    """Warn where integers meet a weight below 1 that is in units of the image, and most likely meant for [0, 1]."""
-    term = DATA[data] if isinstance(data, str) else data
-    in_units = [part for part in penalty.parts if term.degree == 2 and getattr(part, "degree", 1) != 2]
-    small = [part.weight for part in in_units if part.weight is not None and 0 < part.weight < 1]
-    if small and np.asarray(image).dtype.kind in "iu":
-        warn(
-            f"the image holds integers and is not rescaled: a weight of {small[0]:g} is in units of its values; "
-            "divide the image by its range if the weight is meant for [0, 1]",
-            UserWarning,
-        )
-
-
-def _result(setup: ProblemSetup, best: Certificate, status: int) -> SolveResult:
-    """The certificate in the user's units and layout."""
-    problem = setup.problem
-    mu = problem.image_problem.mu if best.certified else 0.0
-    parts, own = problem.parts_and_duals(best)
-    names, duals = ["data", *_term_names(parts)], zip(own, parts, setup.units, strict=True)
-    return SolveResult(
-        x=setup.image(best.x),
-        fun=setup.unscaled(best.fun),
-        gap=setup.unscaled(best.gap),
-        rel_gap=best.rel_gap,
-        x_error_bound=math.sqrt(2 * best.gap / mu) / setup.scale if mu > 0 else math.inf,
-        certified=best.certified,
-        stationarity=None if best.certified else best.residual,
-        success=status == 0,
-        status=status,
-        message=_message(status, best, problem),
-        terms=dict(zip(names, map(setup.unscaled, [best.data, *best.values]), strict=True)),
-        data_dual=None if best.q is None else setup.data_dual(best.q),
-        dual=tuple(setup.dual(*each) for each in duals),
-    )
-
-
-def _message(status: int, best: Certificate, problem: Problem) -> str:
-    """The status in words, and what the certificate goes by."""
-    told = [MESSAGES[status]]
-    if not math.isfinite(best.fun) and not problem.data.everywhere:
-        told.append("No image was found inside the domain A x + background >= 0, > 0 where there are counts; it may be empty.")
-    if status == 0 and best.negligible and best.gap > 0:
-        told = [f"The minimum is 0 as far as {problem.dtype} can tell."]
-    linear = problem.image_problem.operator
-    if best.certified and linear is not None and isinstance(linear.operator, MatrixOperator):
-        told.append("The operator is taken as what its products return.")
-    return " ".join(told)
-
-
-def _history(setup: ProblemSetup, checks: list[tuple[int, float, float, float]]) -> dict[str, Array]:
-    iteration, objective, gap, seconds = zip(*checks, strict=True) if checks else ((), (), (), ())
-    return {
-        "iteration": np.array(iteration, dtype=int),
-        "objective": np.array([setup.unscaled(v) for v in objective], dtype=float),
-        "gap": np.array([setup.unscaled(v) for v in gap], dtype=float),
-        "seconds": np.array(seconds, dtype=float),
-    }
-
-
-def _term_names(parts: Sequence[Term]) -> list[str]:
-    """The class of each part, numbered where two parts share it."""
-    names = [type(q.penalty).__name__ for q in parts]
-    return [n if names.count(n) == 1 else f"{n} {names[: i + 1].count(n)}" for i, n in enumerate(names)]
-
-
-class _Report:
-    """What happens at each check: the progress display and the user's callback."""
-
-    def __init__(self, callback: Any, options: Options, tol: float, setup: ProblemSetup) -> None:
-        self.callback, self.setup = callback, setup
-        self.progress = Progress(tol, options.disp)
-
-    def __call__(self, found: Certificate, nit: int) -> bool:
-        self.progress.show(nit, found.rel_gap)
-        if self.callback is None:
-            return False
-        setup = self.setup
-        x, fun, gap = setup.image(found.x), setup.unscaled(found.fun), setup.unscaled(found.gap)
-        try:
-            self.callback(SolveResult(x=x, fun=fun, gap=gap, rel_gap=found.rel_gap, nit=nit))
-        except StopIteration:
-            return True
-        return False
-
-    def close(self) -> None:
-        """End the display."""
-        self.progress.close()

@@ -234,10 +234,14 @@ TRIED_IN = {
     "problems.posed": "promises/test_certificates.py",
     "problems.reach": "promises/test_certificates.py",
     "problems.repair": "promises/test_certificates.py",
+    "problems.answer": "test_solve.py",
     "problems.certificate": "promises/test_certificates.py",
     "problems.lifted": "penalties/test_infimal.py",
     "solvers.admm": "promises/test_methods.py",
+    "solvers.convex": "test_solve.py",
     "solvers.options": "promises/test_refusals.py",
+    "weights.fits": "weights/test_rules.py",
+    "weights.given": "test_solve.py",
     "weights.search": "test_path.py",
 }
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .._solve import solve_quietly, weights_of
+from .._solve import solve_quietly
 from ..arrays.numbers import Array
 from ..penalties.base import with_weights
 from ..problems.spec import ProblemSpec
 from ..result import warn_of_collected
+from ..weights.given import weights_of
 from .result import NUMBERS, WORDS, BatchResult
 
 

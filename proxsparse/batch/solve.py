@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._solve import UNCERTIFIED, AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
+from .._solve import check_call
 from ..arrays.checks import explained
 from ..arrays.kinds import of_its_kind
 from ..arrays.numbers import Array
@@ -20,6 +20,7 @@ from ..result import ConvergenceWarning, warn, warn_of_collected
 from ..runtime.progress import Steps
 from ..runtime.workers import Workers
 from ..solvers.options import parse
+from ..weights.given import UNCERTIFIED, AnyPenalty, resolve_penalty, warn_of_integers, weights_of
 from .images import Piece, Stacks, solve_some
 from .lazy import solve_lazily
 from .result import BAD, Answers, BatchResult

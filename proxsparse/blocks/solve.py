@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from .._solve import AnyPenalty, check_call, resolve_penalty, warn_of_integers, weights_of
+from .._solve import check_call
 from ..arrays.bounds import canonical_bounds
 from ..arrays.checks import explained
 from ..arrays.layout import Layout
@@ -24,6 +24,7 @@ from ..result import MESSAGES, ConvergenceWarning, warn
 from ..runtime.progress import Progress
 from ..runtime.workers import Workers
 from ..solvers.options import integer, parse
+from ..weights.given import AnyPenalty, resolve_penalty, warn_of_integers, weights_of
 from .partition import Cut, Part
 from .schwarz import Blocks
 from .store import Image, allocate, file_of, is_of, share_memory

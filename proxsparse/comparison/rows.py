@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._path import oracle
-from .._solve import resolve_penalty, solve_quietly
+from .._solve import solve_quietly
 from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..penalties.base import Penalty
 from ..penalties.names import PENALTIES, known_as
 from ..penalties.regions import Regions
 from ..result import SolveResult
+from ..weights.given import resolve_penalty
 from ..weights.rules import RULES
 from .baselines import BASELINES, denoised, require
 from .task import Answer, Task

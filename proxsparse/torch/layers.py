@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._solve import resolve_penalty
 from ..arrays.checks import check_number
 from ..dual.prox import default_tol
 from ..penalties import Penalty, SecondOrderTV, TotalVariation
 from ..solvers.options import parse
+from ..weights.given import resolve_penalty
 from . import custom_ops
 from .losses import brief, check_images, check_loss, check_penalty, check_spatial_ndim, value_of
 

@@ -16,7 +16,8 @@ from ..arrays.numbers import Array, as_float
 from ..penalties.base import Penalty
 from ..problems.spec import ProblemSpec
 from ..result import SolveResult
-from .rules import Weights, start_of_search
+from .fits import Weights
+from .rules import start_of_search
 from .search import least
 
 RULE = "risk-refit"

@@ -84,7 +84,7 @@ def test_sure_estimates_the_risk_without_bias():
 def test_exact_degrees_of_freedom_of_signals_are_those_of_a_finite_difference(penalty, monkeypatch):
     y = phantoms.add_noise(np.repeat([0.0, 2.0, 1.0, -1.0], 100), 0.2)
     exact = solve(y, penalty, "sure", noise_std=0.2)
-    monkeypatch.setattr("proxsparse.weights.rules._ITERATIONS", {"far": 4000, "near": 4000, "filling": 0})
+    monkeypatch.setattr("proxsparse.weights.fits._ITERATIONS", {"far": 4000, "near": 4000, "filling": 0})
     monkeypatch.setattr("proxsparse.dual.denoising.Denoising.has_exact", False)
     general = choose(ProblemSpec(y, noise_std=0.2), penalty, "sure")
     # one probe: its standard deviation is sqrt(2 df)
