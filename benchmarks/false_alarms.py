@@ -2,7 +2,7 @@
 
 On white noise alone, with a weight at which total variation leaves blotches to look at, the largest gain of a piece is recorded
 for many seeds and sizes. Its law is close to Gumbel's with a location that grows with the logarithm of the number of pixels;
-printed are scale and location for one pixel, by dimensions and channels, as `proxsparse/solvers/regions.py` keeps them.
+printed are scale and location for one pixel, by dimensions and channels, as `proxsparse/solvers/pixel_sets.py` keeps them.
 
 Then, for total variation, the least weight that leaves nothing of noise, by bisection: location, growth with the logarithm of
 the number of pixels and scale, as `proxsparse/weights/false_alarms.py` keeps them; and for windows, whose law is that of the

@@ -239,6 +239,7 @@ TRIED_IN = {
     "problems.lifted": "penalties/test_infimal.py",
     "solvers.admm": "promises/test_methods.py",
     "solvers.convex": "test_solve.py",
+    "solvers.pixel_sets": "solvers/test_regions.py",
     "solvers.options": "promises/test_refusals.py",
     "weights.fits": "weights/test_rules.py",
     "weights.given": "test_solve.py",

@@ -12,7 +12,7 @@ from .._solve import solve_quietly
 from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..penalties.base import Penalty
-from ..penalties.names import PENALTIES, known_as
+from ..penalties.names import PENALTIES, known_as, penalty_named
 from ..penalties.regions import Regions
 from ..result import SolveResult
 from ..weights.given import resolve_penalty
@@ -83,39 +83,55 @@ def rows_of(penalties: Any, weight: Any) -> list[Row]:
 
 
 def _rows_for(penalty: str | Penalty, weight: Any) -> list[Row]:
-    known = known_as(penalty) if isinstance(penalty, str) else None
-    if known == "none":
-        return [Row("none", "input", known)]
-    if isinstance(penalty, str) and penalty in BASELINES:
-        require(penalty)
-        return [Row(penalty, "baseline", penalty)]
-    if isinstance(penalty, str) and known is None:
-        raise unknown("penalty", penalty, [*PENALTIES, *BASELINES])
+    if isinstance(penalty, str):
+        if known_as(penalty) == "none":
+            return [Row("none", "input", "none")]
+        if penalty in BASELINES:
+            require(penalty)
+            return [Row(penalty, "baseline", penalty)]
+        if known_as(penalty) is None:
+            raise unknown("penalty", penalty, [*PENALTIES, *BASELINES])
+    chosen = penalty_named(penalty) if isinstance(penalty, str) else penalty
     name = penalty if isinstance(penalty, str) else repr(penalty)
-    if not isinstance(penalty, str) and all(q.weight is not None for q in penalty.parts):
+    if all(q.weight is not None for q in chosen.parts):
         return [Row(name, "classical", penalty)]
-    if isinstance(weight, Mapping):
-        if penalty not in weight:
-            raise ValueError(f"weight gives no weight for the penalty {name!r}")
-        ways: Sequence[Any] = [weight[penalty]]
-    else:
-        ways = weight if isinstance(weight, (tuple, list)) else [weight]
-    if known == "regions" or isinstance(penalty, Regions):
+    ways = _ways_to(penalty, name, weight)
+    if isinstance(chosen, Regions):
         # of what is not convex no weight of the truth is known
         ways = [way for way in ways if way != "oracle"] or ["auto"]
     rows: list[Row] = []
     for way in ways:
-        if isinstance(way, str) and way not in (*RULES, "oracle"):
-            raise unknown("way to a weight", way, [*RULES, "oracle"])
-        if not isinstance(way, str):
-            try:
-                resolve_penalty(penalty, way)
-            except ValueError as error:
-                raise ValueError(f"{error}; a dict gives a weight of its own to each penalty") from error
-        kind = "oracle" if isinstance(way, str) and way == "oracle" else "classical"
+        _require_way(penalty, way)
+        kind = "oracle" if _is_oracle(way) else "classical"
         plain = kind == "classical" and not any(row.kind == "classical" for row in rows)
         rows.append(Row(name if plain else f"{name} ({way})", kind, penalty, way))
     return rows
+
+
+def _ways_to(penalty: str | Penalty, name: str, weight: Any) -> Sequence[Any]:
+    """The weights, or the rules for one, that are asked for of a penalty."""
+    if isinstance(weight, Mapping):
+        if penalty not in weight:
+            raise ValueError(f"weight gives no weight for the penalty {name!r}")
+        return [weight[penalty]]
+    return weight if isinstance(weight, (tuple, list)) else [weight]
+
+
+def _require_way(penalty: str | Penalty, way: Any) -> None:
+    """Raise unless it is a rule, or a weight that the penalty takes."""
+    if isinstance(way, str):
+        if way not in (*RULES, "oracle"):
+            raise unknown("way to a weight", way, [*RULES, "oracle"])
+        return
+    try:
+        resolve_penalty(penalty, way)
+    except ValueError as error:
+        raise ValueError(f"{error}; a dict gives a weight of its own to each penalty") from error
+
+
+def _is_oracle(way: Any) -> bool:
+    # an array is no word
+    return isinstance(way, str) and way == "oracle"
 
 
 def require_rows(rows: Sequence[Row], task: Task) -> None:

@@ -104,9 +104,10 @@ class GroupLasso(Penalty):
         if self.labels is not None and self.labels.shape != shape[1:]:
             raise ValueError(f"labels have shape {self.labels.shape}, the image {shape[1:]}")
         if self.labels is None:
-            per_axis(self.block, len(shape) - 1, "block")
-        if self.group_weight is not None:
-            self._radii(shape)
+            blocks = per_axis(self.block, len(shape) - 1, "block")
+            if isinstance(self.group_weight, np.ndarray):
+                # says what does not fit; of labels they were looked at when it was made
+                self._weights_of(math.prod(-(-n // k) for n, k in zip(shape[1:], blocks, strict=True)))
         return shape
 
     def _groups(self, shape: tuple[int, ...]) -> Array:

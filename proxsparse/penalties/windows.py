@@ -139,9 +139,12 @@ class OverlappingGroupLasso(Penalty):
         return len(window) in (1, axes) and p.shape[0] == int(np.prod(np.broadcast_to(window, axes)))
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        counts = self._counts(shape)
-        size = int(np.prod([k for _, k, _, _ in counts]))
-        return (size, shape[0], *(m for _, _, _, m in counts[4 - len(shape) :]))
+        # nothing kept: compiled losses trace through this
+        axes, spatial = len(shape) - 1, shape[1:]
+        sides, steps = per_axis(self.window, axes, "window"), per_axis(self.stride, axes, "stride")
+        check_fit(sides, spatial)
+        windows = (-(-(n - k) // s) + 1 for n, k, s in zip(spatial, sides, steps, strict=True))
+        return (math.prod(sides), shape[0], *windows)
 
     def _analysis(self, out: Array, x: Array) -> None:
         kernels.gather(to_4d(out, lead=1), to_4d(x), *self._geometry(x.ndim - 1))

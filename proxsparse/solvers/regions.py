@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,21 +22,29 @@ from ..problems.problem import Problem
 from ..problems.setup import set_up
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
+from .pixel_sets import (
+    MOST,
+    boundary_of,
+    differences,
+    gains_of,
+    interior_of,
+    largest_around,
+    least_gain,
+    levels_around,
+    size_of,
+    touching,
+)
 from .stages import Stages
 
 ALTERNATING = "Every stage is convex and met its tolerance; the whole is not convex, and nothing is certified."
 #: a pixel is looked at where total variation leaves this many sigma, beside one that reaches the second
 _DETECTION = (0.5, 0.8)
-#: the most evidence for or against one pixel of a piece
-_MOST = 50.0
 #: relative gap of what is only cut or looked at
 _LOOSE = 3e-3
 #: a pixel below this share of its largest neighbour, or below so many sigma, is judged by that neighbour's level
 _HALF, _FAINT = 0.5, 0.6
 #: the weight, in sigma, at which total variation leaves hardly anything of noise, and how much it must leave of a region
 _CLEARING, _SHOWN = 2.0, 0.2
-#: dimensions -> the law of the largest gain on noise: location for one pixel, its growth with their logarithm, and scale
-_GUMBEL = {1: (-9.25, 2.54, 2.2), 2: (-5.14, 0.92, 0.95), 3: (-1.14, 0.34, 1.1)}
 #: the standard deviation, in pixels, of the means that tell faint regions from what total variation makes of zeros
 _BLUR = 3.0
 #: how often the range of values behind an operator is widened fourfold where one reaches its end
@@ -201,11 +208,11 @@ class _Regions:
     def detected(self, x: Array) -> Array:
         """Pixels where total variation leaves something, in connected pieces that reach the second threshold."""
         low, high = (share * self.sigma for share in _DETECTION)
-        size = _size(x)
+        size = size_of(x)
         # beside regions it is the penalty, and not the image, that lifts the smooth answer above zero
         mean = self._mean_nearby()
-        faint = (_size(self.smooth) > _SHOWN * self.sigma) & (_size(mean) > _HALF * _size(self.smooth))
-        labels, _ = ndimage.label((size > low) | faint, _block(size.ndim))
+        faint = (size_of(self.smooth) > _SHOWN * self.sigma) & (size_of(mean) > _HALF * size_of(self.smooth))
+        labels, _ = ndimage.label((size > low) | faint, touching(size.ndim))
         reached = np.zeros(labels.max() + 1, bool)
         reached[labels[(size > high) | faint]] = True
         reached[0] = False
@@ -233,13 +240,13 @@ class _Regions:
 
         Total variation leaves a pixel beside a region, or between two, a part of their level.
         """
-        known, own, faint = np.where(inside, x, 0), _size(x), _FAINT * self.sigma
-        largest = _largest_around(_size(known))
-        interior = _interior(inside)
+        known, own, faint = np.where(inside, x, 0), size_of(x), _FAINT * self.sigma
+        largest = largest_around(size_of(known))
+        interior = interior_of(inside)
         by_itself = interior & (((own >= _HALF * largest) & (own >= faint)) | (largest < faint))
         others = (largest > 0) & ~by_itself
-        levels = _levels_around(known, others)
-        best = np.argmax(_size(levels), axis=0)
+        levels = levels_around(known, others)
+        best = np.argmax(size_of(levels), axis=0)
         evidence = np.where(by_itself, self._own(x), -math.inf)
         evidence[others] = self._ratio(np.take_along_axis(levels, best[None, None], 1)[:, 0], others) - self.area
         return evidence
@@ -248,20 +255,20 @@ class _Regions:
         """The set, with what was cut off by a level above its own and stands by itself, boundary and all."""
         rest = detected & ~inside
         evidence = self._ratio(self.canonical(self.first.x)) - self.area
-        return inside | self.cut(np.where(rest, evidence, -_MOST), inside | rest)
+        return inside | self.cut(np.where(rest, evidence, -MOST), inside | rest)
 
     def evidence_nearby(self, x: Array, inside: Array) -> Array:
         """The evidence against zero, at the rim of the set and beside it by the level there that fits the pixel best."""
-        interior = _interior(inside)
+        interior = interior_of(inside)
         known = np.where(inside, x, 0)
-        size = _size(known)
+        size = size_of(known)
         # a level at the rim far below another there is what the image shows of zero, unless there is more of it inside
-        beside = _largest_around(np.where(interior, size, 0))
+        beside = largest_around(np.where(interior, size, 0))
         sure = interior | ((beside > 0) & (size >= _HALF * beside))
-        others = _largest_around(inside) & ~interior
-        levels = _levels_around(known, others)
-        sizes = _size(levels)
-        usable = (sizes > 0) & (_levels_around(sure[None], others)[0] | (sizes >= _HALF * sizes.max(axis=0)))
+        others = largest_around(inside) & ~interior
+        levels = levels_around(known, others)
+        sizes = size_of(levels)
+        usable = (sizes > 0) & (levels_around(sure[None], others)[0] | (sizes >= _HALF * sizes.max(axis=0)))
         best = np.full(sizes.shape[1], -math.inf)
         for k in range(len(sizes)):
             best = np.where(usable[k], np.maximum(best, self._ratio(levels[:, k], others)), best)
@@ -275,7 +282,7 @@ class _Regions:
 
     def cut(self, evidence: Array, inside: Array) -> Array:
         """The set that is likeliest by this evidence and its boundary: a level set of total variation denoising."""
-        near = _largest_around(inside)
+        near = largest_around(inside)
         # beyond this no boundary outweighs a pixel: a set has no more of it than its pixels have by themselves
         most = 2 * inside.ndim * self.penalty.contour
         image = np.where(near, np.clip(evidence, -most, most), -most).astype(np.float32)
@@ -285,7 +292,7 @@ class _Regions:
     def kept(self, evidence: Array, inside: Array) -> Array:
         """The connected pieces, and the holes, whose evidence outweighs their boundary by more than noise does."""
         least = least_gain(inside.shape, self.channels, self.penalty.false_alarms)
-        for pieces, sign, connected in ((~inside, -1, None), (inside, 1, _block(inside.ndim))):
+        for pieces, sign, connected in ((~inside, -1, None), (inside, 1, touching(inside.ndim))):
             labels, n = ndimage.label(pieces, connected)
             gains = gains_of(sign * evidence, labels, n, self.penalty.contour)
             faint = np.concatenate([[False], gains <= least])[labels]
@@ -298,11 +305,11 @@ class _Regions:
         """Total variation inside the set, with 0 outside; edges of the values before count less."""
         penalty, weight = self.penalty, float(self.first.weight)
         scales = np.zeros((inside.ndim, *inside.shape), self.dtype)
-        for axis, (ahead, here) in enumerate(_differences(inside.ndim)):
+        for axis, (ahead, here) in enumerate(differences(inside.ndim)):
             scales[(axis, *here)] = inside[ahead] & inside[here]
         if before is not None:
             x, lengths = self.canonical(before.x), np.zeros(inside.shape)
-            for axis, (ahead, here) in enumerate(_differences(inside.ndim)):
+            for axis, (ahead, here) in enumerate(differences(inside.ndim)):
                 step = x[(slice(None), *ahead)] - x[(slice(None), *here)]
                 lengths[here] += np.where(scales[(axis, *here)] > 0, np.square(step, dtype=np.float64).mean(axis=0), 0)
             corner = penalty.corner * self.sigma
@@ -339,12 +346,12 @@ class _Regions:
         x = first.x if held is None else np.where(self.in_channels(held), last.x, level.astype(last.x.dtype))
         inside = x != level if axis is None else (x != level).any(axis=axis)
         fields: dict[str, Any] = {"stages": [_record(name, found) for name, found in self.done]}
-        fields["regions"], _ = ndimage.label(inside, _block(inside.ndim))
+        fields["regions"], _ = ndimage.label(inside, touching(inside.ndim))
         if len(self.done) > 1:
             unit = self.data_sigma / self.setup.scale
             terms = {"data": self._data_term(x), "TotalVariation": last.terms["TotalVariation"]}
             cost = unit * unit * self.mean_weight
-            terms["contour"] = cost * self.penalty.contour * float(_boundary(inside).sum())
+            terms["contour"] = cost * self.penalty.contour * float(boundary_of(inside).sum())
             terms["area"] = cost * self.area * int(np.count_nonzero(inside))
             status = next((found.status for _, found in self.done if not found.success), 6)
             fields |= {"x": np.ascontiguousarray(x), "fun": sum(terms.values()), "terms": terms, "noise_std": unit}
@@ -373,80 +380,3 @@ def _mean_curvature(problem: Problem) -> float:
     """The mean of the diagonal of A^T M A, by one image of noise (Hutchinson, Commun. Stat. 1990)."""
     noise = np.random.default_rng(0).standard_normal(problem.shape).astype(problem.dtype)
     return total(problem.data.m * np.square(problem.forward(noise), dtype=np.float64)) / noise.size
-
-
-# -- sets of pixels ----------------------------------------------------------------------------------------------------
-
-
-def _size(x: Array) -> Array:
-    """The root of the mean square over the channels."""
-    return np.asarray(np.abs(x[0]) if len(x) == 1 else np.sqrt(np.square(x).mean(axis=0)))
-
-
-def _block(ndim: int) -> Array:
-    """Neighbours that touch, at corners too."""
-    return np.ones((3,) * ndim, bool)
-
-
-def _differences(ndim: int) -> Iterator[tuple[Any, Any]]:
-    """The two parts of an array for each axis whose difference ``x[ahead] - x[here]`` is the forward one."""
-    for axis in range(ndim):
-        before, after = (slice(None),) * axis, (slice(None),) * (ndim - axis - 1)
-        yield (*before, slice(1, None), *after), (*before, slice(None, -1), *after)
-
-
-def _largest_around(x: Array) -> Array:
-    """The largest of a pixel and those that touch it; of a set, whether one of these is in it. An axis at a time."""
-    for ahead, here in _differences(x.ndim):
-        largest = x.copy()
-        np.maximum(largest[here], x[ahead], out=largest[here])
-        np.maximum(largest[ahead], x[here], out=largest[ahead])
-        x = largest
-    return x
-
-
-def _interior(inside: Array) -> Array:
-    """The pixels of a set that no others touch; beyond the image there are none."""
-    return ~_largest_around(~inside)
-
-
-def _levels_around(x: Array, at: Array) -> Array:
-    """The values of the pixels of a mask and of those that touch them, (channels, 3^d, pixels), zero beyond the image."""
-    padded = np.pad(x, [(0, 0)] + [(1, 1)] * at.ndim)
-    shape = padded.shape[1:]
-    offsets = np.array(sorted(itertools.product((0, 1, -1), repeat=at.ndim), key=np.any))
-    strides = np.array([math.prod(shape[axis + 1 :]) for axis in range(at.ndim)])
-    here = np.ravel_multi_index([index + 1 for index in np.nonzero(at)], shape)
-    return np.asarray(padded.reshape(len(x), -1)[:, here + (offsets @ strides)[:, None]])
-
-
-def _boundary(inside: Array) -> Array:
-    """The isotropic total variation of the set, pixel by pixel."""
-    square = np.zeros(inside.shape)
-    for ahead, here in _differences(inside.ndim):
-        square[here] += inside[ahead] != inside[here]
-    return np.sqrt(square)
-
-
-def gains_of(evidence: Array, labels: Array, n: int, contour: float) -> Array:
-    """For each piece of a set, numbered from 1 on, the evidence for it, less the cost of its boundary.
-
-    Where two pieces meet, at a corner, one of them pays for the difference that they share.
-    """
-    inside = labels > 0
-    total_evidence = np.bincount(labels.reshape(-1), np.clip(evidence, -_MOST, _MOST).reshape(-1), n + 1)
-    # a difference belongs to the piece at either end
-    owner = labels.copy()
-    for ahead, here in _differences(inside.ndim):
-        owner[here] = np.maximum(owner[here], labels[ahead])
-    cost = np.bincount(owner.reshape(-1), _boundary(inside).reshape(-1), n + 1)
-    return np.asarray(total_evidence - contour * cost)[1:]
-
-
-def least_gain(spatial: tuple[int, ...], channels: int, false_alarms: float) -> float:
-    """The gain that no piece of an image of noise has but with that probability; see benchmarks/false_alarms.py."""
-    # an axis of one pixel is none
-    start, slope, scale = _GUMBEL[max(sum(n > 1 for n in spatial), 1)]
-    gain = start + slope * math.log(math.prod(spatial)) - scale * math.log(-math.log1p(-false_alarms))
-    # as many levels follow noise as there are channels
-    return channels * max(gain, 0.0)

@@ -27,7 +27,6 @@ from ..penalties import (
     TotalVariation,
 )
 from ..penalties.reweighted import SCAD_LINEAR
-from ..penalties.windows import check_fit
 
 
 def check_loss(penalty: Any) -> None:
@@ -83,13 +82,9 @@ def check_images(image: torch.Tensor, penalty: Penalty, spatial_ndim: int | None
         raise ValueError(f"the images are empty: shape {tuple(image.shape)}")
     for part in penalty.parts:
         part = GroupLasso(block=part.block) if isinstance(part, Nonconvex) and part.block is not None else part
-        if isinstance(part, GroupLasso) and part.labels is None:
-            per_axis(part.block, image.ndim - 2, "block")
-        elif isinstance(part, OverlappingGroupLasso):
-            check_fit(per_axis(part.window, image.ndim - 2, "window"), tuple(image.shape[2:]))
-        elif isinstance(part, Penalty):
+        if isinstance(part, Penalty):
             # says what does not fit
-            part.bind(tuple(image.shape[1:]))
+            part._dual_shape(tuple(image.shape[1:]))
 
 
 def value_of(penalty: Any, image: torch.Tensor, eps: float, reference: torch.Tensor | None = None) -> torch.Tensor:
