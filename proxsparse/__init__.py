@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import penalties
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from . import metrics, phantoms, testing
     from ._path import oracle_weight, path
     from ._solve import denoise, solve
     from .batch.result import BatchResult
@@ -21,30 +24,11 @@ if TYPE_CHECKING:
     from .comparison.result import Comparison
     from .data_terms import DataTerm, Huber, LeastAbsoluteDeviations, LeastSquares, Poisson
     from .operators import Blur, Downsample, Operator, Wavelet, as_operator
-    from .penalties import (
-        DCTL1,
-        L0,
-        L1,
-        L2,
-        MCP,
-        SCAD,
-        TGV,
-        ElasticNet,
-        GroupLasso,
-        Nonconvex,
-        OverlappingGroupLasso,
-        Penalty,
-        Regions,
-        Reweighted,
-        SecondOrderTV,
-        TotalVariation,
-        TreeGroupLasso,
-        WaveletL1,
-    )
+    from .penalties.registry import *  # noqa: F403
     from .result import ConvergenceWarning, SolveResult
 
 # public name -> the module that holds it, imported when the name is first used
-_HOME = {
+_HOME = dict.fromkeys(penalties.__all__, "penalties") | {
     "solve": "_solve",
     "denoise": "_solve",
     "path": "_path",
@@ -55,24 +39,6 @@ _HOME = {
     "BatchResult": "batch.result",
     "solve_blocks": "blocks.solve",
     "BlocksResult": "blocks.solve",
-    "L1": "penalties",
-    "L2": "penalties",
-    "TGV": "penalties",
-    "ElasticNet": "penalties",
-    "TotalVariation": "penalties",
-    "GroupLasso": "penalties",
-    "OverlappingGroupLasso": "penalties",
-    "SecondOrderTV": "penalties",
-    "TreeGroupLasso": "penalties",
-    "WaveletL1": "penalties",
-    "DCTL1": "penalties",
-    "L0": "penalties",
-    "MCP": "penalties",
-    "SCAD": "penalties",
-    "Nonconvex": "penalties",
-    "Regions": "penalties",
-    "Reweighted": "penalties",
-    "Penalty": "penalties",
     "DataTerm": "data_terms",
     "LeastSquares": "data_terms",
     "LeastAbsoluteDeviations": "data_terms",
@@ -92,13 +58,6 @@ _HOME = {
 }
 
 __all__ = [
-    "DCTL1",
-    "L0",
-    "L1",
-    "L2",
-    "MCP",
-    "SCAD",
-    "TGV",
     "BatchResult",
     "BlocksResult",
     "Blur",
@@ -106,24 +65,13 @@ __all__ = [
     "ConvergenceWarning",
     "DataTerm",
     "Downsample",
-    "ElasticNet",
-    "GroupLasso",
     "Huber",
     "LeastAbsoluteDeviations",
     "LeastSquares",
-    "Nonconvex",
     "Operator",
-    "OverlappingGroupLasso",
-    "Penalty",
     "Poisson",
-    "Regions",
-    "Reweighted",
-    "SecondOrderTV",
     "SolveResult",
-    "TotalVariation",
-    "TreeGroupLasso",
     "Wavelet",
-    "WaveletL1",
     "as_operator",
     "compare",
     "denoise",
@@ -136,6 +84,7 @@ __all__ = [
     "solve_blocks",
     "testing",
 ]
+__all__ += penalties.__all__
 
 
 def __getattr__(name: str) -> Any:

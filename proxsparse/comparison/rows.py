@@ -12,7 +12,7 @@ from .._solve import solve_quietly
 from ..arrays.checks import unknown
 from ..arrays.numbers import Array
 from ..penalties.base import Penalty
-from ..penalties.names import PENALTIES, known_as, penalty_named
+from ..penalties.names import NAMES, known_as, penalty_named
 from ..penalties.regions import Regions
 from ..result import SolveResult
 from ..weights.given import resolve_penalty
@@ -90,7 +90,7 @@ def _rows_for(penalty: str | Penalty, weight: Any) -> list[Row]:
             require(penalty)
             return [Row(penalty, "baseline", penalty)]
         if known_as(penalty) is None:
-            raise unknown("penalty", penalty, [*PENALTIES, *BASELINES])
+            raise unknown("penalty", penalty, [*NAMES, *BASELINES])
     chosen = penalty_named(penalty) if isinstance(penalty, str) else penalty
     name = penalty if isinstance(penalty, str) else repr(penalty)
     if all(q.weight is not None for q in chosen.parts):

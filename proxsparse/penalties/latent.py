@@ -18,7 +18,7 @@ from .windows import OverlappingGroupLasso
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso, made_of="latent groups"):
+class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
     """``P(x) = w min sum_g a_g |v_g|`` over the v_g on the groups that add up to x: supports are unions of groups.
 
     X holds the v_g, S adds them up. In the dual ``P(x) = max <p, x>`` over the p whose length on every group is at most w a_g:

@@ -114,7 +114,7 @@ def _pairs(spatial: tuple[int, ...]) -> Groups:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ListedGroups(OverlappingGroupLasso, made_of="lists"):
+class ListedGroups(OverlappingGroupLasso):
     """P(x) = w sum_g a_g times the length of x on group g, of lists; see `OverlappingGroupLasso`."""
 
     _shown = "OverlappingGroupLasso"
@@ -258,7 +258,7 @@ class ListedGroups(OverlappingGroupLasso, made_of="lists"):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class WeightedWindows(OverlappingGroupLasso, made_of="weighted windows"):
+class WeightedWindows(OverlappingGroupLasso):
     """P(x) = w sum over windows of a_g times the length of x on the window: K multiplies each window's copies by a_g."""
 
     _shown = "OverlappingGroupLasso"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..kernels import windows as kernels
 from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers
 from .base import Penalty
+from .registry import load
 
 Triple = tuple[int, int, int]
 
@@ -71,8 +72,6 @@ class OverlappingGroupLasso(Penalty):
     _clipping_lowers = True
     _selects_pixels = True
     _first_step = 2.0
-    #: the class for each kind of groups that are no plain windows: those subclasses name themselves
-    _kinds: ClassVar[dict[str, type[OverlappingGroupLasso]]] = {}
 
     def __new__(
         cls,
@@ -89,20 +88,14 @@ class OverlappingGroupLasso(Penalty):
             return object.__new__(cls)
         if kind not in ("overlap", "latent"):
             raise ValueError(f"kind must be 'overlap' or 'latent', got {kind!r}")
-        made_of = "plain windows"
         if kind == "latent":
-            made_of = "latent groups"
+            own = load("latent", "LatentGroups")
         elif groups is not None:
-            made_of = "lists"
-        elif group_weight is not None:
-            made_of = "weighted windows"
-        return object.__new__(OverlappingGroupLasso if made_of == "plain windows" else OverlappingGroupLasso._kinds[made_of])
-
-    def __init_subclass__(cls, made_of: str = "", **kw: Any) -> None:
-        """Name the kind of groups that the subclass is for."""
-        super().__init_subclass__(**kw)
-        if made_of:
-            OverlappingGroupLasso._kinds[made_of] = cls
+            own = load("listed_groups", "ListedGroups")
+        else:
+            own = cls if group_weight is None else load("listed_groups", "WeightedWindows")
+        made: OverlappingGroupLasso = object.__new__(own)
+        return made
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,12 +15,13 @@ from ..penalties.base import with_weights
 from ..penalties.names import penalty_named
 from ..penalties.nonconvex import Nonconvex
 from ..penalties.regions import Regions
+from ..penalties.registry import PenaltyName
 from ..penalties.reweighted import Reweighted
 from ..result import warn
 from .rules import RULES
 
 #: what `solve` takes as penalty
-AnyPenalty = str | Penalty | Nonconvex | Reweighted | Regions
+AnyPenalty = PenaltyName | str | Penalty | Nonconvex | Reweighted | Regions
 #: the last three: what certifies nothing
 UNCERTIFIED = (Nonconvex, Reweighted, Regions)
 
