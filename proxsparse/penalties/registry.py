@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .l1 import L1
     from .l2 import L2, ElasticNet
     from .nonconvex import L0, MCP, SCAD, Nonconvex
+    from .nuclear import Nuclear
     from .regions import Regions
     from .reweighted import Reweighted
     from .second_order import SecondOrderTV
@@ -37,6 +38,7 @@ __all__ = [
     "ElasticNet",
     "GroupLasso",
     "Nonconvex",
+    "Nuclear",
     "OverlappingGroupLasso",
     "Penalty",
     "Regions",
@@ -57,6 +59,7 @@ PenaltyName = Literal[
     "group",
     "overlap",
     "wavelet",
+    "nuclear",
     "regions",
     "none",
     "l1+tv",
@@ -91,6 +94,7 @@ BUILT_IN = {
     "TreeGroupLasso": Entry("tree"),
     "WaveletL1": Entry("transforms", {"wavelet": {}}),
     "DCTL1": Entry("transforms"),
+    "Nuclear": Entry("nuclear", {"nuclear": {}}),
     "Nonconvex": Entry("nonconvex", convex=False),
     "L0": Entry("nonconvex", convex=False),
     "MCP": Entry("nonconvex", convex=False),

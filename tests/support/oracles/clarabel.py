@@ -17,6 +17,7 @@ from proxsparse import (
     Huber,
     LeastAbsoluteDeviations,
     LeastSquares,
+    Nuclear,
     OverlappingGroupLasso,
     Poisson,
     SecondOrderTV,
@@ -103,6 +104,7 @@ EXPRESSIONS = {
     GroupLasso: groups,
     OverlappingGroupLasso: windows,
     TreeGroupLasso: tree,
+    Nuclear: lambda q, x, shape: cp.normNuc(cp.reshape(x, shape, order="C")),
     DCTL1: lambda q, x, shape: cp.norm1(naive.matrix_of(naive.cosines, shape) @ x),
     WaveletL1: wavelet,
 }

@@ -12,6 +12,7 @@ from proxsparse import (
     L2,
     ElasticNet,
     GroupLasso,
+    Nuclear,
     OverlappingGroupLasso,
     SecondOrderTV,
     TotalVariation,
@@ -229,6 +230,7 @@ VALUES = {
     GroupLasso: lambda q, x: grouped(x, blocks(x.shape, q.block), q.group_weight, q.norm),
     OverlappingGroupLasso: lambda q, x: listed(x, groups_of(q, x.shape), q.group_weight, q.norm),
     TreeGroupLasso: tree,
+    Nuclear: lambda q, x: np.sqrt(np.maximum(np.linalg.eigvalsh(x @ x.T), 0)).sum(),
     DCTL1: lambda q, x: np.abs(cosines(x)).sum(),
     WaveletL1: lambda q, x: np.abs(wavelet_coefficients(q, x)).sum(),
 }
