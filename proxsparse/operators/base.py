@@ -57,6 +57,18 @@ class Operator(abc.ABC):
         """Return the shape of x where A x has that shape."""
         return shape
 
+    def gives_image(self, shape: tuple[int, ...]) -> bool:
+        """Return whether A x is an image of the same pixels, whose noise and regions tell something of those of x.
+
+        So it is where A gives as many pixels along each axis and keeps a flat image flat, but for a quarter along each border,
+        as blurs do. The noise is then estimated from the image given, and weights are chosen by it.
+        """
+        if self.output_shape(shape) != tuple(shape):
+            return False
+        flat = np.asarray(self.forward(np.ones(shape)))[tuple(slice(n // 4, n - n // 4) for n in shape)]
+        level = float(flat.flat[0])
+        return level != 0 and bool((np.abs(flat - level) <= 1e-6 * abs(level)).all())
+
     def __matmul__(self, other: Any) -> Operator:
         """A @ B: first B, then A."""
         return Composition(self, other) if isinstance(other, Operator) else NotImplemented

@@ -196,6 +196,43 @@ class Blur(Operator):
             kernel = np.multiply.outer(kernel, g / g.sum())
         return cls(kernel, boundary)
 
+    @classmethod
+    def motion(cls, length: float, angle: float = 0.0, boundary: str = "symmetric") -> Blur:
+        """Return the blur of a camera that moves along a line while it looks.
+
+        Each pixel of the kernel holds the share of the line that lies in it, so that it adds up to 1; a horizontal line of
+        an odd length is that many equal numbers.
+
+        Parameters
+        ----------
+        length : float
+            Of the line, in pixels, > 0.
+        angle : float
+            In degrees from the rows, counterclockwise as the image is shown; 90 is along the columns.
+        boundary : {"symmetric", "periodic", "zero"}
+            As of any blur.
+
+        Examples
+        --------
+        >>> from proxsparse import Blur
+        >>> Blur.motion(4, 90).kernel.round(3).tolist()
+        [[0.125], [0.25], [0.25], [0.25], [0.125]]
+        """
+        if not (math.isfinite(length) and length > 0 and math.isfinite(angle)):
+            raise ValueError(f"length must be > 0 and the angle finite, got {length!r} and {angle!r}")
+        turn = math.radians(angle)
+        # rows run down; whole turns of 90 degrees leave the other axis alone
+        ends = 0.5 * length * np.array([-math.sin(turn), math.cos(turn)])
+        ends[np.abs(ends) < 1e-9 * length] = 0.0
+        # where along the line, from -1 to 1, it crosses from one pixel to the next; what is over by rounding is no pixel
+        reach = np.maximum(np.ceil(np.abs(ends) - 0.5 - 1e-9), 0).astype(int)
+        crossings = [(np.arange(-n, n + 1) + 0.5) / end for n, end in zip(reach, ends, strict=True) if end]
+        cuts = np.unique(np.clip(np.concatenate([[-1.0, 1.0], *crossings]), -1.0, 1.0))
+        pixels = np.rint(np.multiply.outer(ends, (cuts[1:] + cuts[:-1]) / 2)).astype(int)
+        kernel = np.zeros(2 * reach + 1)
+        np.add.at(kernel, tuple(np.clip(pixels, -reach[:, None], reach[:, None]) + reach[:, None]), np.diff(cuts) / 2)
+        return cls(kernel, boundary)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_last": {}}
 

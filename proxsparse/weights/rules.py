@@ -20,7 +20,6 @@ import numpy as np
 from ..arrays.checks import unknown
 from ..arrays.layout import from_canonical
 from ..arrays.numbers import Array
-from ..operators import Blur
 from ..penalties import L1
 from ..penalties.base import Penalty, with_weights
 from ..problems.problem import Problem
@@ -156,7 +155,7 @@ class _Task(Fits):
     @property
     def _not_an_image(self) -> bool:
         operator = self.problem.operator
-        return operator is not None and not isinstance(operator.operator, Blur)
+        return operator is not None and not operator.operator.gives_image(operator.own_shape)
 
     @property
     def _smooths(self) -> bool:

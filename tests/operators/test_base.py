@@ -7,6 +7,9 @@ from oracles import naive
 from proxsparse import (
     Blur,
     Downsample,
+    Operator,
+    Wavelet,
+    as_operator,
     phantoms,
     solve,
 )
@@ -33,3 +36,66 @@ def test_compositions_are_products(rng):
     assert eval(repr(Downsample(2) @ Downsample(3)), {"Downsample": Downsample}) == Downsample(2) @ Downsample(3)
     with pytest.raises(TypeError):
         both @ "blur"
+
+
+class Moved(Operator):
+    """The mean of each pixel and the next two of its row, the last one repeated; of a user's own."""
+
+    def output_shape(self, shape):
+        return shape
+
+    def forward(self, x):
+        padded = np.pad(x, [(0, 0), (0, 2)], mode="edge")
+        return sum(padded[:, k : k + x.shape[1]] for k in range(3)) / 3
+
+    def adjoint(self, q, shape):
+        out = np.zeros((shape[0], shape[1] + 2), q.dtype)
+        for k in range(3):
+            out[:, k : k + shape[1]] += q / 3
+        out[:, -3] += out[:, -2] + out[:, -1]
+        return out[:, :-2]
+
+    def norm_squared(self, shape):
+        return 3.0
+
+
+class Masked(Moved):
+    """A mask: every other row is black."""
+
+    def forward(self, x):
+        return x * (np.arange(len(x)) % 2)[:, None]
+
+    def adjoint(self, q, shape):
+        return self.forward(q)
+
+
+SHAPE = (24, 32)
+
+
+@pytest.mark.parametrize(
+    ("operator", "is_one"),
+    [
+        (Blur.gaussian(1.0), True),
+        (Blur.gaussian(1.0, "zero"), True),
+        (Blur.motion(7, 20), True),
+        (Blur.gaussian(1.0) @ Blur.motion(5), True),
+        (Moved(), True),
+        (Masked(), False),
+        (Downsample(2, shape=SHAPE), False),
+        (Wavelet(level=1), False),
+        (as_operator(np.random.default_rng(0).standard_normal((768, 768)), SHAPE, SHAPE), False),
+        (as_operator(np.random.default_rng(0).standard_normal((50, 768)), SHAPE, (50,)), False),
+    ],
+)
+def test_what_gives_images_tells_their_noise(operator, is_one):
+    assert operator.gives_image(SHAPE) is is_one
+
+
+def test_a_blur_of_ones_own_gets_an_automatic_weight_as_blur_does():
+    truth = phantoms.regions(SHAPE)
+    seen = phantoms.add_noise(Moved().forward(truth), 0.05)
+    own = solve(seen, "tv", operator=Moved(), bounds=(-1, 1), tol=1e-3)
+    assert own.weight_rule == "sure"
+    assert own.noise_std == pytest.approx(0.05, rel=0.3)
+    twice = solve(seen, "tv", operator=Blur.gaussian(0.7) @ Blur.gaussian(0.7), bounds=(-1, 1), tol=1e-3)
+    assert twice.noise_std == own.noise_std

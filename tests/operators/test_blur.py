@@ -12,6 +12,8 @@ from proxsparse import (
     L1,
     Blur,
     Downsample,
+    metrics,
+    phantoms,
     solve,
 )
 
@@ -136,3 +138,54 @@ def test_a_gaussian_blur_is_that_of_scipy(boundary, mode, rng):
     for bad in (0.0, -1.0, np.nan):
         with pytest.raises(ValueError, match="sigma and truncate must be > 0"):
             Blur.gaussian(bad)
+
+
+@pytest.mark.parametrize(
+    ("length", "angle", "expected"),
+    [
+        (3, 0, [[1 / 3] * 3]),
+        (3, 90, [[1 / 3]] * 3),
+        (3, -540, [[1 / 3] * 3]),
+        (4, 180, [[0.125, 0.25, 0.25, 0.25, 0.125]]),
+        (1, 0, [[1.0]]),
+        (0.2, 33, [[1.0]]),
+        # a diagonal lies in each pixel for sqrt(2) of its length
+        (3 * np.sqrt(2), 45, np.fliplr(np.eye(3)) / 3),
+        (3 * np.sqrt(2), -45, np.eye(3) / 3),
+    ],
+)
+def test_the_line_of_a_motion_lies_in_each_pixel_for_its_share(length, angle, expected):
+    np.testing.assert_allclose(Blur.motion(length, angle).kernel, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("angle", [0, 10, 45, 77, 90, 123.4, -20])
+@pytest.mark.parametrize("length", [1.5, 6, 15.3])
+def test_a_motion_is_as_long_as_it_says(length, angle):
+    kernel = Blur.motion(length, angle).kernel
+    assert kernel.sum() == pytest.approx(1)
+    assert (kernel >= 0).all()
+    np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-12)
+    # many points of the line, counted pixel by pixel
+    t = (np.arange(200001) + 0.5) / 200001 - 0.5
+    rows, columns = -length * np.sin(np.radians(angle)) * t, length * np.cos(np.radians(angle)) * t
+    counted = np.zeros_like(kernel)
+    middle = np.array(kernel.shape) // 2
+    np.add.at(counted, (np.rint(rows).astype(int) + middle[0], np.rint(columns).astype(int) + middle[1]), 1 / 200001)
+    np.testing.assert_allclose(kernel, counted, atol=1e-4)
+    assert Blur.motion(length, angle + 90).kernel.shape == kernel.shape[::-1]
+
+
+@pytest.mark.parametrize("arguments", [(0, 0), (-1, 0), (np.inf, 0), (np.nan, 0), (3, np.nan)])
+def test_no_motion_is_refused(arguments):
+    with pytest.raises(ValueError, match="length must be > 0"):
+        Blur.motion(*arguments)
+
+
+def test_a_moved_camera_is_undone():
+    """An image seen in motion, its weight chosen by itself."""
+    truth = phantoms.rectangles((96, 96))
+    camera = Blur.motion(9, 30)
+    seen = phantoms.add_noise(camera.forward(truth), 0.02)
+    result = solve(seen, "tv", operator=camera, bounds=(-1, 1), tol=1e-3)
+    assert result.success
+    assert metrics.psnr(truth, result.x, 1.0) > metrics.psnr(truth, seen, 1.0) + 4
