@@ -1,6 +1,7 @@
 """The checks for penalties and operators of the user's own: what is right passes, what is wrong by a percent is named."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -12,8 +13,12 @@ from proxsparse import (
     Blur,
     Downsample,
     GroupLasso,
+    Huber,
+    LeastAbsoluteDeviations,
+    LeastSquares,
     Operator,
     OverlappingGroupLasso,
+    Poisson,
     SecondOrderTV,
     TotalVariation,
     Wavelet,
@@ -21,7 +26,7 @@ from proxsparse import (
     solve,
     solve_batch,
 )
-from proxsparse.testing import check_operator, check_penalty
+from proxsparse.testing import check_data_term, check_operator, check_penalty
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -230,3 +235,108 @@ def test_a_wrong_adjoint_inside_others_is_refused():
         solve(y, "tv", 0.1, operator=Blur([[1.0]]) @ First(1.01), bounds=(-9, 9))
     with pytest.raises(ValueError, match=r"Second on images of shape \(4, 9\): the adjoint is not one"):
         solve(y, L1(0.1).of(Second(1.01)))
+
+
+TERMS = [LeastSquares(), LeastAbsoluteDeviations(), Huber(0.3), Poisson(), Poisson(0.2)]
+
+
+@pytest.mark.parametrize("term", TERMS, ids=repr)
+@pytest.mark.parametrize("shape", [(9, 8), (17,), (3, 4, 5)])
+def test_the_packages_data_terms_pass(term, shape):
+    check_data_term(term, shape)
+
+
+def wrong(base, **methods):
+    return dataclasses.dataclass(frozen=True, eq=False)(type("Mine", (base,), methods))
+
+
+MISTAKES = {
+    "values": (LeastSquares, {"values": lambda self, z: -LeastSquares.values(self, z)}, "values are negative"),
+    "value": (LeastSquares, {"value": lambda self, z: 1.1 * LeastSquares.value(self, z)}, "the sum of values"),
+    "concave": (
+        LeastSquares,
+        {"values": lambda self, z: np.sqrt(self.m * np.abs(np.subtract(z, self.y, dtype=float)))},
+        "not convex",
+    ),
+    "degree": (Huber, {"scaled": lambda self, factor: self}, "scaled"),
+    "nearest": (LeastSquares, {"nearest": property(lambda self: self.y + 9)}, "nearest is not"),
+    "gradient": (LeastSquares, {"gradient": lambda self, z: 1.1 * self.m * (z - self.y)}, "gradient is"),
+    "subgradient": (
+        LeastAbsoluteDeviations,
+        {"gradient": lambda self, z: 1.5 * LeastAbsoluteDeviations.gradient(self, z)},
+        "no subgradient",
+    ),
+    "lipschitz": (LeastSquares, {"lipschitz": property(lambda self: 0.5 * float(np.max(self.m)))}, "lipschitz"),
+    "mu": (LeastSquares, {"mu": property(lambda self: 2.0 * float(np.max(self.m)))}, "mu = "),
+    "domain": (LeastAbsoluteDeviations, {"project": lambda self, q: q}, "project leaves the domain"),
+    "small conjugate": (
+        LeastSquares,
+        {"conjugate": lambda self, q: 0.9 * LeastSquares.conjugate(self, q) - 1},
+        "the conjugate is",
+    ),
+    "large conjugate": (LeastSquares, {"conjugate": lambda self, q: LeastSquares.conjugate(self, q) + 1}, "not that of value"),
+    "prox": (LeastSquares, {"prox": lambda self, v, tau: LeastSquares.prox(self, v, 2 * tau)}, "prox is not the minimiser"),
+    "lowest": (LeastSquares, {"lowest": lambda self, c: LeastSquares.lowest(self, 0.5 * c)}, "lowest is not the minimiser"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_wrong_data_term_is_named(name):
+    base, methods, told = MISTAKES[name]
+    term = wrong(base, **methods)
+    with pytest.raises(AssertionError, match=told):
+        check_data_term(term(0.3) if base is Huber else term(), (9, 8))
+
+
+class Expectile(LeastSquares):
+    """Least squares in which what lies above counts a tenth: strongly convex, and not quadratic."""
+
+    quadratic = False
+
+    def _k(self, r):
+        return np.where(r > 0, 0.1, 1.0)
+
+    @property
+    def mu(self):
+        return 0.1 * super().mu
+
+    def values(self, z):
+        r = np.subtract(z, self.y, dtype=np.float64)
+        return 0.5 * self.m * self._k(r) * r * r
+
+    def gradient(self, z):
+        return np.asarray(self.m * self._k(z - self.y) * (z - self.y))
+
+    def conjugate_terms(self, q):
+        own = np.where(np.greater(self.m, 0), self.m, np.inf) * self._k(q)
+        return float((0.5 * np.square(q, dtype=np.float64) / own).sum()), float((q * np.asarray(self.y, float)).sum())
+
+    def prox(self, v, tau):
+        r = v - self.y
+        return np.asarray(self.y + r / (1 + tau * self.m * self._k(r))).astype(v.dtype)
+
+    def lowest(self, c):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.y - np.where(c == 0, 0.0, c / (self.m * self._k(-c)))
+
+    def reach(self, value):
+        return math.sqrt(float(np.sum(self.m * np.square(self.y, dtype=float)))) + math.sqrt(20 * value)
+
+
+@pytest.mark.parametrize(
+    "kw", [{}, {"pixel_weight": np.linspace(0.5, 2.0, 54).reshape(6, 9)}, {"operator": Blur.gaussian(0.5)}]
+)
+def test_a_strongly_convex_data_term_is_not_taken_for_least_squares(kw):
+    """It was: what is strongly convex and has no operator went to the solvers of least squares, and was certified by them."""
+    check_data_term(Expectile(), (6, 9))
+    y = np.random.default_rng(0).standard_normal((6, 9))
+    found = solve(y, TotalVariation(0.1), data=Expectile(), tol=1e-5, options={"maxiter": 20000}, **kw)
+    assert found.success
+    term = Expectile().bind(y, kw.get("pixel_weight"))
+
+    def objective(x):
+        return term.value(kw["operator"].forward(x) if "operator" in kw else x) + TotalVariation(0.1).value(x)
+
+    assert found.fun == pytest.approx(objective(found.x), rel=1e-9)
+    for other in (solve(y, TotalVariation(0.1), **kw).x, found.x + 0.01, found.x - 0.01, y):
+        assert objective(other) >= found.fun - found.gap

@@ -16,6 +16,7 @@ def problem_of(posed: Posed, returned: WithBackground | None = None) -> Problem:
     if any(isinstance(q, InfimalPenalty) and q._w() > 0 for q in posed.parts):
         return LiftedProblem(posed, returned)
     measured = Measured.of(posed)
-    if posed.operator is None and (measured.is_strong or measured.is_pixelwise):
+    least_squares = posed.operator is None and posed.data.quadratic
+    if least_squares and (measured.is_strong or measured.is_pixelwise):
         return DenoisingProblem(posed, measured, returned)
     return dualised_problem(posed, returned)

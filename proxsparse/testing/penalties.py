@@ -1,25 +1,21 @@
-"""What a penalty or an operator of your own has to hold, as checks that name what is wrong: `solve` believes what they say.
-
-A certificate is only as right as the map, the ball and the norm bound behind it.
-"""
+"""What a penalty of one's own has to hold."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from .arrays.numbers import Array, total
-from .arrays.roundoff import norm
-from .dual.denoising import Denoising
-from .dual.term import dual_step
-from .operators import Composition, Operator, is_own, once
-from .penalties.base import Composed, Penalty
+from ..arrays.numbers import Array, total
+from ..arrays.roundoff import norm
+from ..dual.denoising import Denoising
+from ..dual.term import dual_step
+from ..operators import is_own
+from ..penalties.base import Composed, Penalty
+from .operators import POWER, ROUNDING, require_adjoint
 
-#: how far, relative, what must be equal may be apart: by the rounding of the type, and where a limit is taken by what is left
-_ROUNDING = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
+#: how far, relative, what is a limit may be apart from what is reached of it
 _LIMIT = 2e-3
 #: classes of penalties of the user's own that `solve` has looked at, each with the shapes' number of axes
 _SEEN: set[tuple[type, int]] = set()
@@ -64,39 +60,6 @@ def check_penalty(penalty: Penalty, shape: tuple[int, ...], rng: np.random.Gener
                 _require(part, (channels, *shape), np.dtype(dtype), rng, _EVERY)
 
 
-def check_operator(operator: Operator, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> None:
-    """Check that an operator is linear, that its adjoint is one, and its bound on the norm, on random images of that shape.
-
-    Parameters
-    ----------
-    operator : Operator
-        A.
-    shape : tuple of int
-        Of x.
-    rng : numpy.random.Generator, optional
-        Where the images are drawn from; seeded with 0 by default.
-
-    Raises
-    ------
-    AssertionError
-        Something is wrong; the message names the method, by how much, the shape and the type.
-
-    See Also
-    --------
-    check_penalty : The same for penalties.
-
-    Examples
-    --------
-    >>> from proxsparse import Blur
-    >>> from proxsparse.testing import check_operator
-    >>> check_operator(Blur.gaussian(1.0), (16, 17))
-    """
-    rng = np.random.default_rng(0) if rng is None else rng
-    for dtype in (np.float32, np.float64):
-        for told in _of_operator(operator, tuple(shape), np.dtype(dtype), rng):
-            raise AssertionError(f"{type(operator).__name__} on images of shape {tuple(shape)} in {np.dtype(dtype)}: {told}")
-
-
 def require_sound(penalties: Any, operator: Any, shape: tuple[int, ...]) -> None:
     """Raise ValueError for what is not the package's own and does not pass the quick checks.
 
@@ -106,29 +69,13 @@ def require_sound(penalties: Any, operator: Any, shape: tuple[int, ...]) -> None
     for given in penalties:
         penalty, shape = given, own_shape
         while isinstance(penalty, Composed):
-            _require_adjoint(penalty.operator, shape[1:])
+            require_adjoint(penalty.operator, shape[1:])
             shape, penalty = penalty._out_shape(shape), penalty.inner
         if is_own(penalty) or (type(penalty), len(shape)) in _SEEN or penalty._w() == 0:
             continue
         _require(penalty, shape, np.dtype(np.float64), np.random.default_rng(0), _QUICK, ValueError)
         _SEEN.add((type(penalty), len(shape)))
-    _require_adjoint(operator, own_shape[1:])
-
-
-def _require_adjoint(operator: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError where the adjoint of an operator of the user's own, or of one inside a composition, is none."""
-    if isinstance(operator, Composition):
-        _require_adjoint(operator.before, shape)
-        _require_adjoint(operator.after, operator.before.output_shape(shape))
-    elif operator is not None and not is_own(operator):
-        once(operator, f"adjoint {shape}", lambda: _refuse_no_adjoint(operator, shape))
-
-
-def _refuse_no_adjoint(operator: Operator, shape: tuple[int, ...]) -> float:
-    """Raise ValueError where the products of the operator are not adjoint; else 0."""
-    for told in _adjoint_of_operator(operator, shape, np.dtype(np.float64), np.random.default_rng(0)):
-        raise ValueError(f"{type(operator).__name__} on images of shape {shape}: {told}")
-    return 0.0
+    require_adjoint(operator, own_shape[1:])
 
 
 # -- penalties -------------------------------------------------------------------------------------------------------
@@ -139,7 +86,7 @@ class _Sample:
 
     def __init__(self, penalty: Penalty, shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> None:
         self.penalty, self.shape, self.dtype, self.rng = penalty, shape, dtype, rng
-        self.near = _ROUNDING[dtype]
+        self.near = ROUNDING[dtype]
         self.x = self.image()
         self.kx = self.analysis(self.x)
         self.value = float(penalty._gap(self.x, np.zeros(self.kx.shape, dtype))[1])
@@ -212,7 +159,7 @@ def _adjoint(draw: _Sample) -> Iterator[str]:
 def _norm_bound(draw: _Sample) -> Iterator[str]:
     x, bound = draw.x.astype(np.float64), draw.penalty._norm_squared(draw.shape)
     largest = 0.0
-    for _ in range(_POWER):
+    for _ in range(POWER):
         length = norm(x)
         if length == 0:
             break
@@ -220,10 +167,6 @@ def _norm_bound(draw: _Sample) -> Iterator[str]:
         largest = max(largest, norm(x))
     if largest > bound * (1 + 1e-6):
         yield f"_norm_squared = {bound:.6g} is no bound: ||K||^2 >= {largest:.6g}"
-
-
-#: products that look for the norm
-_POWER = 30
 
 
 def _ball_and_value(draw: _Sample) -> Iterator[str]:
@@ -349,62 +292,3 @@ def _overrides(draw: _Sample) -> Iterator[str]:
 
 _QUICK: list[Callable[[_Sample], Iterator[str]]] = [_adjoint, _norm_bound, _ball_and_value, _gap]
 _EVERY = [*_QUICK, _projection, _degree_and_null_space, _proximal_point, _overrides]
-
-
-# -- operators -------------------------------------------------------------------------------------------------------
-
-
-def _adjoint_of_operator(
-    operator: Operator, shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator
-) -> Iterator[str]:
-    near = max(_ROUNDING[dtype], 1e-6)
-    x = rng.standard_normal(shape).astype(dtype)
-    image = np.asarray(operator.forward(x))
-    if image.shape != operator.output_shape(shape):
-        yield f"forward gives shape {image.shape}, output_shape says {operator.output_shape(shape)}"
-        return
-    q = rng.standard_normal(image.shape).astype(dtype)
-    back = np.asarray(operator.adjoint(q, shape))
-    if back.shape != shape:
-        yield f"adjoint gives shape {back.shape}, the image has {shape}"
-        return
-    left, right = total(image.astype(np.float64) * q), total(x.astype(np.float64) * back)
-    if not abs(left - right) <= near * norm(image) * norm(q):
-        yield f"the adjoint is not one: <Ax, q> = {left:.6g}, <x, A^T q> = {right:.6g}"
-    square, product = total(np.square(image, dtype=np.float64)), total(x.astype(np.float64) * operator.adjoint(image, shape))
-    if not abs(square - product) <= near * square:
-        yield f"the adjoint is not one: <Ax, Ax> = {square:.6g}, <x, A^T A x> = {product:.6g}"
-
-
-def _of_operator(operator: Operator, shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> Iterator[str]:
-    yield from _adjoint_of_operator(operator, shape, dtype, rng)
-    near = max(_ROUNDING[dtype], 1e-6)
-    x, other = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
-    image = np.asarray(operator.forward(x))
-    if image.dtype != dtype or np.asarray(operator.adjoint(image, shape)).dtype != dtype:
-        yield f"the products do not keep the type of the image: {image.dtype}"
-    if operator.output_shape(operator.input_shape(image.shape)) != image.shape:
-        yield f"input_shape({image.shape}) is {operator.input_shape(image.shape)}, which A maps on another shape"
-    apart = 2 * image + np.asarray(operator.forward(other))
-    if norm(np.asarray(operator.forward(2 * x + other)) - apart) > near * norm(apart):
-        yield "forward is not linear"
-    v, largest = x.astype(np.float64), 0.0
-    for _ in range(_POWER):
-        length = norm(v)
-        if length == 0:
-            break
-        v = np.asarray(operator.adjoint(np.asarray(operator.forward(v / length)), shape))
-        largest = max(largest, norm(v))
-    bound = operator.norm_squared(shape)
-    if largest > bound * (1 + 1e-6):
-        yield f"norm_squared = {bound:.6g} is no bound: ||A||^2 >= {largest:.6g}"
-    gram = operator.gram(shape)
-    if gram is not None:
-        # A^T A u = A^T A x has the solution x, but for what A does not see
-        right = np.asarray(operator.adjoint(image, shape), np.float64)[None]
-        u = gram.solve(right)[0]
-        again = np.asarray(operator.adjoint(np.asarray(operator.forward(u)), shape))
-        if norm(again - right[0]) > 1e-3 * norm(right):
-            yield f"gram is not A^T A: A^T A (gram^-1 b) is off b by {norm(again - right[0]) / norm(right):.2g}"
-    if not math.isfinite(bound):
-        yield "norm_squared is not finite"
