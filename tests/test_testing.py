@@ -11,6 +11,7 @@ from proxsparse import (
     L1,
     TGV,
     Blur,
+    DataTerm,
     Downsample,
     GroupLasso,
     Huber,
@@ -276,6 +277,11 @@ MISTAKES = {
     ),
     "large conjugate": (LeastSquares, {"conjugate": lambda self, q: LeastSquares.conjugate(self, q) + 1}, "not that of value"),
     "prox": (LeastSquares, {"prox": lambda self, v, tau: LeastSquares.prox(self, v, 2 * tau)}, "prox is not the minimiser"),
+    "conjugate prox": (
+        LeastSquares,
+        {"conjugate_prox": lambda self, q, sigma: LeastSquares.conjugate_prox(self, q, 2 * sigma)},
+        "conjugate_prox is not",
+    ),
     "lowest": (LeastSquares, {"lowest": lambda self, c: LeastSquares.lowest(self, 0.5 * c)}, "lowest is not the minimiser"),
 }
 
@@ -288,17 +294,22 @@ def test_a_wrong_data_term_is_named(name):
         check_data_term(term(0.3) if base is Huber else term(), (9, 8))
 
 
-class Expectile(LeastSquares):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Expectile(DataTerm):
     """Least squares in which what lies above counts a tenth: strongly convex, and not quadratic."""
 
-    quadratic = False
+    degree = 2
+
+    @property
+    def lipschitz(self):
+        return float(np.max(self.m))
 
     def _k(self, r):
         return np.where(r > 0, 0.1, 1.0)
 
     @property
     def mu(self):
-        return 0.1 * super().mu
+        return 0.1 * float(np.min(self.m))
 
     def values(self, z):
         r = np.subtract(z, self.y, dtype=np.float64)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array, total
+from ..arrays.roundoff import norm
 from ..data_terms import DataTerm
 from .operators import ROUNDING
 
@@ -145,27 +146,38 @@ def _conjugate(draw: _Sample) -> Iterator[str]:
 
 
 def _minima(draw: _Sample) -> Iterator[str]:
-    term, v, tau = draw.term, draw.image().astype(draw.dtype), 0.7
-    z = np.asarray(term.prox(v, tau), np.float64)
+    term, v, tau, c = draw.term, draw.image().astype(draw.dtype), 0.7, -0.5 * draw.dual()
 
-    def _proximal(u: Array) -> float:
-        return 0.5 * total(np.square(u - v, dtype=np.float64)) + tau * term.value(u)
+    def _proximal(u: Array) -> Array:
+        return np.asarray(0.5 * np.square(np.subtract(u, v, dtype=np.float64)) + tau * term.values(u))
 
-    c = -0.5 * draw.dual()
-    low = np.asarray(term.lowest(c), np.float64)
+    def _tilted(u: Array) -> Array:
+        return np.asarray(term.values(u) + c * u)
 
-    def _tilted(u: Array) -> float:
-        return term.value(u) + total(c * u)
-
-    found: list[tuple[str, Array, Callable[[Array], float]]] = [("prox", z, _proximal)]
-    if np.isfinite(low).all():
-        found.append(("lowest", low, _tilted))
+    found: list[tuple[str, Any, Callable[[Array], Array]]] = [
+        ("prox", term.prox(v, tau), _proximal),
+        ("lowest", term.lowest(c), _tilted),
+    ]
     for name, point, objective in found:
+        point = np.asarray(point, np.float64)
+        inside = np.isfinite(point)
+        point = np.where(inside, point, draw.y)
         own = objective(point)
-        for size in (1.0, 0.1, 0.01):
-            other = objective(point + size * draw.direction() * 0.1)
-            if other < own - 100 * draw.near * (abs(own) + 1):
-                yield f"{name} is not the minimiser: another image has {other:.6g}, it has {own:.6g}"
+        for step in (0.1, -0.1, 0.01, -0.01):
+            # pixel by pixel, as all of it is
+            lower = np.where(inside, own - objective(point + step), 0.0)
+            if (lower > 100 * draw.near * (np.abs(own) + 1)).any():
+                yield f"{name} is not the minimiser: {step} further a pixel has {float(np.nanmax(lower)):.6g} less"
 
 
-_EVERY: list[Callable[[_Sample], Iterator[str]]] = [_values, _gradient, _conjugate, _minima]
+def _conjugate_prox(draw: _Sample) -> Iterator[str]:
+    term, q, sigma = draw.term, draw.direction().astype(draw.dtype), 0.7
+    found = np.asarray(term.conjugate_prox(q.copy(), sigma), np.float64)
+    # Moreau's identity
+    expected = q - sigma * np.asarray(term.prox((q / draw.dtype.type(sigma)), 1 / sigma), np.float64)
+    off = norm(np.where(draw.seen, found - expected, 0.0))
+    if off > 10 * draw.near * (norm(q) + norm(draw.y)):
+        yield f"conjugate_prox is not q - sigma prox(q / sigma, 1 / sigma): it is off by {off:.2g}"
+
+
+_EVERY: list[Callable[[_Sample], Iterator[str]]] = [_values, _gradient, _conjugate, _minima, _conjugate_prox]

@@ -82,7 +82,7 @@ REFUSALS = [
     (lambda: proxsparse.path(Y, TotalVariation(0.0), 3), ValueError, "which no factor changes"),
     (lambda: proxsparse.oracle_weight(Y, Y[1:]), ValueError, "truth has shape"),
     (lambda: proxsparse.oracle_weight(Y, np.nan * Y), ValueError, "truth has 72 NaN"),
-    (lambda: solve(Y, "tv", "sure", operator=np.eye(Y.size)), ValueError, "needs noise_std="),
+    (lambda: solve(Y, "tv", "sure", operator=np.eye(Y.size)[::-1] - np.eye(Y.size)), ValueError, "needs noise_std="),
     (lambda: proxsparse.path(Y, "tv", 0), ValueError, "how many there shall be"),
     (lambda: proxsparse.path(Y, "tv", 3, operator=np.eye(Y.size)), ValueError, "largest weight is not known"),
     (lambda: proxsparse.oracle_weight(Y, Y, "tv", "ssim"), ValueError, "needs data_range="),
