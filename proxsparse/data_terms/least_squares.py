@@ -21,12 +21,12 @@ class LeastSquares(DataTerm):
     @property
     def mu(self) -> float:
         """Modulus of strong convexity."""
-        return float(np.min(self.m))
+        return self.m if isinstance(self.m, float) else float(np.min(self.m))
 
     @property
     def lipschitz(self) -> float:
         """Lipschitz constant of the gradient."""
-        return float(np.max(self.m))
+        return self.m if isinstance(self.m, float) else float(np.max(self.m))
 
     def reach(self, value: float) -> float:
         """By the triangle inequality."""

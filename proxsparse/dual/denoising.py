@@ -62,7 +62,7 @@ class Denoising:
         self.pointwise = tuple(q for q, own in zip(self.terms, self._is_pointwise, strict=True) if own)
         self.dualised = Stack(self.select_dualised(self.terms), y.shape)
         self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
-        self._soft = bool(np.any(self.soft))
+        self._soft = self.soft != 0 if isinstance(self.soft, float) else bool(np.any(self.soft))
         self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
         self.workers: Workers = SERIAL
         #: every number that the primal step needs is the same for all pixels

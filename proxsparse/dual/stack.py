@@ -5,6 +5,7 @@ The dual of all parts is one flat vector, so that an algorithm's arithmetic is w
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -29,8 +30,8 @@ class Stack:
         self.terms = tuple(q.bind(shape) for q in parts)
         self.shape = shape
         self.dual_shapes = [q.dual_shape for q in self.terms]
-        self.offsets = np.cumsum([0, *(math.prod(s) for s in self.dual_shapes)]).tolist()
-        self.size: int = self.offsets[-1]
+        self.offsets = [*itertools.accumulate(map(math.prod, self.dual_shapes), initial=0)]
+        self.size = self.offsets[-1]
         norms = [q.norm_squared for q in self.terms]
         self.norm_squared = sum(norms)
         self._factors = [2.0 * math.sqrt(norm) for norm in norms]

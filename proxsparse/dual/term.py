@@ -146,17 +146,17 @@ class Term:
         """R so that every x of that value at most is no longer than R, but for what is in the span of `null_basis`."""
         return self.penalty._length_bound(value, self.shape)
 
-    # -- what depends on the penalty and the shape alone, found once -------------------------------------------------
-
-    @cached_property
+    @property
     def weight(self) -> float:
         """The weight w."""
         return self.penalty._w()
 
-    @cached_property
+    @property
     def null_space(self) -> str:
         """The images that cost nothing: "zero", "constants" or "affine" ones (of each channel), or "unknown"."""
         return self.penalty.null_space
+
+    # -- what depends on the penalty and the shape alone, found once -------------------------------------------------
 
     @cached_property
     def null_basis(self) -> list[Array] | None:
@@ -178,7 +178,7 @@ class Term:
         """A map near to K^T K that is inverted fast, where K^T K itself is not."""
         return self.penalty._approximate_gram(self.shape)
 
-    @cached_property
+    @property
     def polyhedral(self) -> bool:
         """Whether it is piecewise linear."""
         return self.penalty._polyhedral(self.shape)
@@ -193,7 +193,7 @@ class Term:
         """The most numbers of K x in one group."""
         return self.penalty._group_size(self.shape)
 
-    @cached_property
+    @property
     def adjoint_roundings(self) -> float:
         """Roundings in a number of K^T p."""
         return self.penalty._adjoint_roundings(self.shape)

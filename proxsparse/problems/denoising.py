@@ -33,14 +33,21 @@ class DenoisingProblem(Problem):
             # what was not measured may hold anything
             y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
         self.denoising = Denoising(y, self.terms, m, self.lo, self.hi)
-        self.stack: Stack = self.denoising.dualised
-        if not self.denoising.pointwise:
-            self.full = self.stack
 
     def configure(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
         super().configure(workers, tol)
         self.denoising.workers = workers
+
+    @property
+    def stack(self) -> Stack:
+        """The terms that no primal step solves."""
+        return self.denoising.dualised
+
+    @cached_property
+    def full(self) -> Stack:
+        """All terms of the penalty."""
+        return Stack(self.terms, self.shape) if self.denoising.pointwise else self.stack
 
     @property
     def has_exact(self) -> bool:  # type: ignore[override]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..penalties.infimal import InfimalPenalty
 from .denoising import DenoisingProblem
 from .lifted import LiftedProblem
-from .measured import Measured
+from .measured import Measured, is_strong
 from .pixelwise import dualised_problem
 from .posed import Posed
 from .problem import Problem, WithBackground
@@ -17,6 +17,6 @@ def problem_of(posed: Posed, returned: WithBackground | None = None) -> Problem:
         return LiftedProblem(posed, returned)
     measured = Measured.of(posed)
     least_squares = posed.operator is None and posed.data.quadratic
-    if least_squares and (measured.is_strong or measured.is_pixelwise):
+    if least_squares and (is_strong(measured.data) or measured.is_pixelwise):
         return DenoisingProblem(posed, measured, returned)
     return dualised_problem(posed, returned)

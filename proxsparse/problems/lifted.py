@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
@@ -121,7 +122,10 @@ class LiftedProblem(InverseProblem):
 class _TrivialLift(Trivial):
     """The trivial image lifted, with the least-norm dual of the image's problem."""
 
-    problem: LiftedProblem
+    @property
+    def problem(self) -> LiftedProblem:
+        """The lifted problem."""
+        return cast(LiftedProblem, super().problem)
 
     @cached_property
     def image(self) -> Array | None:

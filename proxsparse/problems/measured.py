@@ -39,10 +39,11 @@ class Measured:
             m, faint = _working_weights(posed.data, posed.y, m, whole=is_pixelwise)
         return cls(terms, posed.data.bind(posed.y, m), m, faint, is_pixelwise)
 
-    @property
-    def is_strong(self) -> bool:
-        """Whether the data term without an operator is strongly convex enough to go by."""
-        return self.data.mu > 0 and self.data.mu >= _LITTLE * self.data.lipschitz
+
+def is_strong(data: DataTerm) -> bool:
+    """Whether a data term without an operator is strongly convex enough to go by."""
+    mu = data.mu
+    return mu > 0 and mu >= _LITTLE * data.lipschitz
 
 
 def _working_weights(term: DataTerm, y: Array, m: Array, whole: bool) -> tuple[Array, DataTerm | None]:

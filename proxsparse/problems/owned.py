@@ -13,4 +13,11 @@ class Owned:
     """Something of a problem. It does not keep the problem alive: images are freed with the last one who knows them."""
 
     def __init__(self, problem: Problem) -> None:
-        self.problem: Problem = weakref.proxy(problem)
+        self._owner = weakref.ref(problem)
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that this is of."""
+        problem = self._owner()
+        assert problem is not None
+        return problem

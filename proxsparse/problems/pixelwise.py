@@ -10,7 +10,7 @@ from ..arrays.numbers import Array, total
 from ..arrays.roundoff import SUM, UNIT, norm
 from .certificate import Certificate
 from .inverse import InverseProblem
-from .measured import Measured
+from .measured import Measured, is_strong
 from .posed import Posed
 from .problem import WithBackground
 
@@ -36,7 +36,7 @@ class PixelwiseProblem(InverseProblem):
 
         gap = [D(x) + <K^T p, x> - that] + sum_i [w_i h_i(K_i x) + c_i(p_i) - <p_i, K_i x>], every term >= 0.
         """
-        if self.reach.box is None and not self.is_strong:
+        if self.reach.box is None and not is_strong(self.data):
             return super()._certificate(x, p, q, parts)
         x64 = x.astype(np.float64)
         ktp = self.stack.adjoint(p)

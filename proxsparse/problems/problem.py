@@ -80,8 +80,6 @@ class Problem(abc.ABC):
         #: the parts of the penalty, and the same on images of this shape
         self.parts, self.terms = tuple(posed.parts), measured.terms
         self.m, self.data, self.faint = measured.m, measured.data, measured.faint
-        #: whether the data term without an operator is strongly convex enough to go by
-        self.is_strong = measured.is_strong
         self.operator = posed.operator
         self.returned = returned
         linear: Channelwise = Unchanged(posed.shape) if posed.operator is None else posed.operator
@@ -93,7 +91,16 @@ class Problem(abc.ABC):
         self.effort = 0
         #: the dual of the data term that goes with the image to start from, where it is known
         self.known_dual: Array | None = None
-        self.full = self.stack = Stack(self.terms, posed.shape)
+
+    @cached_property
+    def full(self) -> Stack:
+        """All terms of the penalty."""
+        return Stack(self.terms, self.shape)
+
+    @property
+    def stack(self) -> Stack:
+        """The terms whose dual the solvers work on."""
+        return self.full
 
     # -- what it owns ----------------------------------------------------------------------------------------------
 
