@@ -109,5 +109,5 @@ WHOLE = ("regions", "none")
 
 
 def load(home: str, name: str) -> Any:
-    """What is called so in that file of this folder, imported when it is first asked for."""
+    """Import a class from that file of this folder."""
     return getattr(importlib.import_module(f".{home}", __package__), name)

@@ -108,7 +108,7 @@ class InverseProblem(Problem):
         if lower is not None:
             gap, off = math.inf, 0.0
             if math.isfinite(fun):
-                moved = UNIT * self.product_rounding * norm(x64)
+                moved = UNIT * self.linear.product_rounding * norm(x64)
                 off = float(self.stack.rounding(x64, p, parts)) + self.data.rounding(z, moved) + UNIT * SUM * abs(fun)
                 gap = max(fun - lower, 0.0) + off
                 # the dual's value is less its own rounding already

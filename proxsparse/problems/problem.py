@@ -146,11 +146,6 @@ class Problem(abc.ABC):
         return self.linear.norm_squared
 
     @property
-    def product_rounding(self) -> float:
-        """Bound on the rounding of A x and A^T q in float64, in units of 2^-53 and the length of x and q."""
-        return self.linear.product_rounding
-
-    @property
     def lipschitz(self) -> float:
         """Lipschitz constant of the gradient of D(A x), as far as ||A|| is known; 1 where A is 0."""
         return (self.norm_squared * self.data.lipschitz) or 1.0
@@ -194,7 +189,7 @@ class Problem(abc.ABC):
         `costs` is for parts that are minimisations of their own (see `problems/lifted.py`).
         """
         if self.returned is not None:
-            found = self._certificate_of_returned(self.returned, x, p, q, costs)
+            found = _certificate_of_returned(self, self.returned, x, p, q, costs)
         else:
             found = self._measured(x, p, q, costs)
             if self.faint is not None:
@@ -213,24 +208,6 @@ class Problem(abc.ABC):
     def _inside(self, x: Array, costs: Costs | None) -> Array:
         """The image that is certified: within the bounds, and where D is infinite on the way to its domain."""
         return self.clip(x)
-
-    def _certificate_of_returned(
-        self, returned: WithBackground, x: Array, p: Array, q: Array | None, costs: Costs | None
-    ) -> Certificate:
-        """The certificate of the image x + b as it is returned, in float64, and a bound on the rounding of (x + b) - b."""
-        # the certificate is of this very image
-        x = self._inside(x, costs)
-        problem, u = returned.problem, returned.less_background(x)
-        problem.tol, problem.given = self.tol, True
-        if costs is not None:
-            # of what rounding made of the image too
-            costs = {i: cost + cast(InfimalPenalty, self.parts[i])._value_bound(u - x) for i, cost in costs.items()}
-        found = problem.certificate(u, p.astype(np.float64), None if q is None else q.astype(np.float64), costs=costs)
-        self.effort = problem.effort
-        off = UNIT * (norm(u) + norm(problem.y))
-        own = problem.data.rounding(problem.forward(u), math.sqrt(self.norm_squared) * off)
-        own += sum(q.bound_by_size(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(self.terms, found.values, strict=True))
-        return dataclasses.replace(found, x=x, p=p, q=q, gap=found.gap + own, rounding=found.rounding + own)
 
     @cached_property
     def energy(self) -> float:
@@ -286,6 +263,25 @@ class Problem(abc.ABC):
         """
         size = self.data.conjugate_size(q) + self.stack.conjugate(p)
         length = norm(q)
-        off = self.stack.roundings * self.stack.dual_length(p) + self.product_rounding * length
+        off = self.stack.roundings * self.stack.dual_length(p) + self.linear.product_rounding * length
         mismatch = self.linear.mismatch
         return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(self.norm_squared) * length) * far
+
+
+def _certificate_of_returned(
+    own: Problem, returned: WithBackground, x: Array, p: Array, q: Array | None, costs: Costs | None
+) -> Certificate:
+    """The certificate of the image x + b as it is returned, in float64, and a bound on the rounding of (x + b) - b."""
+    # the certificate is of this very image
+    x = own._inside(x, costs)
+    problem, u = returned.problem, returned.less_background(x)
+    problem.tol, problem.given = own.tol, True
+    if costs is not None:
+        # of what rounding made of the image too
+        costs = {i: cost + cast(InfimalPenalty, own.parts[i])._value_bound(u - x) for i, cost in costs.items()}
+    found = problem.certificate(u, p.astype(np.float64), None if q is None else q.astype(np.float64), costs=costs)
+    own.effort = problem.effort
+    off = UNIT * (norm(u) + norm(problem.y))
+    left = problem.data.rounding(problem.forward(u), math.sqrt(own.norm_squared) * off)
+    left += sum(q.bound_by_size(UNIT * np.abs(u)) + 8 * UNIT * v for q, v in zip(own.terms, found.values, strict=True))
+    return dataclasses.replace(found, x=x, p=p, q=q, gap=found.gap + left, rounding=found.rounding + left)

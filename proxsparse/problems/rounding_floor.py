@@ -57,5 +57,5 @@ class RoundingFloor(Owned):
         parts = [q.bound_by_size(size) for q in problem.terms]
         if problem.operator is None:
             return problem.data.off_by(size), parts
-        off = math.sqrt(problem.norm_squared) * norm(size) + UNIT * problem.product_rounding * norm(x)
+        off = math.sqrt(problem.norm_squared) * norm(size) + UNIT * problem.linear.product_rounding * norm(x)
         return problem.data.off_by_length(off), parts
