@@ -277,6 +277,15 @@ MISTAKES = {
     ),
     "large conjugate": (LeastSquares, {"conjugate": lambda self, q: LeastSquares.conjugate(self, q) + 1}, "not that of value"),
     "prox": (LeastSquares, {"prox": lambda self, v, tau: LeastSquares.prox(self, v, 2 * tau)}, "prox is not the minimiser"),
+    "reach": (LeastSquares, {"reach": lambda self, value: 0.0}, "reach is too small"),
+    "conjugate size": (LeastSquares, {"conjugate_size": lambda self, q: 0.0}, "conjugate_size is too small"),
+    "best multiple": (LeastSquares, {"best_multiple": lambda self, *args: (0.5, 1e9)}, "best_multiple says"),
+    "a worse multiple": (
+        LeastSquares,
+        {"best_multiple": lambda self, q, a, b, limit: (0.1, 0.1 * b - 0.01 * a - self.conjugate(0.1 * q))},
+        "best_multiple is not the best",
+    ),
+    "quadratic": (Huber, {"quadratic": True}, "quadratic is for least squares alone"),
     "conjugate prox": (
         LeastSquares,
         {"conjugate_prox": lambda self, q, sigma: LeastSquares.conjugate_prox(self, q, 2 * sigma)},
@@ -351,3 +360,28 @@ def test_a_strongly_convex_data_term_is_not_taken_for_least_squares(kw):
     assert found.fun == pytest.approx(objective(found.x), rel=1e-9)
     for other in (solve(y, TotalVariation(0.1), **kw).x, found.x + 0.01, found.x - 0.01, y):
         assert objective(other) >= found.fun - found.gap
+
+
+class WrongKernels:
+    """Of another weight."""
+
+    def __init__(self, own, wrong_sums):
+        self.own, self.wrong_sums = own, wrong_sums
+
+    def sweep(self, x, xbar, p, y, limits, steps, workers):
+        self.own.sweep(x, xbar, p, y, limits if self.wrong_sums else (0.0, *limits[1:]), steps, workers)
+
+    def sums(self, *args):
+        found = self.own.sums(*args)
+        return (1.01 * found[0], 1.01 * found[1], *found[2:]) if self.wrong_sums else found
+
+
+@pytest.mark.parametrize(("wrong_sums", "told"), [(False, "_fused.sweep is not"), (True, "_fused.sums are not")])
+def test_wrong_kernels_are_named(wrong_sums, told):
+    @dataclasses.dataclass(frozen=True, eq=False, repr=False)
+    class Mine(TotalVariation):
+        def _fused(self, shape):
+            return WrongKernels(super()._fused(shape), wrong_sums)
+
+    with pytest.raises(AssertionError, match=told):
+        check_penalty(Mine(0.3), (7, 8))

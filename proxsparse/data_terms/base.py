@@ -24,7 +24,7 @@ class DataTerm(abc.ABC):
 
     #: D(c z; c y) = c^degree D(z; y) for c > 0
     degree: ClassVar[int] = 1
-    #: whether D is quadratic, as the solvers of linear systems want it
+    #: whether D is least squares, sum m (z - y)^2 / 2, as the solvers of linear systems take it to be; of no other square
     quadratic: ClassVar[bool] = False
     #: whether D has a gradient where it is finite
     smooth: ClassVar[bool] = True
@@ -130,7 +130,11 @@ class DataTerm(abc.ABC):
 
     @abc.abstractmethod
     def conjugate_terms(self, q: Array) -> tuple[float, float]:
-        """D*(t q) = t^2 a + t b for every t up to 1 / gauge(q): returns (a, b). q must be 0 where m is."""
+        """D*(t q) = t^2 a + t b for every t up to 1 / gauge(q): returns (a, b). q must be 0 where m is.
+
+        Where it has another form this raises NotImplementedError, and `conjugate`, `conjugate_size` and `best_multiple`, which
+        go by it, are written instead.
+        """
 
     def conjugate(self, q: Array) -> float:
         """D*(q)."""

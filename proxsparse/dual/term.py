@@ -7,6 +7,7 @@ is found once, when it is first asked for.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from ..penalties.formulas import Formulas
 
 
-#: what a penalty is; a class that changes one of these makes the fast ways that it inherits those of another penalty
-_FORMULAS = frozenset(
-    ("_dual_shape", "_analysis", "_add_adjoint", "_project", "_gap", "_dual_norm", "_conjugate", "_prox_conjugate")
-)
+#: what a penalty is: its map, and all of it; a class that changes one of these makes the fast ways that it inherits those of
+#: another penalty
+_MAP = frozenset(("_dual_shape", "_analysis", "_add_adjoint"))
+_FORMULAS = _MAP | {"_project", "_gap", "_dual_norm", "_conjugate", "_prox_conjugate"}
 
 Limits = tuple[float, float, float]
 
@@ -71,14 +72,24 @@ class Partition:
 
 
 @lru_cache(maxsize=256)
-def _is_for(cls: type, name: str) -> bool:
+def _is_for(cls: type, name: str, formulas: frozenset[str] = _FORMULAS) -> bool:
     """Whether the method of that name was written for the formulas that the class has, and not for those of a base class."""
     for base in cls.__mro__:
         if name in vars(base):
             return True
-        if _FORMULAS & vars(base).keys():
+        if formulas & vars(base).keys():
             return False
     return False
+
+
+@lru_cache(maxsize=256)
+def _knows(cls: type, name: str, formulas: frozenset[str] = _FORMULAS) -> bool:
+    """`_is_for` of a class of one's own; the package's know what they inherit."""
+    return cls.__module__.partition(".")[0] == "proxsparse" or _is_for(cls, name, formulas)
+
+
+def _leave(p: Array) -> None:
+    """Leave p as it is."""
 
 
 def dual_step(penalty: Formulas, out: Array, p: Array, x: Array, sigma: float) -> None:
@@ -113,7 +124,7 @@ class Term:
         #: dual_step(out, p, x, sigma): p = project(prox_conjugate(p + sigma K x)); out += K^T p
         self.dual_step = penalty._dual_step if _is_for(type(penalty), "_dual_step") else partial(dual_step, penalty)
         #: clear_unused(p) sets to 0 the numbers that K^T ignores
-        self.clear_unused = penalty._clear_unused
+        self.clear_unused = penalty._clear_unused if _knows(type(penalty), "_clear_unused", _MAP) else _leave
         #: identify(x, p, margin) makes (K x)_g = 0 for the groups whose dual is shorter than (1 - margin) w
         self.identify = penalty._identify
         #: bounds on p in the ball, dual_length(p), on the value where |x| <= size, bound_by_size(size), and on its rounding(x)
@@ -144,7 +155,7 @@ class Term:
 
     def length_bound(self, value: float) -> float:
         """R so that every x of that value at most is no longer than R, but for what is in the span of `null_basis`."""
-        return self.penalty._length_bound(value, self.shape)
+        return self.penalty._length_bound(value, self.shape) if self._knows("_length_bound") else math.inf
 
     @property
     def weight(self) -> float:
@@ -161,7 +172,7 @@ class Term:
     @cached_property
     def null_basis(self) -> list[Array] | None:
         """A basis of the directions in which the value stays bounded; None where it is not known."""
-        return self.penalty._null_space_basis(self.shape)
+        return self.penalty._null_space_basis(self.shape) if self._knows("_null_space_basis") else None
 
     @cached_property
     def norm_squared(self) -> float:
@@ -171,12 +182,12 @@ class Term:
     @cached_property
     def gram(self) -> Diagonalised | None:
         """K^T K, where a division or a fast transform inverts it."""
-        return self.penalty._gram(self.shape)
+        return self.penalty._gram(self.shape) if self._knows("_gram", _MAP) else None
 
     @cached_property
     def approximate_gram(self) -> Diagonalised | None:
         """A map near to K^T K that is inverted fast, where K^T K itself is not."""
-        return self.penalty._approximate_gram(self.shape)
+        return self.penalty._approximate_gram(self.shape) if self._knows("_approximate_gram", _MAP) else None
 
     @property
     def polyhedral(self) -> bool:
@@ -186,7 +197,7 @@ class Term:
     @cached_property
     def threshold(self) -> Any:
         """Where it is w|x| pixel by pixel: w, a number or an array; else None."""
-        return self.penalty._threshold(self.shape)
+        return self.penalty._threshold(self.shape) if self._knows("_threshold") else None
 
     @cached_property
     def group_size(self) -> int:
@@ -202,6 +213,9 @@ class Term:
     def structure(self) -> str:
         """The structure of answers, on which they are refitted: their "support", their flat "regions", or "" for none."""
         return self.penalty._structure(self.shape)
+
+    def _knows(self, name: str, formulas: frozenset[str] = _FORMULAS) -> bool:
+        return _knows(type(self.penalty), name, formulas)
 
     # -- fast ways, where there are any ----------------------------------------------------------------------------
 

@@ -63,11 +63,11 @@ class Operator(abc.ABC):
         So it is where A gives as many pixels along each axis and keeps a flat image flat, but for a quarter along each border,
         as blurs do. The noise is then estimated from the image given, and weights are chosen by it.
         """
-        if self.output_shape(shape) != tuple(shape):
+        if 0 in shape or self.output_shape(shape) != tuple(shape):
             return False
         flat = np.asarray(self.forward(np.ones(shape)))[tuple(slice(n // 4, n - n // 4) for n in shape)]
-        level = float(flat.flat[0])
-        return level != 0 and bool((np.abs(flat - level) <= 1e-6 * abs(level)).all())
+        level, least = float(flat.flat[0]), 1e-6 * math.sqrt(self.norm_squared(shape))
+        return abs(level) > least and bool((np.abs(flat - level) <= 1e-6 * abs(level)).all())
 
     def __matmul__(self, other: Any) -> Operator:
         """A @ B: first B, then A."""
@@ -124,6 +124,10 @@ class Composition(Operator):
     def norm_bound(self, shape: tuple[int, ...]) -> float:
         """Return the product of the bounds on both norms."""
         return self.after.norm_bound(self.before.output_shape(shape)) * self.before.norm_bound(shape)
+
+    def gives_image(self, shape: tuple[int, ...]) -> bool:
+        """Return whether B x is an image of the same pixels, and A of that."""
+        return self.before.gives_image(shape) and self.after.gives_image(shape)
 
     def product_rounding(self, shape: tuple[int, ...]) -> float:
         """Return that of each product, by the length that the other one gives it."""

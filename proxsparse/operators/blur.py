@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import numbers
 from typing import Any
 
 import numpy as np
 
+from ..arrays.checks import check_number
 from ..arrays.numbers import Array, as_float, require_finite
 from ..kernels import convolution
 from ..linear.diagonal import Diagonalised
@@ -200,8 +202,8 @@ class Blur(Operator):
     def motion(cls, length: float, angle: float = 0.0, boundary: str = "symmetric") -> Blur:
         """Return the blur of a camera that moves along a line while it looks.
 
-        Each pixel of the kernel holds the share of the line that lies in it, so that it adds up to 1; a horizontal line of
-        an odd length is that many equal numbers.
+        For images of two axes. Each pixel of the kernel holds the share of the line that lies in it, so that it adds up to 1;
+        a horizontal line of an odd length is that many equal numbers.
 
         Parameters
         ----------
@@ -218,8 +220,9 @@ class Blur(Operator):
         >>> Blur.motion(4, 90).kernel.round(3).tolist()
         [[0.125], [0.25], [0.25], [0.25], [0.125]]
         """
-        if not (math.isfinite(length) and length > 0 and math.isfinite(angle)):
-            raise ValueError(f"length must be > 0 and the angle finite, got {length!r} and {angle!r}")
+        if check_number(length, "length") == 0:
+            raise ValueError(f"length must be > 0, got {length!r}")
+        check_number(abs(angle) if isinstance(angle, numbers.Real) else angle, "angle")
         turn = math.radians(angle)
         # rows run down; whole turns of 90 degrees leave the other axis alone
         ends = 0.5 * length * np.array([-math.sin(turn), math.cos(turn)])
@@ -232,6 +235,10 @@ class Blur(Operator):
         kernel = np.zeros(2 * reach + 1)
         np.add.at(kernel, tuple(np.clip(pixels, -reach[:, None], reach[:, None]) + reach[:, None]), np.diff(cuts) / 2)
         return cls(kernel, boundary)
+
+    def gives_image(self, shape: tuple[int, ...]) -> bool:
+        """Return True: noise is told by neighbouring pixels, whatever the kernel."""
+        return True
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_last": {}}

@@ -28,6 +28,13 @@ _RENAMED = {
     "_near_null": "_first_order_norm",
     "_near_gram": "_approximate_gram",
     "_for_scale": "_rescaled",
+    "_sweep": "_fused",
+    "_certificate": "_fused",
+    "_has_exact": "_exact",
+    "_coarser": "_half",
+    "_finer": "_half",
+    "_blockwise": "_partition",
+    "_grid": "_partition",
 }
 
 
@@ -65,6 +72,8 @@ class Penalty(OnArrays):
         for old, new in _RENAMED.items():
             if old in vars(cls):
                 raise TypeError(f"{cls.__name__}.{old} is called {new} now")
+        if "_exact" in vars(cls) and cls._exact.__code__.co_argcount > 2:
+            raise TypeError(f"{cls.__name__}._exact takes a shape now, and returns an Exact with what it was")
 
     def __post_init__(self) -> None:
         if self.weight is not None:

@@ -47,6 +47,9 @@ class Nuclear(Identity):
             raise ValueError(f"Nuclear is for images of two axes, got {len(shape) - 1} beside the channels")
         return shape
 
+    def _fits_dual(self, p: Array) -> bool:
+        return p.ndim == 3
+
     def _project(self, p: Array, factor: float = 1.0) -> None:
         radius = float(self._radius(p, factor, size=sum(p.shape[1:])))
         for channel in p:

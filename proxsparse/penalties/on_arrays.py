@@ -20,7 +20,7 @@ class OnArrays(Bounds):
     """What a penalty does with the arrays that it is given: they are checked, and answered in their own layout."""
 
     def bind(self, shape: tuple[int, ...]) -> Term:
-        """Return the penalty on images (channels, *spatial) of that shape, as the solvers see it.
+        """Return the penalty on images ``(channels, *spatial)`` of that shape, as the solvers see it; of a sum, part by part.
 
         Raises
         ------

@@ -247,6 +247,7 @@ class InnerTotalVariation(TotalVariation):
         return Kernels(self, self._without_dual, False)
 
     def _half(self, y: Array) -> Half | None:
+        # that of total variation is as good a start here, where the last samples have no dual
         return super()._half(y)
 
 

@@ -1,4 +1,4 @@
-"""Problems whose data term is dualised too: behind an operator, and the certificate for all kinds of problem."""
+"""Problems whose data term is dualised too: behind an operator; and the certificate of all that are no denoising."""
 
 from __future__ import annotations
 

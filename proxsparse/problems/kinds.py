@@ -19,4 +19,4 @@ def problem_of(posed: Posed, returned: WithBackground | None = None) -> Problem:
     least_squares = posed.operator is None and posed.data.quadratic
     if least_squares and (is_strong(measured.data) or measured.is_pixelwise):
         return DenoisingProblem(posed, measured, returned)
-    return dualised_problem(posed, returned)
+    return dualised_problem(posed, returned, measured)

@@ -1,4 +1,4 @@
-"""Problems without an operator whose data term is no plain least squares: the dual is a minimum pixel by pixel."""
+"""Problems without an operator that are no denoising (other data terms, pixels not measured): duals are minima by pixel."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PixelwiseProblem(InverseProblem):
         return [np.where(np.greater(self.data.m, 0), -ktp, 0.0)]
 
 
-def dualised_problem(posed: Posed, returned: WithBackground | None = None) -> InverseProblem:
+def dualised_problem(posed: Posed, returned: WithBackground | None = None, measured: Measured | None = None) -> InverseProblem:
     """The problem with all of its penalty in the dual."""
     kind = PixelwiseProblem if posed.operator is None else InverseProblem
-    return kind(posed, Measured.of(posed), returned)
+    return kind(posed, Measured.of(posed) if measured is None else measured, returned)

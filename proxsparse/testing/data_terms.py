@@ -170,6 +170,30 @@ def _minima(draw: _Sample) -> Iterator[str]:
                 yield f"{name} is not the minimiser: {step} further a pixel has {float(np.nanmax(lower)):.6g} less"
 
 
+def _bounds(draw: _Sample) -> Iterator[str]:
+    term, z, q = draw.term, draw.image(), draw.dual()
+    length, reach = math.sqrt(total(np.asarray(term.m) * np.square(z))), term.reach(term.value(z))
+    if length > reach * (1 + draw.near):
+        yield f"reach is too small: an image of that value has length {length:.6g}, it says {reach:.6g}"
+    size, own = term.conjugate_size(q), term.conjugate(q)
+    if abs(own) > size * (1 + draw.near) + draw.near:
+        yield f"conjugate_size is too small: it is {size:.6g}, the conjugate {own:.6g}"
+    square, slope, limit = 0.3, 1.7, 1.0
+    t, value = term.best_multiple(q, square, slope, limit)
+
+    def _along(t: float) -> float:
+        return t * slope - t * t * square - term.conjugate(t * q)
+
+    if not 0 <= t <= limit or abs(value - _along(t)) > 10 * draw.near * (size + 2):
+        yield f"best_multiple says {value:.6g} at t = {t:.6g}, where it is {_along(min(max(t, 0.0), limit)):.6g}"
+    best = max(_along(s) for s in np.linspace(0, limit, 21))
+    if best > value + 10 * draw.near * (size + 2):
+        yield f"best_multiple is not the best: {value:.6g}, another multiple has {best:.6g}"
+    square_of_it = 0.5 * total(np.asarray(term.m) * np.square(z - draw.y))
+    if term.quadratic and abs(square_of_it - term.value(z)) > 10 * draw.near * square_of_it:
+        yield f"quadratic is for least squares alone: sum m (z - y)^2 / 2 is {square_of_it:.6g}, the value {term.value(z):.6g}"
+
+
 def _conjugate_prox(draw: _Sample) -> Iterator[str]:
     term, q, sigma = draw.term, draw.direction().astype(draw.dtype), 0.7
     found = np.asarray(term.conjugate_prox(q.copy(), sigma), np.float64)
@@ -180,4 +204,4 @@ def _conjugate_prox(draw: _Sample) -> Iterator[str]:
         yield f"conjugate_prox is not q - sigma prox(q / sigma, 1 / sigma): it is off by {off:.2g}"
 
 
-_EVERY: list[Callable[[_Sample], Iterator[str]]] = [_values, _gradient, _conjugate, _minima, _conjugate_prox]
+_EVERY: list[Callable[[_Sample], Iterator[str]]] = [_values, _gradient, _conjugate, _minima, _bounds, _conjugate_prox]

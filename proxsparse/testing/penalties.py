@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
 from ..dual.denoising import Denoising
-from ..dual.term import dual_step
+from ..dual.term import Fused, dual_step
 from ..operators import is_own
 from ..penalties.base import Composed, Penalty
+from ..runtime.workers import SERIAL
 from .operators import POWER, ROUNDING, require_adjoint
 
 #: how far, relative, what is a limit may be apart from what is reached of it
@@ -282,12 +284,37 @@ def _overrides(draw: _Sample) -> Iterator[str]:
     if norm(image - other) > 10 * draw.near * norm(image):
         off = norm(image - other) / norm(image)
         yield f"_dual_step is not project(prox_conjugate(p + sigma K x)): K^T p is off by {off:.2g}"
+    if term.fused is not None:
+        yield from _fused(draw, term.fused)
     if term.exact is not None:
         x, dual = np.empty_like(draw.x), np.zeros_like(p)
         term.exact.solve(x, dual, draw.x)
         gap, fun, *_ = Denoising(draw.x, [penalty]).measure(x, dual.reshape(-1))
         if gap > 10 * draw.near * fun:
             yield f"_exact is not the minimiser and its dual: their relative gap is {gap / fun:.2g}"
+
+
+def _fused(draw: _Sample, fused: Fused) -> Iterator[str]:
+    y, limits = draw.x, (0.1, -1.5, math.inf)
+    steps = np.array([[0.5, 0.3, 0.9, 1 / 1.5]] * 3, draw.dtype)
+    x, xbar, p = one = y.copy(), y.copy(), np.zeros(draw.kx.shape, draw.dtype)
+    fused.sweep(x, xbar, p, y, limits, steps, SERIAL)
+    x, xbar, p = other = y.copy(), y.copy(), np.zeros(draw.kx.shape, draw.dtype)
+    for tau, sigma, theta, inverse in steps:
+        ktp = np.zeros_like(x)
+        dual_step(draw.penalty, ktp, p, xbar, sigma)
+        v = (x - tau * ktp + tau * y) * inverse
+        cut = tau * draw.dtype.type(limits[0]) * inverse
+        new = np.clip(np.maximum(v - cut, 0) + np.minimum(v + cut, 0), *limits[1:]).astype(draw.dtype)
+        xbar[...] = new + theta * (new - x)
+        x[...] = new
+    off = max(norm(a - b) / max(norm(b), 1e-300) for a, b in zip(one, other, strict=True) if norm(b) > 0)
+    if off > 10 * draw.near:
+        yield f"_fused.sweep is not the iteration of Chambolle and Pock by the formulas: it is off by {off:.2g}"
+    sums = fused.sums(x, p, y, limits, SERIAL)
+    gap, value = draw.penalty._gap(x, p)
+    if sums is not None and max(abs(sums[0] - gap), abs(sums[1] - value)) > 10 * draw.near * (value + 1):
+        yield f"_fused.sums are not those of _gap: {sums[0]:.6g} and {sums[1]:.6g}, for {gap:.6g} and {value:.6g}"
 
 
 _QUICK: list[Callable[[_Sample], Iterator[str]]] = [_adjoint, _norm_bound, _ball_and_value, _gap]

@@ -152,7 +152,7 @@ class _Task(Fits):
         if rule in _NEEDS_NOISE and self.given is None and self._not_an_image:
             raise ValueError(f"weight={rule!r} needs noise_std=: it cannot be estimated from what this operator gives")
 
-    @property
+    @functools.cached_property
     def _not_an_image(self) -> bool:
         operator = self.problem.operator
         return operator is not None and not operator.operator.gives_image(operator.own_shape)

@@ -90,3 +90,59 @@ def test_terms_are_pickled(penalty, rng):
     dual = np.zeros(term.dual_shape)
     term.apply(dual, 0.1 * x)
     assert back.gap(x, dual) == term.gap(x, dual)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class TwiceL1(L1):
+    """Twice the L1 norm: what L1 knows of single pixels is not true of it."""
+
+    def _project(self, p, factor=1.0):
+        super()._project(p, 2 * factor)
+
+    def _gap(self, x, p):
+        return L1(2 * self.weight)._gap(x, p)
+
+    def _dual_norm(self, p):
+        return 0.5 * super()._dual_norm(p)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class HalfDifferences(TotalVariation):
+    """Total variation of half the differences."""
+
+    def _analysis(self, out, x):
+        super()._analysis(out, x)
+        out *= out.dtype.type(0.5)
+
+    def _add_adjoint(self, out, p):
+        super()._add_adjoint(out, p.astype(out.dtype) * out.dtype.type(0.5))
+
+    def _gap(self, x, p):
+        z = self._analysed(x)
+        value = self.weight * np.sqrt(np.square(z).sum(axis=(0, 1))).sum()
+        return float(value - (z * p).sum()), float(value)
+
+
+@pytest.mark.parametrize("kw", [{}, {"bounds": (-1, 1)}, {"observed": np.arange(80).reshape(8, 10) % 7 > 0}])
+def test_what_a_base_knew_of_its_formulas_is_not_believed_of_others(kw, rng):
+    y = rng.standard_normal((8, 10))
+    found, expected = (solve(y, penalty, tol=1e-6, options={"maxiter": 20000}, **kw) for penalty in (TwiceL1(0.2), L1(0.4)))
+    assert found.certified
+    assert found.fun == pytest.approx(expected.fun, rel=1e-4)
+    halved, plain = (solve(y, penalty, tol=1e-5, **kw) for penalty in (HalfDifferences(0.4), TotalVariation(0.2)))
+    assert halved.fun == pytest.approx(plain.fun, rel=1e-4)
+    bound = HalfDifferences(0.4).bind((1, 8, 10))
+    assert bound.gram is None
+    assert bound.null_basis is None
+    assert bound.length_bound(1.0) == np.inf
+
+
+@pytest.mark.parametrize("name", ["_sweep", "_certificate", "_has_exact", "_coarser", "_finer", "_blockwise", "_grid"])
+def test_methods_under_the_names_they_had_are_refused(name):
+    with pytest.raises(TypeError, match=f"{name} is called"):
+        type("Mine", (TotalVariation,), {name: lambda self, *args: None})
+
+
+def test_an_exact_algorithm_as_it_was_written_is_refused():
+    with pytest.raises(TypeError, match="takes a shape now"):
+        type("Mine", (L1,), {"_exact": lambda self, x, p, y: None})

@@ -87,3 +87,9 @@ def test_it_adds_up_with_others_by_name():
     np.testing.assert_array_equal(by_name.x, by_hand.x)
     assert by_name.success
     assert set(by_name.terms) == {"data", "Nuclear", "TotalVariation"}
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 4)])
+def test_a_dual_of_other_axes_is_refused(shape):
+    with pytest.raises(ValueError, match="is no dual of"):
+        Nuclear(0.3).project(np.ones(shape))
