@@ -106,8 +106,11 @@ class GroupLasso(Penalty):
         if self.labels is None:
             blocks = per_axis(self.block, len(shape) - 1, "block")
             if isinstance(self.group_weight, np.ndarray):
-                # says what does not fit; of labels they were looked at when it was made
-                self._weights_of(math.prod(-(-n // k) for n, k in zip(shape[1:], blocks, strict=True)))
+                # says what does not fit; of labels they were looked at when it was made; in a way that compiled losses trace
+                groups = 1
+                for n, k in zip(shape[1:], blocks, strict=True):
+                    groups *= -(-n // k)
+                self._weights_of(groups)
         return shape
 
     def _groups(self, shape: tuple[int, ...]) -> Array:
