@@ -16,6 +16,11 @@ _R = TypeVar("_R")
 _Back = Callable[[Any], Any]
 
 
+def is_own(cls: type) -> bool:
+    """Whether a class is the package's own."""
+    return cls.__module__.partition(".")[0] == "proxsparse"
+
+
 def loaded_torch() -> Any:
     """PyTorch where it has been imported; without it nothing is a tensor or a module."""
     return sys.modules.get("torch")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..arrays.kinds import is_own
 from ..arrays.numbers import Array, total
 from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers
@@ -85,7 +86,7 @@ def _is_for(cls: type, name: str, formulas: frozenset[str] = _FORMULAS) -> bool:
 @lru_cache(maxsize=256)
 def _knows(cls: type, name: str, formulas: frozenset[str] = _FORMULAS) -> bool:
     """`_is_for` of a class of one's own; the package's know what they inherit."""
-    return cls.__module__.partition(".")[0] == "proxsparse" or _is_for(cls, name, formulas)
+    return is_own(cls) or _is_for(cls, name, formulas)
 
 
 def _leave(p: Array) -> None:

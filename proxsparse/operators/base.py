@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.kinds import is_own
 from ..arrays.numbers import Array
 from ..arrays.roundoff import transform_roundings
 from ..linear.diagonal import Diagonalised
@@ -51,7 +52,7 @@ class Operator(abc.ABC):
 
         0 for the package's own; else found on random images, once for an operator, as of products in single precision.
         """
-        return 0.0 if is_own(self) else once(self, f"mismatch {shape}", lambda: check_adjoint(self, shape))
+        return 0.0 if is_own(type(self)) else once(self, f"mismatch {shape}", lambda: check_adjoint(self, shape))
 
     def input_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of x where A x has that shape."""
@@ -141,11 +142,6 @@ class Composition(Operator):
         if one is None or other is None or one.domain != other.domain or one.domain not in ("dct", "fft"):
             return None
         return Diagonalised(one.domain, one.eigenvalues * other.eigenvalues)
-
-
-def is_own(thing: Any) -> bool:
-    """Whether its class is the package's own."""
-    return type(thing).__module__.partition(".")[0] == "proxsparse"
 
 
 #: by the id of an operator that lives: what takes products to find, name -> its fingerprint, the number

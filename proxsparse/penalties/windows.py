@@ -123,7 +123,7 @@ class OverlappingGroupLasso(Penalty):
         return _triples(self.window, self.stride, axes)
 
     def _counts(self, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-        """Samples, window, stride and number of windows along planes, rows and columns."""
+        """Samples, window, stride and number of windows along each axis."""
         return _counts(self.window, self.stride, shape)
 
     def _fits_dual(self, p: Array) -> bool:
@@ -132,12 +132,8 @@ class OverlappingGroupLasso(Penalty):
         return len(window) in (1, axes) and p.shape[0] == int(np.prod(np.broadcast_to(window, axes)))
 
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        # nothing kept: compiled losses trace through this
-        axes, spatial = len(shape) - 1, shape[1:]
-        sides, steps = per_axis(self.window, axes, "window"), per_axis(self.stride, axes, "stride")
-        check_fit(sides, spatial)
-        windows = (-(-(n - k) // s) + 1 for n, k, s in zip(spatial, sides, steps, strict=True))
-        return (math.prod(sides), shape[0], *windows)
+        counts = self._counts(shape)
+        return (math.prod([k for _, k, _, _ in counts]), shape[0], *(m for _, _, _, m in counts))
 
     def _analysis(self, out: Array, x: Array) -> None:
         kernels.gather(to_4d(out, lead=1), to_4d(x), *self._geometry(x.ndim - 1))
@@ -287,19 +283,18 @@ def _triples(window: Any, stride: Any, axes: int) -> tuple[Triple, Triple]:
     return (*lead, *per_axis(window, axes, "window")), (*lead, *per_axis(stride, axes, "stride"))
 
 
-@functools.lru_cache(maxsize=256)
 def _counts(window: Any, stride: Any, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    axes = len(shape) - 1
-    sides, steps = _triples(window, stride, axes)
-    spatial = (1,) * (3 - axes) + shape[1:]
-    check_fit(sides[3 - axes :], shape[1:])
+    # not kept: compiled losses trace through this
+    axes, spatial = len(shape) - 1, shape[1:]
+    sides, steps = per_axis(window, axes, "window"), per_axis(stride, axes, "stride")
+    check_fit(sides, spatial)
     return [(n, k, s, -(-(n - k) // s) + 1) for n, k, s in zip(spatial, sides, steps, strict=True)]
 
 
 @functools.lru_cache(maxsize=256)
 def _covers(window: Any, stride: Any, shape: tuple[int, ...]) -> list[Array]:
     covers = []
-    for n, k, s, m in _counts(window, stride, shape)[4 - len(shape) :]:
+    for n, k, s, m in _counts(window, stride, shape):
         first = s * np.arange(m)
         begun, ended = (np.bincount(edge, minlength=n + 1) for edge in (first, np.minimum(first + k, n)))
         cover = np.cumsum(begun - ended)[:n].astype(np.float64)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.kinds import is_own
 from ..arrays.numbers import total
 from ..arrays.roundoff import norm
-from ..operators import Composition, Operator, is_own, once
+from ..operators import Composition, Operator, once
 
 #: how far, relative, what must be equal may be apart: by the rounding of the type
 ROUNDING = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
@@ -56,7 +57,7 @@ def require_adjoint(operator: Any, shape: tuple[int, ...]) -> None:
     if isinstance(operator, Composition):
         require_adjoint(operator.before, shape)
         require_adjoint(operator.after, operator.before.output_shape(shape))
-    elif operator is not None and not is_own(operator):
+    elif operator is not None and not is_own(type(operator)):
         once(operator, f"adjoint {shape}", lambda: _refuse_no_adjoint(operator, shape))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.kinds import is_own
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
 from ..dual.denoising import Denoising
 from ..dual.term import Fused, dual_step
-from ..operators import is_own
 from ..penalties.base import Composed, Penalty
 from ..runtime.workers import SERIAL
 from .operators import POWER, ROUNDING, require_adjoint
@@ -73,7 +73,7 @@ def require_sound(penalties: Any, operator: Any, shape: tuple[int, ...]) -> None
         while isinstance(penalty, Composed):
             require_adjoint(penalty.operator, shape[1:])
             shape, penalty = penalty._out_shape(shape), penalty.inner
-        if is_own(penalty) or (type(penalty), len(shape)) in _SEEN or penalty._w() == 0:
+        if is_own(type(penalty)) or (type(penalty), len(shape)) in _SEEN or penalty._w() == 0:
             continue
         _require(penalty, shape, np.dtype(np.float64), np.random.default_rng(0), _QUICK, ValueError)
         _SEEN.add((type(penalty), len(shape)))
