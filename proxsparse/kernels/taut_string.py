@@ -38,6 +38,33 @@ def _write(x, p, y, start, end, value, height, radius):
 
 
 @jit
+def _without_bend(y, start, i, a, b, upper, lower, at_upper, at_lower):
+    """Go on by whole blocks as long as none has a bend: the next sample, and what `scan` knows of the ends there."""
+    sums = np.empty(_BLOCK)
+    while i + _BLOCK < y.size:
+        m = np.float64(i - start)
+        above, below = a + upper * m, b + lower * m
+        total = 0.0
+        for j in range(_BLOCK):
+            total += np.float64(y[i + j])
+            sums[j] = total
+        least, most_steep = _slopes(sums, m + 1.0, above, below)
+        least, most_steep = min(least, upper), max(most_steep, lower)
+        if least < most_steep:
+            break
+        for j in range(_BLOCK):
+            if least < upper and (sums[j] + above) * (1.0 / (m + 1.0 + j)) <= least:
+                at_upper = i + j
+            if most_steep > lower and (sums[j] + below) * (1.0 / (m + 1.0 + j)) >= most_steep:
+                at_lower = i + j
+        upper, lower = least, most_steep
+        m += _BLOCK
+        a, b = above + total - upper * m, below + total - lower * m
+        i += _BLOCK
+    return i, a, b, upper, lower, at_upper, at_lower
+
+
+@jit
 def scan(x, p, y, w, radius, most, start, height, again, until):
     """Write the solution from a bend on into x and its dual, held to the radius, into p (may be empty).
 
@@ -46,7 +73,6 @@ def scan(x, p, y, w, radius, most, start, height, again, until):
     """
     x, p, y = borrowed(x), borrowed(p), borrowed(y)
     n = y.size
-    sums = np.empty(_BLOCK)
     while start < n - 1:
         if start >= until or again > most:
             return start, height, again
@@ -80,27 +106,7 @@ def scan(x, p, y, w, radius, most, start, height, again, until):
                 i += 1
             if bend != 0 or i >= n - 1:
                 break
-            # blocks without a bend
-            while i + _BLOCK < n:
-                m = np.float64(i - start)
-                above, below = a + upper * m, b + lower * m
-                total = 0.0
-                for j in range(_BLOCK):
-                    total += np.float64(y[i + j])
-                    sums[j] = total
-                least, most_steep = _slopes(sums, m + 1.0, above, below)
-                least, most_steep = min(least, upper), max(most_steep, lower)
-                if least < most_steep:
-                    break
-                for j in range(_BLOCK):
-                    if least < upper and (sums[j] + above) * (1.0 / (m + 1.0 + j)) <= least:
-                        at_upper = i + j
-                    if most_steep > lower and (sums[j] + below) * (1.0 / (m + 1.0 + j)) >= most_steep:
-                        at_lower = i + j
-                upper, lower = least, most_steep
-                m += _BLOCK
-                a, b = above + total - upper * m, below + total - lower * m
-                i += _BLOCK
+            i, a, b, upper, lower, at_upper, at_lower = _without_bend(y, start, i, a, b, upper, lower, at_upper, at_lower)
             stop = min(i + _BLOCK, n - 1)
         if bend == 0:
             # the end of the string, where both ends meet

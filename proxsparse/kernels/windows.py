@@ -7,6 +7,7 @@ o = (od kh + oh) kw + ow. Copies outside the image are zero and stay zero.
 import numpy as np
 
 from ._jit import borrowed, fma, jit, jit_sum
+from .balls import onto_l1_ball
 
 
 @jit
@@ -94,48 +95,20 @@ def project_l2(p, radius):
 
 @jit
 def project_l1(p, radius):
-    """Project each group on the l1 ball of that radius (Michelot 1986: thresholds rise until none is overshot)."""
+    """Project each group onto the l1 ball of that radius."""
+    p = borrowed(p)
+    # in float64: far from a small ball float32 would lose the answer in the difference
+    v = np.empty(p.shape[0] * p.shape[1])
     for a in range(p.shape[2]):
         for b in range(p.shape[3]):
             for i in range(p.shape[4]):
-                total = 0.0
-                active = 0
                 for o in range(p.shape[0]):
                     for c in range(p.shape[1]):
-                        total += abs(p[o, c, a, b, i])
-                        active += 1
-                if total <= radius:
-                    continue
-                cut = 0.0
-                while True:
-                    following = max((total - radius) / active, cut)
-                    total = 0.0
-                    count = 0
-                    for o in range(p.shape[0]):
-                        for c in range(p.shape[1]):
-                            v = abs(p[o, c, a, b, i])
-                            if v > following:
-                                total += v
-                                count += 1
-                    cut = following
-                    if count == active or count == 0:
-                        break
-                    active = count
+                        v[o * p.shape[1] + c] = p[o, c, a, b, i]
+                onto_l1_ball(v, radius)
                 for o in range(p.shape[0]):
                     for c in range(p.shape[1]):
-                        # in float64: far from a small ball float32 would lose the answer in the difference
-                        v = np.float64(p[o, c, a, b, i])
-                        p[o, c, a, b, i] = max(v - cut, 0.0) + min(v + cut, 0.0)
-                # a small ball far away: what rounding left outside is scaled in
-                total = 0.0
-                for o in range(p.shape[0]):
-                    for c in range(p.shape[1]):
-                        total += abs(p[o, c, a, b, i])
-                if total > radius:
-                    scale = p.dtype.type(radius / total)
-                    for o in range(p.shape[0]):
-                        for c in range(p.shape[1]):
-                            p[o, c, a, b, i] *= scale
+                        p[o, c, a, b, i] = v[o * p.shape[1] + c]
 
 
 @jit

@@ -12,6 +12,7 @@ from ..arrays.checks import check_group_weight, check_sizes, per_axis
 from ..arrays.numbers import Array
 from ..dual.null_space import free_pixels
 from ..dual.term import Exact, Partition
+from ..kernels import balls
 from ..linear.diagonal import Diagonalised
 from .base import Penalty
 from .windows import OverlappingGroupLasso
@@ -167,7 +168,8 @@ class GroupLasso(Penalty):
         sizes = np.bincount(groups[groups >= 0])
         radii = float(self._radius(p, factor, int(sizes.max()) * len(p))) * self._radii(p.shape)
         if self.norm == "linf":
-            onto_l1_balls(flat, groups, radii)
+            order = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :]
+            balls.onto_l1_balls(flat, order, np.append(0, np.cumsum(sizes)), radii)
             return
         lengths = self._lengths(flat, groups, dual=True)
         scale = np.divide(radii, lengths, out=np.ones_like(lengths), where=lengths > radii)
@@ -243,30 +245,3 @@ class GroupLasso(Penalty):
 
     def _identify(self, x: Array, p: Array, margin: float) -> None:
         x[self._inside(x, p, margin)] = 0
-
-
-def onto_l1_balls(flat: Array, groups: Array, radii: Array) -> None:
-    """Project the numbers of each group onto the l1 ball of its radius, in place (Held, Wolfe & Crowder 1974)."""
-    inside = np.flatnonzero(groups >= 0)
-    sizes = np.abs(flat[:, inside], dtype=np.float64)
-    index = np.broadcast_to(groups[inside], sizes.shape).reshape(-1)
-    values = sizes.reshape(-1)
-    order = np.lexsort((-values, index))
-    values, index = values[order], index[order]
-    n = len(radii)
-    count = np.bincount(index, minlength=n)
-    first = np.concatenate([[0], np.cumsum(count)[:-1]])
-    rank = np.arange(len(values)) - first[index] + 1
-    running = np.cumsum(values)
-    before = np.where(first[index] > 0, running[first[index] - 1], 0.0)
-    # the largest k with v_k > (v_1 + ... + v_k - r) / k, of each group
-    level = (running - before - radii[index]) / rank
-    active = np.bincount(index, values > level, n).astype(int)
-    last = np.minimum(first + np.maximum(active, 1) - 1, len(values) - 1)
-    total = np.bincount(index, values, n)
-    cut = np.where((total > radii) & (count > 0), level[last], 0.0)
-    shrunk = np.maximum(sizes - cut[groups[inside]], 0.0)
-    # inside in fact, and not by rounding
-    left = np.bincount(groups[inside], shrunk.sum(axis=0), n)
-    shrunk *= np.divide(radii, left, out=np.ones(n), where=left > radii)[groups[inside]]
-    flat[:, inside] = (np.sign(flat[:, inside]) * shrunk).astype(flat.dtype)

@@ -12,9 +12,9 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
+from ..kernels import balls
 from ..kernels import listed_groups as kernels
 from ..linear.diagonal import Diagonalised
-from .group_lasso import onto_l1_balls
 from .windows import OverlappingGroupLasso
 
 
@@ -193,7 +193,7 @@ class ListedGroups(OverlappingGroupLasso):
         if self.norm == "l2":
             kernels.project_l2(p, starts, radii.astype(p.dtype))
         else:
-            onto_l1_balls(p, np.repeat(np.arange(len(radii)), sizes), radii)
+            balls.onto_l1_balls(p, np.arange(p.shape[1]), starts, radii)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         return self._gap_of(self._analysed(x), p)

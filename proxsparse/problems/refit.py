@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..arrays.numbers import Array, total
+from ..linear.diagonal import Diagonalised, conjugate_gradients
 from .problem import Problem
 
 #: how far along the residual the answer is differentiated, and to what accuracy it is solved there
@@ -63,12 +64,12 @@ def _on_pieces(problem: Problem, x: Array, pieces: Array) -> Array:
     if problem.operator is None:
         weights = _summed(np.broadcast_to(np.asarray(m, np.float64), problem.shape))
         return _spread(np.divide(rhs, weights, out=start, where=weights > 0)).astype(problem.dtype)
-    from scipy.sparse.linalg import LinearOperator, cg
 
     def _normal(values: Array) -> Array:
         return _summed(np.asarray(problem.adjoint(m * problem.forward(_spread(values)))))
 
-    solution, _ = cg(LinearOperator((n, n), _normal), rhs, x0=start, rtol=1e-8, maxiter=500)
+    least = 1e-16 * total(np.square(rhs))
+    solution, _ = conjugate_gradients(_normal, rhs, start, Diagonalised("uniform", 1.0), 0.0, least, 500)
     return _spread(solution).astype(problem.dtype)
 
 
