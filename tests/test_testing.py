@@ -368,15 +368,15 @@ class WrongKernels:
     def __init__(self, own, wrong_sums):
         self.own, self.wrong_sums = own, wrong_sums
 
-    def sweep(self, x, xbar, p, y, limits, steps, workers):
-        self.own.sweep(x, xbar, p, y, limits if self.wrong_sums else (0.0, *limits[1:]), steps, workers)
+    def begin(self, x, p, y, limits):
+        return self.own.begin(x, p, y, limits if self.wrong_sums else (*limits[:2], 0.1))
 
     def sums(self, *args):
         found = self.own.sums(*args)
         return (1.01 * found[0], 1.01 * found[1], *found[2:]) if self.wrong_sums else found
 
 
-@pytest.mark.parametrize(("wrong_sums", "told"), [(False, "_fused.sweep is not"), (True, "_fused.sums are not")])
+@pytest.mark.parametrize(("wrong_sums", "told"), [(False, "_fused is not the iteration"), (True, "the sums of _fused are not")])
 def test_wrong_kernels_are_named(wrong_sums, told):
     @dataclasses.dataclass(frozen=True, eq=False, repr=False)
     class Mine(TotalVariation):

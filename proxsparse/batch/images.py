@@ -17,7 +17,6 @@ from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, collect_warnings
 from ..runtime.workers import Workers
 from .result import NUMBERS
-from .small import SmallBatch
 
 #: indices of images, and what reads them
 Piece = tuple[Array, Callable[[], Any]]
@@ -97,8 +96,6 @@ def solve_some(images: Any, chosen: Any, spec: ProblemSpec, search: dict[str, An
     begin, left = time.perf_counter(), np.arange(n)
     with Workers(workers) as pool:
         together = None
-        if isinstance(images, np.ndarray):
-            together = SmallBatch.of(spec.replace(image=images), chosen, pool, search)
         if together is not None:
             left = together.run(found)
             found["time"][:] = (time.perf_counter() - begin) / n

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, power_of_two_scale, total
 from ..arrays.roundoff import UNIT, norm
+from ..dual.accelerated import accelerated
 from ..dual.denoising import Denoising, of_loss
 from ..dual.prox import relative_gap
 from ..dual.stack import of_part
@@ -28,7 +29,6 @@ from ..dual.term import Term
 from ..problems.identify import MARGINS
 from ..runtime.progress import Progress
 from ..runtime.workers import Workers
-from ..solvers.chambolle_pock import accelerated
 from .partition import Cut, Part, Region, crop, last_axes, shape_of
 from .store import Image, kept_array
 

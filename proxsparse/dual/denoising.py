@@ -8,7 +8,7 @@ with m > 0; where every part is w|x| pixel by pixel m may be 0 too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 #: what a solver yields: the primal, the dual that certifies it, and that of the data term where it works on one; and is sent:
 #: how many iterations to go on
-Steps = Generator[tuple[Array, ...], int, None]
+Steps = Generator[Iterable[Array], int, None]
+
+
+#: how many times longer than the image K^T p may be before it is measured
+_BEYOND = 16.0
 
 
 class Measure(NamedTuple):
@@ -180,20 +184,44 @@ class Denoising:
         fused = self.fused
         sums = None if fused is None else fused.sums(x, self.dualised.split(p)[0], self.y, self.limits, self.workers)
         if sums is not None:
-            # w h(Kx) - <p, Kx>, w h(Kx), the loss of x against the induced primal, the data term, |x|_1
-            own, value, loss, data, size = sums
-            parts = [(own, value)]
-            pointwise = [float(q.threshold) * size for q in self.pointwise]
-        else:
-            parts = self.dualised.gaps(x, p)
-            loss, data = self.data_gap(x, self.dualised.adjoint(p))
-            zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
-            pointwise = [q.gap(x, zero)[1] for q in self.pointwise]
+            return self.measure_of(sums, lambda: p, not p.any())
+        parts = self.dualised.gaps(x, p)
+        loss, data = self.data_gap(x, self.dualised.adjoint(p))
+        zero = np.zeros(x.shape, x.dtype) if self.pointwise else x
+        return self._measure(x, p, parts, loss, data, [q.gap(x, zero)[1] for q in self.pointwise], not p.any())
+
+    def measure_of(self, sums: tuple[float, ...], dual: Callable[[], Array], no_dual: bool = False) -> Measure:
+        """`measure` from the sums of the kernels, and the flat dual where that is asked for; whether that is known to be 0."""
+        # w h(Kx) - <p, Kx>, w h(Kx), the loss of x against the induced primal, the data term, |x|_1
+        own, value, loss, data, size = sums
+        pointwise = [float(q.threshold) * size for q in self.pointwise]
+        # what rounding adds goes by the shape, unless the weight is beyond what matters
+        p = self._no_dual if self._reach <= _BEYOND * self.size else dual()
+        return self._measure(self.y, p, [(own, value)], loss, data, pointwise, no_dual)
+
+    @cached_property
+    def _no_dual(self) -> Array:
+        return np.zeros(self.dualised.size, self.y.dtype)
+
+    @cached_property
+    def _reach(self) -> float:
+        return self.dualised.dual_length(self._no_dual) / math.sqrt(self.mu)
+
+    def _measure(
+        self,
+        x: Array,
+        p: Array,
+        parts: list[tuple[float, float]],
+        loss: float,
+        data: float,
+        pointwise: list[float],
+        no_dual: bool,
+    ) -> Measure:
         values = [value for _, value in parts]
         loss = max(loss, 0.0)
         gap = loss + sum(max(g, 0.0) for g, _ in parts)
         off = 0.0
-        if gap > 0 or self._soft or p.any():
+        if gap > 0 or self._soft or not no_dual:
             off = float(self.rounding(x, p, parts, loss, data, self.size))
         return Measure(
             float(gap + off), data + sum(values) + sum(pointwise), data, self.in_order_of_parts(values, pointwise), off
@@ -206,7 +234,7 @@ class Denoising:
         what t loses by at most m_j |t - best| d. `size` is that of y; numbers, or arrays of them over images like x.
         """
         ktp = self.dualised.dual_length(p) / math.sqrt(self.mu)
-        if isinstance(size, float) and ktp > 16 * size:
+        if ktp > _BEYOND * size:
             # a weight beyond what matters
             ktp = self.dualised.dual_length(p, measured=True) / math.sqrt(self.mu)
         # what is beyond u is not cut off

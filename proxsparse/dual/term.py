@@ -35,11 +35,64 @@ Limits = tuple[float, float, float]
 class Fused(Protocol):
     """Kernels that run whole iterations of Chambolle-Pock for 1/2 ||x - y||^2 + P(x) + soft |x|_1, lo <= x <= hi."""
 
-    def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
-        """Several iterations in place: limits = soft, lo, hi; steps[k] = tau, sigma, theta, 1 / (1 + tau)."""
+    def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
+        """Iterations from x and p, which are left as they are: limits = soft, lo, hi."""
 
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """The five sums of `Denoising.measure`, in one pass; None where that takes the general way."""
+
+
+class Iterations(Protocol):
+    """Such iterations, in arrays of their own."""
+
+    #: whether they are over-relaxed, which says what a row of steps is: see `accelerated.Schedule`
+    relaxed: bool
+
+    def advance(self, steps: Array, workers: Workers) -> None:
+        """Go on by as many iterations as there are rows."""
+
+    def sums(self, workers: Workers) -> tuple[float, ...] | None:
+        """As `Fused.sums`, of what they have reached."""
+
+    def pair(self) -> tuple[Array, Array]:
+        """Copies of x and p."""
+
+    def save(self) -> Any:
+        """What `restore` takes to go back to here; for those that are over-relaxed."""
+
+    def restore(self, state: Any) -> None:
+        """Go back."""
+
+
+class InPlace:
+    """Iterations in the arrays of x, of the extrapolated xbar and of p, by `kernels.sweep` and `kernels.sums`."""
+
+    relaxed = False
+
+    def __init__(self, kernels: Any, x: Array, p: Array, y: Array, limits: Limits) -> None:
+        self.kernels, self.y, self.limits = kernels, y, limits
+        self.x, self.xbar, self.p = x.copy(), x.copy(), p.copy()
+
+    def advance(self, steps: Array, workers: Workers) -> None:
+        """See `Iterations`."""
+        self.kernels.sweep(self.x, self.xbar, self.p, self.y, self.limits, steps, workers)
+
+    def sums(self, workers: Workers) -> tuple[float, ...] | None:
+        """See `Iterations`."""
+        found: tuple[float, ...] | None = self.kernels.sums(self.x, self.p, self.y, self.limits, workers)
+        return found
+
+    def pair(self) -> tuple[Array, Array]:
+        """See `Iterations`."""
+        return self.x.copy(), self.p.copy()
+
+    def save(self) -> Any:
+        """See `Iterations`."""
+        return self.x.copy(), self.xbar.copy(), self.p.copy()
+
+    def restore(self, state: Any) -> None:
+        """See `Iterations`."""
+        self.x[...], self.xbar[...], self.p[...] = state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,9 +278,9 @@ class Term:
 
     @cached_property
     def fused(self) -> Fused | None:
-        """Kernels for whole iterations."""
-        own: Fused | None = self._fast("_fused")
-        return own
+        """Kernels for whole iterations, and for certificates, whose rounding goes by the shape alone."""
+        known = _is_for(type(self.penalty), "_fused", _FORMULAS | {"_dual_length", "_rounding"})
+        return self.penalty._fused(self.shape) if known else None
 
     @cached_property
     def exact(self) -> Exact | None:

@@ -19,6 +19,11 @@ def jit(function: Function) -> Function:
     return _compile(function, options)
 
 
+def inlined(function: Function) -> Function:
+    """Compile as a part of the kernels that call it."""
+    return numba.njit(error_model="numpy", forceinline=True)(function)
+
+
 def jit_sum(function: Function) -> Function:
     """Compile like `jit`, and allow sums to be reordered; NaN and infinity still propagate."""
     return _compile(function, {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz"}})

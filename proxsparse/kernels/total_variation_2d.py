@@ -1,130 +1,141 @@
-"""Total variation of gray images of at least two rows: Chambolle-Pock in place, and the certificate, in one pass each.
+"""Total variation of gray images of at least two rows: over-relaxed Chambolle-Pock in place, and the certificate.
 
-Arrays are flat. Several rows at a time are worked as one long row: the difference across the end of a row is multiplied
-by 0, and the last element of each row of px, and the last row of py, are 0 and stay 0. Every operation is rounded by
-itself or in one `fma`, so that a number does not depend on how rows are cut into bands, strips and vectors.
+A plane is a flat array: `MARGIN` zeros, the rows, each filled up with zeros to a multiple of a vector, and a margin again.
+Every number is rounded on its own, so that it does not depend on how rows are cut into bands, strips and vectors.
 """
 
 import numpy as np
 
-from ._jit import borrowed, fma, jit, jit_sum
+from ._jit import borrowed, inlined, jit
+from ._vectors import (
+    add,
+    added_up,
+    inverse_root,
+    largest,
+    least,
+    load,
+    load_double,
+    mul,
+    root,
+    shifted,
+    size,
+    splat,
+    store,
+    sub,
+    vfma,
+    where_larger,
+)
+
+#: numbers before the first row of a plane, and behind the last
+MARGIN = 16
+
+
+@inlined
+def _bounded(v, limits, cut):
+    """Soft-thresholding by `cut`, then the bounds: limits = soft, lo, hi; None where there are none."""
+    if limits is not None:
+        zero = splat(cut - cut)
+        v = add(largest(sub(v, splat(cut)), zero), least(add(v, splat(cut)), zero))
+        v = least(largest(v, splat(limits[1])), splat(limits[2]))
+    return v
+
+
+@inlined
+def _relaxed_pixel(x, i, old, v, rho, rest, limits):
+    """Write x + relaxation (v - x) for the proximal step v, and return v + (v - x)."""
+    further = sub(v, old)
+    if limits is None:
+        store(x, i, vfma(rho, further, old))
+    else:
+        # at the relaxation 1 exactly v: within the bounds, and 0 where it is
+        store(x, i, vfma(rho, v, mul(rest, old)))
+    return add(v, further)
+
+
+@inlined
+def _scaled(v, scales, axis, place):
+    if scales is None:
+        return v
+    return mul(v, load(scales[axis], place))
 
 
 @jit
-def _mask(size, columns, like):
-    """1, and 0 at the end of each row."""
-    mask = np.empty(size, like.dtype)
-    for j in range(size):
-        mask[j] = 1
-    for j in range(columns - 1, size, columns):
-        mask[j] = 0
-    return mask
+def _first_primal(x, py, px, y, scales, ring, place, above, columns, limits, step):
+    """The primal of the first row at work, whose xbar goes to ring; the row above, of which `above` says, has its dual."""
+    tau, inverse, rho, rest = splat(step[0]), splat(step[2]), splat(step[3]), splat(x.dtype.type(1) - step[3])
+    cut = step[4]
+    zero = splat(x.dtype.type(0))
+    for j in range(0, columns, 64 // x.itemsize):
+        i = place + j
+        up = zero
+        if above:
+            up = _scaled(load(py, i - columns), scales, 0, i - columns)
+        ktp = add(
+            sub(up, _scaled(load(py, i), scales, 0, i)),
+            sub(_scaled(load(px, i - 1), scales, 1, i - 1), _scaled(load(px, i), scales, 1, i)),
+        )
+        old = load(x, i)
+        v = _bounded(mul(vfma(tau, sub(load(y, i), ktp), old), inverse), limits, cut)
+        store(ring, j, _relaxed_pixel(x, i, old, v, rho, rest, limits))
 
 
 @jit
-def _shift(out, row):
-    """The number to the left of each pixel of a row."""
-    out[0] = 0
-    for j in range(1, out.size):
-        out[j] = row[j - 1]
+def _row(x, py, px, y, scales, here, following, mask, place, columns, is_last, radius, limits, anisotropic, inner, step):
+    """The primal of the row below, whose xbar goes to `following`, and the dual of the row at `place`, whose xbar is `here`.
 
-
-@jit
-def _dual_isotropic(py, px, pixel, below, right, mask, sigma, radius, floor):
-    for j in range(pixel.size):
-        a = fma(sigma, below[j] - pixel[j], py[j])
-        b = fma(sigma, right[j] - pixel[j], px[j]) * mask[j]
-        s = fma(a, a, b * b)
-        length = np.sqrt(s)
-        scale = radius / (length if length > floor else floor)
-        py[j] = scale * a
-        px[j] = scale * b
-
-
-@jit
-def _dual_anisotropic(py, px, pixel, below, right, mask, sigma, radius):
-    for j in range(pixel.size):
-        a = fma(sigma, below[j] - pixel[j], py[j])
-        b = fma(sigma, right[j] - pixel[j], px[j]) * mask[j]
-        a = a if a < radius else radius
-        b = b if b < radius else radius
-        py[j] = a if a > -radius else -radius
-        px[j] = b if b > -radius else -radius
-
-
-@jit
-def _scaled_dual_isotropic(py, px, pixel, below, right, mask, sy, sx, sigma, radius, floor):
-    for j in range(pixel.size):
-        a = fma(sigma * sy[j], below[j] - pixel[j], py[j])
-        b = fma(sigma * sx[j], right[j] - pixel[j], px[j]) * mask[j]
-        s = fma(a, a, b * b)
-        length = np.sqrt(s)
-        scale = radius / (length if length > floor else floor)
-        py[j] = scale * a
-        px[j] = scale * b
-
-
-@jit
-def _scaled_dual_anisotropic(py, px, pixel, below, right, mask, sy, sx, sigma, radius):
-    for j in range(pixel.size):
-        a = fma(sigma * sy[j], below[j] - pixel[j], py[j])
-        b = fma(sigma * sx[j], right[j] - pixel[j], px[j]) * mask[j]
-        a = a if a < radius else radius
-        b = b if b < radius else radius
-        py[j] = a if a > -radius else -radius
-        px[j] = b if b > -radius else -radius
-
-
-@jit
-def _scaled_primal(x, xbar, above, py, left, px, above_sy, sy, left_sx, sx, y, soft, lo, hi, steps):
-    """`_primal` with the differences scaled."""
-    tau, theta, inverse = steps[0], steps[2], steps[3]
-    zero = x.dtype.type(0)
-    cut = tau * soft * inverse
-    for j in range(x.size):
-        ktp = (above[j] * above_sy[j] - py[j] * sy[j]) + (left[j] * left_sx[j] - px[j] * sx[j])
-        v = fma(tau, y[j] - ktp, x[j]) * inverse
-        more, less = v - cut, v + cut
-        v = (more if more > zero else zero) + (less if less < zero else zero)
-        v = v if v > lo else lo
-        v = v if v < hi else hi
-        xbar[j] = fma(theta, v - x[j], v)
-        x[j] = v
-
-
-@jit
-def _primal(x, xbar, above, py, left, px, y, soft, lo, hi, steps):
-    """x and xbar after the proximal step: soft-thresholding, then the bounds. steps = tau, sigma, theta, 1 / (1 + tau)."""
-    tau, theta, inverse = steps[0], steps[2], steps[3]
-    zero = x.dtype.type(0)
-    cut = tau * soft * inverse
-    for j in range(x.size):
-        ktp = (above[j] - py[j]) + (left[j] - px[j])
-        v = fma(tau, y[j] - ktp, x[j]) * inverse
-        more, less = v - cut, v + cut
-        v = (more if more > zero else zero) + (less if less < zero else zero)
-        v = v if v > lo else lo
-        v = v if v < hi else hi
-        xbar[j] = fma(theta, v - x[j], v)
-        x[j] = v
+    Below the last row of the image there is none.
+    """
+    tau, sigma, inverse, cut = splat(step[0]), splat(step[1]), splat(step[2]), step[4]
+    rho, rest = splat(step[3]), splat(x.dtype.type(1) - step[3])
+    # a ball of radius 0 holds nothing but 0
+    inside = splat(radius * radius if radius > 0 else -x.dtype.type(1))
+    most, minus, relaxed = splat(radius), splat(-radius), splat(radius * step[3])
+    ahead = load(here, 0)
+    for j in range(0, columns, 64 // x.itemsize):
+        i = place + j
+        pixel, ahead = ahead, load(here, j + 64 // x.itemsize)
+        down, across = load(py, i), load(px, i)
+        if is_last:
+            below = pixel
+        else:
+            k = i + columns
+            ktp = add(
+                sub(_scaled(down, scales, 0, i), _scaled(load(py, k), scales, 0, k)),
+                sub(_scaled(load(px, k - 1), scales, 1, k - 1), _scaled(load(px, k), scales, 1, k)),
+            )
+            old = load(x, k)
+            v = _bounded(mul(vfma(tau, sub(load(y, k), ktp), old), inverse), limits, cut)
+            below = _relaxed_pixel(x, k, old, v, rho, rest, limits)
+            store(following, j, below)
+        a = vfma(_scaled(sigma, scales, 0, i), sub(below, pixel), down)
+        b = mul(vfma(_scaled(sigma, scales, 1, i), sub(shifted(pixel, ahead), pixel), across), load(mask, j))
+        if inner is not None:
+            a = mul(a, load(mask, j + columns))
+        if anisotropic is None:
+            square = vfma(a, a, mul(b, b))
+            scale = where_larger(square, inside, mul(relaxed, inverse_root(square)), rho)
+            store(py, i, vfma(scale, a, mul(rest, down)))
+            store(px, i, vfma(scale, b, mul(rest, across)))
+        else:
+            a, b = largest(least(a, most), minus), largest(least(b, most), minus)
+            store(py, i, vfma(rho, a, mul(rest, down)))
+            store(px, i, vfma(rho, b, mul(rest, across)))
 
 
 @jit
 def sweep(
     x,
-    xbar,
     py,
     px,
     y,
-    sy,
-    sx,
+    scales,
+    ring,
+    mask,
     columns,
-    isotropic,
-    without_dual,
     radius,
-    soft,
-    lo,
-    hi,
+    limits,
+    anisotropic,
+    inner,
     steps,
     cuts,
     depth,
@@ -133,198 +144,99 @@ def sweep(
     begin,
     end,
 ):
-    """Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
+    """Over-relaxed Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
 
-    Differences down and across are multiplied by sy and sx, a number a pixel; as they are where these are empty.
-
-    steps[k] = tau, sigma, theta, 1 / (1 + tau) of iteration k. `depth` iterations at a time go down the rows together, a
-    band of rows each, every one a row behind the one before it: the dual of a row needs the extrapolated primal of that row
-    and the next, the primal the dual of that row and the one before. Only the bands `begin` to `end` are worked.
+    steps[k] = tau, sigma, 1 / (1 + tau), relaxation, tau soft / (1 + tau) of iteration k. `depth` iterations at a time go
+    down the rows together, a band of rows each, every one a row behind the one before it: the dual of a row needs the
+    extrapolated primal of that row and the next, which are in ring (iterations, two rows), and the primal the dual of that row
+    and the one before. Only the bands `begin` to `end` are worked.
+    `limits` = soft, lo, hi, or None where there are none. Differences are multiplied by scales = (down, across), planes too, or
+    None. `anisotropic` is None or not. `columns` are those of a plane; mask holds a 0 for the last of each row of the image.
     `cuts` says whether the rows are a strip of an image, cut off above, below: there each iteration, `done` earlier ones
-    counted, is right on one row less. `without_dual` says of the last row and of the last column whether the pixels there have
-    no dual, which is 0 and stays 0.
+    counted, is right on one row less. `inner` is None, or says of the last row whether its pixels have no dual; those of the
+    columns that have none are 0 in the second row of mask.
     """
-    # slices of arrays that count references cost as much as a short row
-    x, xbar, py, px, y = borrowed(x), borrowed(xbar), borrowed(py), borrowed(px), borrowed(y)
-    steps, sy, sx = borrowed(steps), borrowed(sy), borrowed(sx)
-    cut_first, cut_last = cuts
-    free_row, free_column = without_dual
-    rows = x.size // columns
-    mask = _mask(min(band, rows) * columns, columns, x)
-    none, first_left, first_sx = np.zeros(columns, x.dtype), np.empty(columns, x.dtype), np.zeros(columns, x.dtype)
-    floor = radius if radius > 0 else x.dtype.type(1)
+    x, py, px, y, ring, mask, steps = (
+        borrowed(x), borrowed(py), borrowed(px), borrowed(y), borrowed(ring), borrowed(mask), borrowed(steps),
+    )  # fmt: skip
+    rows = (x.size - 2 * MARGIN) // columns
     for chunk in range(0, steps.shape[0], depth):
         for b in range(begin, end):
             for k in range(chunk, min(chunk + depth, steps.shape[0])):
-                last = rows - (done + k + 1 if cut_last else 0)
-                first = max(b * band - (k - chunk), done + k if cut_first else 0)
-                stop = min((b + 1) * band - (k - chunk), last)
-                # the dual: rows that have one below, then the last row of the image but for its last pixel
-                row, upto = first, min(stop, rows - 1)
-                end_of_dual = upto if free_row else stop
-                while row < end_of_dual:
-                    o, e, n = row * columns, upto * columns, columns
-                    if upto == rows:
-                        e, n = e - 1, 0
-                    pixel, below, right = xbar[o:e], xbar[o + n : e + n], xbar[o + 1 : e + 1]
-                    if sy.size > 0:
-                        if isotropic:
-                            _scaled_dual_isotropic(
-                                py[o:e], px[o:e], pixel, below, right, mask, sy[o:e], sx[o:e], steps[k, 1], radius, floor
-                            )
-                        else:
-                            _scaled_dual_anisotropic(
-                                py[o:e], px[o:e], pixel, below, right, mask, sy[o:e], sx[o:e], steps[k, 1], radius
-                            )
-                    elif isotropic:
-                        _dual_isotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius, floor)
-                    else:
-                        _dual_anisotropic(py[o:e], px[o:e], pixel, below, right, mask, steps[k, 1], radius)
-                    if free_column:
-                        for j in range(o + columns - 1, e, columns):
-                            py[j] = 0
-                    row, upto = upto, stop
-                # the primal: the first row of the image, then rows that have one above
-                row = max(first, done + k + 1 if cut_first else 0)
-                while row < stop:
-                    o, e = row * columns, (stop if row > 0 else 1) * columns
-                    above, left = none, first_left
-                    if row > 0:
-                        above, left = py[o - columns : e - columns], px[o - 1 : e - 1]
-                    else:
-                        _shift(first_left, px)
-                    if sy.size > 0:
-                        above_sy, left_sx = none, first_sx
-                        if row > 0:
-                            above_sy, left_sx = sy[o - columns : e - columns], sx[o - 1 : e - 1]
-                        else:
-                            _shift(first_sx, sx)
-                        _scaled_primal(
-                            x[o:e], xbar[o:e], above, py[o:e], left, px[o:e], above_sy, sy[o:e], left_sx, sx[o:e], y[o:e],
-                            soft, lo, hi, steps[k],
+                start = done + k + 1 if cuts[0] else 0
+                stop = rows - (done + k + 1 if cuts[1] else 0)
+                step, own = steps[k], ring[k - chunk]
+                for i in range(max(b * band - (k - chunk), start), min((b + 1) * band - (k - chunk), stop)):
+                    place = MARGIN + i * columns
+                    here, following = own[i & 1], own[1 - (i & 1)]
+                    if i == start:
+                        _first_primal(x, py, px, y, scales, here, place, i > 0, columns, limits, step)
+                    if i < rows - 1 or inner is None or not inner:
+                        _row(
+                            x, py, px, y, scales, here, following, mask, place, columns, i == rows - 1, radius, limits,
+                            anisotropic, inner, step,
                         )  # fmt: skip
-                    else:
-                        _primal(x[o:e], xbar[o:e], above, py[o:e], left, px[o:e], y[o:e], soft, lo, hi, steps[k])
-                    row = e // columns
 
 
-@jit_sum
-def _sums(pixel, below, right, down, across, above, py, left, px, y, isotropic, radius, soft, lo, hi):
-    """The sums of one long row, in float64; see `certificate`."""
-    gap, value, loss, data, size = 0.0, 0.0, 0.0, 0.0, 0.0
-    for j in range(pixel.size):
-        t, v = np.float64(pixel[j]), np.float64(y[j])
-        dy = (np.float64(below[j]) - t) * down[j]
-        dx = (np.float64(right[j]) - t) * across[j]
-        length = radius * (np.sqrt(dx * dx + dy * dy) if isotropic else abs(dx) + abs(dy))
-        value += length
-        gap += length - (dx * px[j] + dy * py[j])
-        u = v - ((np.float64(above[j]) - py[j]) + (np.float64(left[j]) - px[j]))
-        best = max(u - soft, 0.0) + min(u + soft, 0.0)
-        best = min(max(best, lo), hi)
-        loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
-        data += 0.5 * (t - v) * (t - v)
-        size += abs(t)
-    return gap, value, loss, data, size
-
-
-@jit_sum
-def _scaled_sums(
-    pixel, below, right, down, across, above, py, left, px, above_sy, sy, left_sx, sx, y, isotropic, radius, soft, lo, hi
-):
-    """`_sums` with the differences scaled."""
-    gap, value, loss, data, size = 0.0, 0.0, 0.0, 0.0, 0.0
-    for j in range(pixel.size):
-        t, v = np.float64(pixel[j]), np.float64(y[j])
-        dy = (np.float64(below[j]) - t) * (down[j] * sy[j])
-        dx = (np.float64(right[j]) - t) * (across[j] * sx[j])
-        length = radius * (np.sqrt(dx * dx + dy * dy) if isotropic else abs(dx) + abs(dy))
-        value += length
-        gap += length - (dx * px[j] + dy * py[j])
-        u = v - ((above[j] * above_sy[j] - py[j] * sy[j]) + (left[j] * left_sx[j] - px[j] * sx[j]))
-        best = max(u - soft, 0.0) + min(u + soft, 0.0)
-        best = min(max(best, lo), hi)
-        loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
-        data += 0.5 * (t - v) * (t - v)
-        size += abs(t)
-    return gap, value, loss, data, size
+@inlined
+def _scaled_double(v, scales, axis, place):
+    if scales is None:
+        return v
+    return mul(v, load_double(scales[axis], place))
 
 
 @jit
-def certificate(sums, x, py, px, y, sy, sx, columns, isotropic, without_dual, radius, soft, lo, hi, band, begin, stop_band):
-    """For each band of rows from `begin` to `stop_band`, in float64, sums over its pixels in sums[band].
+def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, anisotropic, inner, begin, end):
+    """For each row from `begin` to `end`, in float64, sums over its pixels in sums[row].
 
     They are of w h(Kx) - <p, Kx>; w h(Kx); what x loses against the primal that p induces in
-    1/2 ||x - y||^2 + <K^T p, x> + soft |x| within [lo, hi]; 1/2 (x - y)^2; |x|. No term of the first and the third is
-    negative for a feasible p. `without_dual` as in `sweep`: pixels without a dual cost nothing.
+    1/2 ||x - y||^2 + <K^T p, x> + soft |x| within [lo, hi]; 1/2 (x - y)^2; |x|, where there are limits. No term of the first
+    and the third is negative for a feasible p. Arguments as in `sweep`: pixels without a dual cost nothing.
     """
-    x, py, px, y, sy, sx = borrowed(x), borrowed(py), borrowed(px), borrowed(y), borrowed(sy), borrowed(sx)
-    rows = x.size // columns
-    across = _mask(min(band, rows) * columns, columns, x)
-    down = across if without_dual[1] else np.ones(across.size, x.dtype)
-    none = np.zeros(columns, x.dtype)
-    row, end = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
-    no_scale, first_sx = np.zeros(columns, sy.dtype), np.zeros(columns, sy.dtype)
-    for b in range(begin, stop_band):
-        for i in range(5):
-            sums[b, i] = 0.0
-        first, stop = b * band, min((b + 1) * band, rows)
-        while first < stop:
-            # the first and the last row of the image by themselves
-            last = 1 if first == 0 else (rows if first == rows - 1 else min(stop, rows - 1))
-            o, e = first * columns, last * columns
-            above, left = none, row
-            if first > 0:
-                above, left = py[o - columns : e - columns], px[o - 1 : e - 1]
+    x, py, px, y, mask = borrowed(x), borrowed(py), borrowed(px), borrowed(y), borrowed(mask)
+    rows = (x.size - 2 * MARGIN) // columns
+    zero, half = splat(0.0), splat(0.5)
+    for row in range(begin, end):
+        first, is_last = MARGIN + row * columns, row == rows - 1
+        cost = splat(0.0 if inner is not None and inner and is_last else np.float64(radius))
+        gap, value, loss, data, length = zero, zero, zero, zero, zero
+        for j in range(0, columns, 8):
+            i = first + j
+            t, v = load_double(x, i), load_double(y, i)
+            down, across = load_double(py, i), load_double(px, i)
+            dy = zero
+            if not is_last:
+                dy = _scaled_double(sub(load_double(x, i + columns), t), scales, 0, i)
+            dx = mul(_scaled_double(sub(load_double(x, i + 1), t), scales, 1, i), load_double(mask, j))
+            if inner is not None:
+                dy = mul(dy, load_double(mask, j + columns))
+            own = mul(cost, root(vfma(dx, dx, mul(dy, dy))) if anisotropic is None else add(size(dx), size(dy)))
+            value = add(value, own)
+            gap = add(gap, sub(own, vfma(dx, across, mul(dy, down))))
+            up = zero
+            if row > 0:
+                up = _scaled_double(load_double(py, i - columns), scales, 0, i - columns)
+            ktp = add(
+                sub(up, _scaled_double(down, scales, 0, i)),
+                sub(
+                    _scaled_double(load_double(px, i - 1), scales, 1, i - 1),
+                    _scaled_double(across, scales, 1, i),
+                ),
+            )
+            off, u = sub(t, v), sub(v, ktp)
+            if limits is None:
+                lost = sub(t, u)
+                loss = vfma(mul(half, lost), lost, loss)
             else:
-                _shift(row, px)
-            below, right = x[o:e], end
-            if last < rows:
-                below, right = x[o + columns : e + columns], x[o + 1 : e + 1]
-            else:
-                # beside the last pixel stands itself
-                for j in range(columns):
-                    end[j] = x[min(o + 1 + j, e - 1)]
-            cost = 0.0 if without_dual[0] and last == rows and first == rows - 1 else radius
-            if sy.size > 0:
-                above_sy, left_sx = no_scale, first_sx
-                if first > 0:
-                    above_sy, left_sx = sy[o - columns : e - columns], sx[o - 1 : e - 1]
-                else:
-                    _shift(first_sx, sx)
-                part = _scaled_sums(
-                    x[o:e], below, right, down, across, above, py[o:e], left, px[o:e], above_sy, sy[o:e], left_sx, sx[o:e],
-                    y[o:e], isotropic, cost, soft, lo, hi,
-                )  # fmt: skip
-            else:
-                part = _sums(
-                    x[o:e], below, right, down, across, above, py[o:e], left, px[o:e], y[o:e], isotropic, cost, soft, lo, hi
-                )  # fmt: skip
-            for i in range(5):
-                sums[b, i] += part[i]
-            first = last
-
-
-@jit
-def sweep_each(x, xbar, p, y, columns, isotropic, radius, soft, lo, hi, steps, done, count, band, chosen):
-    """`sweep` for each of the chosen images x[i], p[i] = (py, px): count[i] iterations after the done[i] of before."""
-    x, xbar, p, y, steps = borrowed(x), borrowed(xbar), borrowed(p), borrowed(y), borrowed(steps)
-    bands = (x.shape[1] // columns + band - 1) // band
-    for i in chosen:
-        some = steps[done[i] : done[i] + count[i]]
-        no, as_they_are = (False, False), x[i, :0]
-        sweep(
-            x[i], xbar[i], p[i, 0], p[i, 1], y[i], as_they_are, as_they_are, columns, isotropic, no, radius, soft, lo, hi, some,
-            no, 1, 0, band, 0, bands,
-        )  # fmt: skip
-
-
-@jit
-def certificate_each(sums, x, p, y, columns, isotropic, radius, soft, lo, hi, band, chosen):
-    """`certificate` for each of the chosen images, in sums[i]."""
-    x, p, y = borrowed(x), borrowed(p), borrowed(y)
-    for i in chosen:
-        no, bands, none = (False, False), sums.shape[1], x[i, :0]
-        certificate(
-            sums[i], x[i], p[i, 0], p[i, 1], y[i], none, none, columns, isotropic, no, radius, soft, lo, hi, band, 0, bands
-        )
+                cut, lo, hi = splat(limits[0]), splat(limits[1]), splat(limits[2])
+                best = add(largest(sub(u, cut), zero), least(add(u, cut), zero))
+                best = least(largest(best, lo), hi)
+                inside = load_double(mask, j + 2 * columns)
+                lost = mul(mul(half, sub(t, best)), sub(add(t, best), add(u, u)))
+                lost = vfma(cut, sub(size(t), size(best)), lost)
+                loss = vfma(inside, lost, loss)
+                off = mul(off, inside)
+                length = vfma(inside, size(t), length)
+            data = vfma(mul(half, off), off, data)
+        sums[row, 0], sums[row, 1], sums[row, 2] = added_up(gap), added_up(value), added_up(loss)
+        sums[row, 3], sums[row, 4] = added_up(data), added_up(length)

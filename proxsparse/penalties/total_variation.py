@@ -13,8 +13,9 @@ from ..arrays.checks import check_number, check_pixel_weight, check_spacing
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.term import Exact, Fused, Half, Partition
-from ..kernels import pointwise, row_strips
+from ..kernels import pointwise
 from ..kernels import total_variation as kernels
+from ..kernels.planes import fits
 from .base import Penalty
 from .differences import OfDifferences, planes
 from .variation_kernels import Kernels, ScaledKernels, flatten, half_of, taut_strings
@@ -190,7 +191,7 @@ class TotalVariation(OfDifferences):
         if self.is_plain:
             return Kernels(self, (False, False, False), self._is_signal(shape) and math.prod(shape[1:]) > 1)
         # gray images with a factor for each difference
-        scaled = self.huber == 0 and len(shape) == 3 and row_strips.fits(shape)
+        scaled = self.huber == 0 and len(shape) == 3 and fits(shape)
         return ScaledKernels(self, np.asarray(self._scales(shape[1:]))) if scaled else None
 
     def _exact(self, shape: tuple[int, ...]) -> Exact | None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array
-from ..dual.term import Half, Limits
-from ..kernels import region_means, row_strips, taut_string
+from ..dual.term import Half, InPlace, Iterations, Limits
+from ..kernels import region_means, taut_string
 from ..kernels import total_variation as kernels
+from ..kernels.planes import Planes, fits
 from ..runtime.workers import Workers
 from .differences import planes
 
@@ -27,41 +28,41 @@ class Kernels:
         self.penalty, self.without_dual, self.is_signal = penalty, without_dual, is_signal
         self.isotropic = penalty.isotropic
 
+    def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
+        """See `Fused.begin`."""
+        return self._on_planes(x, p, y, limits) or InPlace(self, x, p, y, limits)
+
+    def _on_planes(self, x: Array, p: Array, y: Array, limits: Limits) -> OnPlanes | None:
+        if self.is_signal or not fits(x[:1].shape) or x.dtype != p.dtype:
+            return None
+        units = self.penalty._channel_slices(x, y, p)
+        if len(units[0][0]) > 1:
+            return None
+        layers = [Planes(u, q, v, self.isotropic, self.without_dual[1:], limits=limits) for u, v, q in units]
+        return OnPlanes(self.penalty, layers, p.shape)
+
     def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
-        """See `Fused.sweep`."""
+        """Iterations in place; see `InPlace`."""
         scalars = tuple(x.dtype.type(v) for v in limits)
         for one, one_bar, one_y, dual in self.penalty._channel_slices(x, xbar, y, p):
-            self._sweep_unit(one, one_bar, dual, one_y, scalars, steps, workers)
-
-    def _sweep_unit(
-        self, x: Array, xbar: Array, p: Array, y: Array, limits: tuple[Any, ...], steps: Array, workers: Workers
-    ) -> None:
-        radius = self.penalty._ball_radius(p, p.shape[0] * p.shape[1])
-        if row_strips.fits(x.shape):
-            strips = row_strips.Strips(x, p, y, self.isotropic, self.without_dual[1:])
-            strips.sweep(xbar, radius, limits, steps, workers)
-            return
-        arrays = (to_4d(x), to_4d(xbar), *planes(p), to_4d(y))
-        # so that a call stays short
-        together = max(1, (1 << 22) // x.size)
-        for k in range(0, len(steps), together):
-            kernels.sweep(*arrays, self.isotropic, self.without_dual, radius, *limits, steps[k : k + together])
+            radius = self.penalty._ball_radius(dual, dual.shape[0] * dual.shape[1])
+            arrays = (to_4d(one), to_4d(one_bar), *planes(dual), to_4d(one_y))
+            # so that a call stays short
+            together = max(1, (1 << 22) // one.size)
+            for k in range(0, len(steps), together):
+                kernels.sweep(*arrays, self.isotropic, self.without_dual, radius, *scalars, steps[k : k + together])
 
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """See `Fused.sums`."""
-        weight = self.penalty._w()
-        if x.dtype != p.dtype or len(self.penalty._channel_slices(x, p)) > 1:
-            return None
-        if self.is_signal:
-            axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
-            signals = x.reshape(len(x), -1), p[axis].reshape(len(x), -1), y.reshape(len(x), -1)
-            sums = np.zeros((len(x), -(-x[0].size // 4096), 5))
-            for one in zip(sums, *signals, strict=True):
-                taut_string.certificate(*one, weight, *limits)
-            return tuple(sums.sum(axis=(0, 1)).tolist())
-        if not row_strips.fits(x.shape):
-            return None
-        return tuple(row_strips.Strips(x, p, y, self.isotropic, self.without_dual[1:]).sums(weight, limits, workers))
+        if x.dtype != p.dtype or not self.is_signal:
+            on_planes = self._on_planes(x, p, y, limits)
+            return None if on_planes is None else on_planes.sums(workers)
+        axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
+        signals = x.reshape(len(x), -1), p[axis].reshape(len(x), -1), y.reshape(len(x), -1)
+        sums = np.zeros((len(x), -(-x[0].size // 4096), 5))
+        for one in zip(sums, *signals, strict=True):
+            taut_string.certificate(*one, self.penalty._w(), *limits)
+        return tuple(sums.sum(axis=(0, 1)).tolist())
 
 
 class ScaledKernels:
@@ -69,26 +70,53 @@ class ScaledKernels:
 
     def __init__(self, penalty: TotalVariation, scales: Array) -> None:
         self.penalty, self._scales = penalty, scales
-        self._kept: dict[Any, Array] = {}
 
-    def _strips(self, x: Array, p: Array, y: Array, dtype: Any) -> row_strips.Strips:
-        if dtype not in self._kept:
-            self._kept[dtype] = np.ascontiguousarray(np.broadcast_to(self._scales, (2, *x.shape[1:])), dtype)
-        return row_strips.Strips(x, p, y, self.penalty.isotropic, scales=self._kept[dtype])
-
-    def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
-        """See `Fused.sweep`."""
-        soft, lo, hi = (x.dtype.type(v) for v in limits)
-        radius = self.penalty._ball_radius(p, p.shape[0])
-        self._strips(x, p, y, x.dtype).sweep(xbar, radius, (soft, lo, hi), steps, workers)
+    def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> OnPlanes:
+        """See `Fused.begin`."""
+        scales = np.broadcast_to(self._scales, (2, *x.shape[1:]))
+        return OnPlanes(self.penalty, [Planes(x, p, y, self.penalty.isotropic, scales=scales, limits=limits)], p.shape)
 
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """See `Fused.sums`."""
-        if x.dtype != p.dtype:
-            return None
-        # in float64 the factors are those given
-        strips = self._strips(x, p, y, np.dtype(np.float64))
-        return tuple(strips.sums(self.penalty._w(), limits, workers))
+        return self.begin(x, p, y, limits).sums(workers) if x.dtype == p.dtype else None
+
+
+class OnPlanes:
+    """Over-relaxed iterations on gray images, one a channel."""
+
+    relaxed = True
+
+    def __init__(self, penalty: TotalVariation, layers: list[Planes], dual_shape: tuple[int, ...]) -> None:
+        self.penalty, self.layers, self.dual_shape = penalty, layers, dual_shape
+        # of one gray image the dual of a pixel has two numbers
+        self.radius = penalty._ball_radius(layers[0].planes[0], 2)
+
+    def advance(self, steps: Array, workers: Workers) -> None:
+        """See `Iterations`."""
+        for layer in self.layers:
+            layer.sweep(self.radius, steps, workers)
+
+    def sums(self, workers: Workers) -> tuple[float, ...]:
+        """See `Iterations`."""
+        return tuple(map(sum, zip(*(layer.sums(self.penalty._w(), workers) for layer in self.layers), strict=True)))
+
+    def pair(self) -> tuple[Array, Array]:
+        """See `Iterations`."""
+        images, duals = zip(*(layer.pair() for layer in self.layers), strict=True)
+        p = np.zeros(self.dual_shape, duals[0].dtype)
+        for c, dual in enumerate(duals):
+            p[-2:, c] = dual.reshape(2, *p.shape[2:])
+        return np.concatenate(images), p
+
+    def save(self) -> Any:
+        """See `Iterations`."""
+        return [[plane.copy() for plane in layer.planes[:3]] for layer in self.layers]
+
+    def restore(self, state: Any) -> None:
+        """See `Iterations`."""
+        for layer, kept in zip(self.layers, state, strict=True):
+            for plane, copied in zip(layer.planes, kept, strict=False):
+                plane[...] = copied
 
 
 def taut_strings(penalty: TotalVariation, x: Array, p: Array | None, y: Array) -> None:
@@ -103,7 +131,7 @@ def taut_strings(penalty: TotalVariation, x: Array, p: Array | None, y: Array) -
 
 def half_of(penalty: TotalVariation, y: Array) -> Half | None:
     """The gray image at half the size, where that is a good start."""
-    if not penalty.is_plain or not row_strips.fits(y.shape) or min(y.shape[-2:]) < 64:
+    if not penalty.is_plain or not fits(y.shape) or min(y.shape[-2:]) < 64:
         return None
     # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
     differences = np.abs(np.diff(y[..., ::4, :])), np.abs(np.diff(y[..., ::4], axis=-2))

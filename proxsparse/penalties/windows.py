@@ -13,7 +13,7 @@ from ..arrays.checks import check_group_weight, check_sizes, per_axis
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array, total
 from ..dual.null_space import free_pixels
-from ..dual.term import Fused, Limits, Partition
+from ..dual.term import Fused, InPlace, Iterations, Limits, Partition
 from ..kernels import windows as kernels
 from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers
@@ -235,8 +235,12 @@ class _Kernels:
     def __init__(self, penalty: OverlappingGroupLasso, height: int, width: int) -> None:
         self.penalty, self.height, self.width = penalty, height, width
 
+    def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
+        """See `Fused.begin`."""
+        return InPlace(self, x, p, y, limits)
+
     def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
-        """See `Fused.sweep`."""
+        """Iterations in place; see `InPlace`."""
         scalars = (self.width, self.penalty._group_radius(p), *(x.dtype.type(v) for v in limits))
         (rows, columns), height = x.shape[1:], self.height
         # so many iterations together that the rows at work stay in a cache, and calls that stay short

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from typing import Any
 
 from ..arrays.numbers import Array
+from ..dual.accelerated import Running
 from ..dual.prox import relative_gap
 
 
@@ -45,3 +47,17 @@ class Certificate:
         kept.x, kept.p = x, p
         kept.q = None if self.q is None else self.q.copy()
         return kept
+
+
+class LiveCertificate(Certificate):
+    """That of iterations under way: the image and its dual are copied out when they are asked for, if before the next ones."""
+
+    def __init__(self, running: Running, fun: float, gap: float, data: float, values: list[float], *, rounding: float) -> None:
+        self.running, self.q = running, None
+        self.fun, self.gap, self.data, self.values, self.rounding = fun, gap, data, values, rounding
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("x", "p"):
+            raise AttributeError(name)
+        self.x, self.p = self.running.pair()
+        return getattr(self, name)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..arrays.numbers import Array
+from ..dual.accelerated import Running
 from ..dual.denoising import Denoising
 from ..dual.stack import Stack
 from ..runtime.workers import Workers
-from .certificate import Certificate
+from .certificate import Certificate, LiveCertificate
 from .measured import Measured
 from .posed import Posed
 from .problem import Costs, Problem, WithBackground
@@ -61,6 +62,15 @@ class DenoisingProblem(Problem):
     def _measured(self, x: Array, p: Array, q: Array | None, costs: Costs | None) -> Certificate:
         gap, fun, data, values, off = self.denoising.measure(x, p)
         return Certificate(x, p, None, fun, gap, data, values, rounding=off)
+
+    def certify(self, reached: Iterable[Array]) -> Certificate:
+        """The certificate of what a solver has reached, of which no copy is made where kernels have it."""
+        if not isinstance(reached, Running) or self.returned is not None or self.faint is not None:
+            return super().certify(reached)
+        gap, fun, data, values, off = reached.measure()
+        found = LiveCertificate(reached, fun, gap, data, values, rounding=off)
+        found.negligible = self.rounding_floor.is_negligible(found)
+        return found
 
     @cached_property
     def energy(self) -> float:

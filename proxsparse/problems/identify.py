@@ -23,7 +23,9 @@ def identified(problem: Problem, found: Certificate, tol: float) -> Certificate:
     kinds = {q.null_space for q in problem.terms}
     if "zero" in kinds:
         found = _identified(problem, found, "zero", lambda identified: identified.rel_gap <= within)
-    if "constants" in kinds:
+    # where a term has other structure the gap gains little: only where it decides whether `tol` is met
+    shown = any(q.null_space == "constants" and q.structure == "regions" for q in problem.terms)
+    if shown or ("constants" in kinds and found.rel_gap > tol):
         most = within if found.rel_gap <= tol else math.inf
         found = _identified(problem, found, "constants", lambda flat: flat.gap <= found.gap and flat.rel_gap <= most)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -30,10 +30,6 @@ from .reach import Reach
 from .repair import DualRepair
 from .rounding_floor import RoundingFloor
 from .trivial import Trivial
-
-#: pixels beyond which a solve starts from half the size or ends with flat regions where that pays; a batch, whose answers are
-#: those of single solves, works images together only up to here
-LARGE = 1 << 16
 
 #: the values of parts that are minimisations of their own, by their index
 Costs = dict[int, float]
@@ -200,6 +196,10 @@ class Problem(abc.ABC):
             # no image costs less than 0: this one needs no dual
             found.certified, found.gap, found.residual = True, found.fun + self.floor(found.x), 0.0
         return found
+
+    def certify(self, reached: Iterable[Array]) -> Certificate:
+        """The certificate of what a solver has reached: (x, p) or (x, p, q)."""
+        return self.certificate(*reached)
 
     @abc.abstractmethod
     def _measured(self, x: Array, p: Array, q: Array | None, costs: Costs | None) -> Certificate:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..dual.denoising import Denoising, Steps
+from ..dual.accelerated import accelerated
+from ..dual.denoising import Steps
 from ..kernels import pointwise
 from ..problems.denoising import DenoisingProblem
-from ..problems.problem import LARGE, Problem
+from ..problems.problem import Problem
 
 
 def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None) -> Steps:
@@ -31,108 +31,6 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
 #: how far beyond what an iteration finds the next one starts, below 2: the more the sooner, but that behind an operator what
 #: is oscillating does so for longer beyond the second number
 _RELAXATION, _RELAXATION_BEHIND = 1.9, 1.5
-#: tau sigma ||K||^2 where it is not over-relaxed: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya &
-#: Giselsson 2023); found to hold under acceleration too, where the certificate watches over it
-_LENGTH = 1.3
-
-
-class Schedule:
-    """Steps tau, sigma, theta, 1 / (1 + tau) of the iterations to come."""
-
-    def __init__(self, denoising: Denoising, tau: float | None, gamma: float | None) -> None:
-        rest, mu = denoising.dualised, denoising.mu
-        # less than the true constant 1 converges faster on images; a polyhedral norm converges linearly at a held step
-        rate = (0.2 if rest.polyhedral else 0.4) if gamma is None else gamma
-        least = 0.01 / mu if rest.polyhedral and gamma is None else 0.0
-        self._settings = ((rest.first_step if tau is None else tau) / mu, rate * mu, least, rest.norm_squared or 1.0)
-        self._nit = 0
-
-    def next(self, n: int, dtype: Any) -> Array:
-        """The next n rows of steps."""
-        first, self._nit = self._nit, self._nit + n
-        return self.table(self._nit, dtype)[first : self._nit]
-
-    def table(self, n: int, dtype: Any) -> Array:
-        """The first n rows of steps, and more."""
-        # tables of 100, 200, 400, ... rows, so that many small images share one
-        size = 100 << max(0, (n - 1) // 100).bit_length()
-        # long ones are not kept
-        return (_table if size < 10000 else _table.__wrapped__)(*self._settings, size, np.dtype(dtype))
-
-
-@functools.lru_cache(maxsize=64)
-def _table(tau: float, gamma: float, least: float, norm_squared: float, size: int, dtype: np.dtype[Any]) -> Array:
-    """The first `size` rows of steps; tau is held once it is at `least`."""
-    steps = np.empty((size, 4))
-    for k in range(size):
-        theta = 1 / math.sqrt(1 + 2 * gamma * tau) if tau > least else 1.0
-        steps[k] = tau, _LENGTH / (tau * norm_squared), theta, 1 / (1 + tau)
-        tau *= theta
-    steps = steps.astype(dtype)
-    steps.flags.writeable = False
-    return steps
-
-
-def accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None = None, gamma: float | None = None) -> Steps:
-    """Algorithm 2, from the problem at half the size where there is no start but the image itself."""
-    x, p = x.copy(), p.copy()
-    iterations = yield x, p
-    if tau is None and x.size > LARGE and not p.any() and np.array_equal(x, denoising.start()):
-        tau = _start_coarse(denoising, x, p, gamma)
-    schedule = Schedule(denoising, tau, gamma)
-    xbar = x.copy()
-    advance = _fused if denoising.uniform else _plain
-    while True:
-        advance(denoising, x, xbar, p, schedule.next(iterations, x.dtype))
-        iterations = yield x, p
-
-
-def _start_coarse(denoising: Denoising, x: Array, p: Array, gamma: float | None) -> float | None:
-    """Start from the problem at half the size, and that from its half, where weights are large; returns the step to go on with.
-
-    What has to travel far does so at a quarter of the cost for each halving. At most 200 iterations a size, not counted.
-    """
-    found = denoising.half()
-    if found is None:
-        return None
-    half, finer = found
-    q = np.zeros(half.dualised.size, p.dtype)
-    z = half.start()
-    steps = accelerated(half, z, q, _start_coarse(half, z, q, gamma), gamma)
-    next(steps)
-    for _ in range(10):
-        z, q = steps.send(20)
-        reached = half.measure(z, q)
-        if reached.gap <= 1e-3 * reached.fun:
-            break
-    p[...] = finer(q)
-    x[...] = denoising.induced(p)
-    return 0.3
-
-
-def _fused(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) -> None:
-    """The iterations in place by kernels, where all pixels have the same data weight, threshold and bounds."""
-    rest, y = denoising.dualised, denoising.y
-    fused = denoising.fused
-    if fused is not None:
-        fused.sweep(x, xbar, rest.split(p)[0], y, denoising.limits, steps, denoising.workers)
-        return
-    soft, lo, hi = (x.dtype.type(v) for v in denoising.limits)
-    ktp = np.empty_like(x)
-    flat = [a.reshape(-1) for a in (x, xbar, ktp, y)]
-    for step in steps:
-        rest.dual_step(ktp, p, xbar, step[1])
-        pointwise.primal_step(*flat, soft, lo, hi, step)
-
-
-def _plain(denoising: Denoising, x: Array, xbar: Array, p: Array, steps: Array) -> None:
-    """The iterations in NumPy."""
-    ktp = np.empty_like(x)
-    for tau, sigma, theta, _ in steps:
-        denoising.dualised.dual_step(ktp, p, xbar, sigma)
-        new = denoising.primal_step(x - tau * ktp, tau)
-        xbar[...] = new + theta * (new - x)
-        x[...] = new
 
 
 def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:

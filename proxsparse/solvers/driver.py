@@ -6,13 +6,15 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from ..dual.accelerated import LARGE, Running
 from ..dual.denoising import Steps
 from ..problems.certificate import Certificate
 from ..problems.identify import identified
-from ..problems.problem import LARGE, Problem
+from ..problems.problem import Problem
 from .options import Options
 
 
@@ -21,6 +23,8 @@ def _quiet() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore")
 
 
+#: checks without a smaller gap after which the steps of accelerated iterations are held
+_HOLD = 3
 #: the status of a run that another method should go on with
 SLOW = -2
 
@@ -56,14 +60,14 @@ def run(
     """
     begin = time.perf_counter() - (0.0 if before is None else before.seconds)
     history: list[tuple[int, float, float, float]] = [] if before is None else before.history
-    best: Certificate | None = None if before is None else before.best
     stall, pace, shortcut = _Stall(problem), Pace(problem), _Shortcut(problem, tol)
+    keep = _Best(problem, None if before is None else before.best)
     nit = first = 0 if before is None else before.nit
     outlook = None if patience is None else _SlowConvergence(patience, tol, options.maxiter - first)
     pair = next(steps)
     while True:
         with _quiet():
-            found = problem.certificate(*pair)
+            found = problem.certify(pair)
             # at A = I the first image is the one given, and no answer yet
             if nit > 0 or not problem.is_denoising:
                 found = shortcut(_better_of(problem, found), nit)
@@ -72,8 +76,7 @@ def run(
         stopped = report is not None and report(found, nit)
         if found.certified and found.rel_gap <= tol:
             return Run(found, 0, nit, history, identified=shortcut.taken)
-        if best is None or _rank(found) <= _rank(best):
-            best = found.copy(best)
+        best = keep(found, pair)
         elapsed = time.perf_counter() - begin
         broken = math.isnan(found.gap) or (not math.isfinite(found.fun) and not _outside(problem, found))
         status = 5 if broken else _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
@@ -84,8 +87,15 @@ def run(
         # no more is spent on certificates than on iterations
         ahead = options.check_every or max(pace(nit - first, found.rel_gap, tol), problem.effort)
         target = min(nit + ahead, options.maxiter)
+        if isinstance(pair, Running):
+            pair.undisturbed = options.check_every is not None
         while nit < target:
             n = 1 if math.isfinite(options.maxtime) else target - nit
+            if isinstance(pair, Running):
+                # where time is short the last iteration before a check is the one after it is over
+                pair.unfinished = nit + n < target and time.perf_counter() - begin < options.maxtime
+                if not pair.unfinished:
+                    target = nit + n
             try:
                 with _quiet():
                     pair = steps.send(n)
@@ -93,7 +103,7 @@ def run(
                 # an exact algorithm: what is left is rounding
                 return Run(best, 4, nit, history)
             nit += n
-            if time.perf_counter() - begin >= options.maxtime:
+            if not isinstance(pair, Running) and time.perf_counter() - begin >= options.maxtime:
                 break
 
 
@@ -229,3 +239,23 @@ class _Stall:
         if nit - self.since < max(200, self.since):
             return False
         return best.rel_gap <= self.floor or best.gap <= max(2 * best.rounding, self.problem.floor(best.x))
+
+
+class _Best:
+    """The best certificate so far."""
+
+    def __init__(self, problem: Problem, found: Certificate | None) -> None:
+        # of a large image no copy is made as long as the gap falls: the last one is the best
+        self.found, self.falls, self.worse = found, problem.is_denoising and math.prod(problem.shape) > LARGE, 0
+
+    def __call__(self, found: Certificate, reached: Any) -> Certificate:
+        """Compare another one, of what a solver has reached."""
+        if self.found is None or _rank(found) <= _rank(self.found):
+            self.found, self.worse = found if self.falls else found.copy(self.found), 0
+            return self.found
+        self.worse += 1
+        if isinstance(reached, Running) and self.worse == _HOLD:
+            reached.schedule.hold()
+        if self.falls:
+            self.found, self.falls = found.copy(), False
+        return self.found

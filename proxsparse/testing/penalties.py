@@ -296,25 +296,47 @@ def _overrides(draw: _Sample) -> Iterator[str]:
 
 def _fused(draw: _Sample, fused: Fused) -> Iterator[str]:
     y, limits = draw.x, (0.1, -1.5, math.inf)
-    steps = np.array([[0.5, 0.3, 0.9, 1 / 1.5]] * 3, draw.dtype)
-    x, xbar, p = one = y.copy(), y.copy(), np.zeros(draw.kx.shape, draw.dtype)
-    fused.sweep(x, xbar, p, y, limits, steps, SERIAL)
-    x, xbar, p = other = y.copy(), y.copy(), np.zeros(draw.kx.shape, draw.dtype)
-    for tau, sigma, theta, inverse in steps:
-        ktp = np.zeros_like(x)
-        dual_step(draw.penalty, ktp, p, xbar, sigma)
-        v = (x - tau * ktp + tau * y) * inverse
-        cut = tau * draw.dtype.type(limits[0]) * inverse
-        new = np.clip(np.maximum(v - cut, 0) + np.minimum(v + cut, 0), *limits[1:]).astype(draw.dtype)
-        xbar[...] = new + theta * (new - x)
-        x[...] = new
+    iterations = fused.begin(y, np.zeros(draw.kx.shape, draw.dtype), y, limits)
+    step = [0.5, 0.3, 1 / 1.5, 1.8, 0.1 * 0.5 / 1.5] if iterations.relaxed else [0.5, 0.3, 0.9, 1 / 1.5]
+    steps = np.array([step] * 3, draw.dtype)
+    if iterations.relaxed:
+        steps[-1, 3] = 1
+    iterations.advance(steps, SERIAL)
+    x, p = one = iterations.pair()
+    other = _iterations(draw, limits, steps)
     off = max(norm(a - b) / max(norm(b), 1e-300) for a, b in zip(one, other, strict=True) if norm(b) > 0)
     if off > 10 * draw.near:
-        yield f"_fused.sweep is not the iteration of Chambolle and Pock by the formulas: it is off by {off:.2g}"
-    sums = fused.sums(x, p, y, limits, SERIAL)
+        yield f"_fused is not the iteration of Chambolle and Pock by the formulas: it is off by {off:.2g}"
     gap, value = draw.penalty._gap(x, p)
-    if sums is not None and max(abs(sums[0] - gap), abs(sums[1] - value)) > 10 * draw.near * (value + 1):
-        yield f"_fused.sums are not those of _gap: {sums[0]:.6g} and {sums[1]:.6g}, for {gap:.6g} and {value:.6g}"
+    for sums in (iterations.sums(SERIAL), fused.sums(x, p, y, limits, SERIAL)):
+        if sums is not None and max(abs(sums[0] - gap), abs(sums[1] - value)) > 10 * draw.near * (value + 1):
+            yield f"the sums of _fused are not those of _gap: {sums[0]:.6g} and {sums[1]:.6g}, for {gap:.6g} and {value:.6g}"
+
+
+def _iterations(draw: _Sample, limits: tuple[float, float, float], steps: Array) -> tuple[Array, Array]:
+    """Those of Chambolle and Pock by the formulas, as `accelerated.Schedule` has their steps."""
+    x, p, one = draw.x.copy(), np.zeros(draw.kx.shape, draw.dtype), draw.dtype.type(1)
+    xbar = x
+
+    def _proximal(ktp: Array, tau: Any, inverse: Any) -> Array:
+        v = (x - tau * ktp + tau * draw.x) * inverse
+        cut = tau * draw.dtype.type(limits[0]) * inverse
+        return np.asarray(np.clip(np.maximum(v - cut, 0) + np.minimum(v + cut, 0), *limits[1:]).astype(draw.dtype))
+
+    for step in steps:
+        ktp = np.zeros_like(x)
+        if len(step) == 4:
+            tau, sigma, theta, inverse = step
+            dual_step(draw.penalty, ktp, p, xbar, sigma)
+            new = _proximal(ktp, tau, inverse)
+            xbar, x = new + theta * (new - x), new
+        else:
+            tau, sigma, inverse, rho, _ = step
+            draw.penalty._add_adjoint(ktp, p)
+            new, q = _proximal(ktp, tau, inverse), p.copy()
+            dual_step(draw.penalty, np.zeros_like(x), q, new + (new - x), sigma)
+            x, p = rho * new + (one - rho) * x, rho * q + (one - rho) * p
+    return x, p
 
 
 _QUICK: list[Callable[[_Sample], Iterator[str]]] = [_adjoint, _norm_bound, _ball_and_value, _gap]

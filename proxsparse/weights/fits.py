@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -114,7 +114,7 @@ class Fits:
         # as it was rounded
         delta = moved - y
         x, iterations = self._near_fit(problem)
-        again = _fit(self.problem_with(moved, weights), self._step(problem), iterations)
+        again = _fit(self.problem_with(moved, weights), self._step(problem), iterations, self._iterations)
         change = self.problem.forward(again - x)
         square = total(np.square(delta, dtype=np.float64))
         df = self.n * total(np.multiply(delta, change, dtype=np.float64)) / square if square > 0 else 0.0
@@ -127,11 +127,11 @@ class Fits:
         noise = max(self.noise, _LEAST_NOISE * self.spread)
         steps, iterations = _steps(problem, self._step(problem)), self._iterations
         next(steps)
-        pair = steps.send(iterations)
+        reached = steps.send(iterations)
         enough = 0.5 * self.n * (_NEAR * noise) ** 2
-        while 2 * iterations <= _MOST_ITERATIONS and problem.certificate(*pair).gap > enough:
-            pair, iterations = steps.send(iterations), 2 * iterations
-        return problem.image_of(pair[0]).astype(np.float64), iterations
+        while 2 * iterations <= _MOST_ITERATIONS and problem.certify(reached).gap > enough:
+            reached, iterations = steps.send(iterations), 2 * iterations
+        return _image(problem, reached), iterations
 
     @property
     def _iterations(self) -> int:
@@ -161,14 +161,28 @@ def _steps(problem: Problem, step: float) -> Steps:
     return chambolle_pock.steps(problem, problem.start(), p, tau=step)
 
 
-def _fit(problem: Problem, step: float, iterations: int) -> Array:
-    """The exact image, or that after so many iterations, in float64, whatever their gap."""
+def _image(problem: Problem, reached: Iterable[Array]) -> Array:
+    """The image of what a solver has reached, in float64."""
+    x, *_ = reached
+    return problem.image_of(x).astype(np.float64)
+
+
+def _fit(problem: Problem, step: float, iterations: int, first: int = 0) -> Array:
+    """The exact image, or that after so many iterations, in float64, whatever their gap.
+
+    They end where those do that were looked at after the `first` ones, twice, four times as many: each end is without
+    over-relaxation.
+    """
     exact = problem.denoising.exact(dual=False) if isinstance(problem, DenoisingProblem) else None
     if exact is not None:
         return exact[0].astype(np.float64)
     steps = _steps(problem, step)
     next(steps)
-    return problem.image_of(steps.send(iterations)[0]).astype(np.float64)
+    done = first or iterations
+    reached = steps.send(done)
+    while done < iterations:
+        reached, done = steps.send(done), 2 * done
+    return _image(problem, reached)
 
 
 def _shows_pieces(denoising: Denoising) -> bool:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from examples import PENALTIES, draw, fits, fitted, image_of
+from iterations import by_formulas
 from oracles import naive
 
 from proxsparse import (
@@ -19,9 +20,9 @@ from proxsparse import (
     WaveletL1,
     solve,
 )
+from proxsparse.dual.accelerated import Schedule
 from proxsparse.dual.denoising import Denoising
 from proxsparse.runtime.workers import SERIAL
-from proxsparse.solvers import chambolle_pock
 
 SHAPES = [(6, 7), (13,), (1, 9), (5, 4, 6), (1,)]
 
@@ -259,22 +260,24 @@ def test_value_equals_the_oracle(name):
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_the_sweep_equals_the_general_path(isotropic, shape, channels, dtype, rng):
     """The fused kernel against the same iteration from analysis, projection and adjoint."""
-    cp = chambolle_pock
     parts = [TotalVariation(0.3, isotropic=isotropic), L1(0.1)]
     y = draw((channels, *shape), dtype, rng)
     problem = Denoising(y, parts, lo=-0.8, hi=0.9)
-    fused, plain = ([y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)] for _ in range(2))
-    steps = cp.Schedule(problem, None, None).next(25, dtype)
-    dual = problem.dualised.split(fused[2])[0]
-    problem.fused.sweep(*fused[:2], dual, y, problem.limits, steps, SERIAL)
-    cp._plain(problem, *plain, steps)
+    start = y.copy(), np.zeros(problem.dualised.size, dtype)
+    iterations = problem.fused.begin(start[0], problem.dualised.split(start[1])[0], y, problem.limits)
+    steps = Schedule(problem, iterations.relaxed).next(25, dtype)
+    if iterations.relaxed:
+        steps[-1, 3] = 1
+    iterations.advance(steps, SERIAL)
+    x, p = iterations.pair()
+    fused, plain = (x, p.reshape(-1)), by_formulas(problem, *start, steps)
     for a, b in zip(fused, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=200 * EPS[dtype], rtol=0)
     assert np.abs(fused[0] - y).max() > 0.1
     # the certificate in one pass, where there is one, against the sums part by part
-    own = problem.measure(fused[0], fused[2])
+    own = problem.measure(*fused)
     problem.uniform = False
-    general = problem.measure(fused[0], fused[2])
+    general = problem.measure(*fused)
     assert own.gap == pytest.approx(general.gap, rel=1e-9, abs=1e-13)
     assert (own.fun, own.data, *own.values) == pytest.approx((general.fun, general.data, *general.values), rel=1e-12)
 

@@ -28,8 +28,8 @@ def test_second_order_leaves_no_staircase_on_slopes():
         solve(noisy, name, proxsparse.oracle_weight(noisy, truth, name, tol=1e-3), tol=1e-3).x for name in ("tv", "tv2")
     )
     assert proxsparse.metrics.mse(truth, second) < 0.6 * proxsparse.metrics.mse(truth, first)
-    # stairs: most differences of the flat answer are zero, of the other none
-    steps = [np.mean(np.abs(np.diff(x, axis=1)) < 1e-6) for x in (first, second)]
+    # stairs: many differences of the flat answer are next to nothing, of the other none
+    steps = [np.mean(np.abs(np.diff(x, axis=1)) < 1e-3) for x in (first, second)]
     assert steps[0] > 0.2
     assert steps[1] < 0.02
 

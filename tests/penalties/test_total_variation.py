@@ -54,8 +54,8 @@ def test_huber_leaves_no_stairs_on_a_slope(dtype):
     flat, smooth = (solve(noisy, TotalVariation(0.15, huber=h), tol=1e-5, options={"maxiter": 20000}) for h in (0.0, 0.05))
     assert flat.success
     assert smooth.success
-    # stairs: differences that are exactly 0
-    steps = [np.mean(np.diff(r.x, axis=1) == 0) for r in (flat, smooth)]
+    # stairs: differences that are next to nothing
+    steps = [np.mean(np.abs(np.diff(r.x, axis=1)) < 1e-4) for r in (flat, smooth)]
     assert steps[0] > 0.2
     assert steps[1] < 0.01
     assert np.mean((smooth.x - truth) ** 2) < np.mean((flat.x - truth) ** 2)

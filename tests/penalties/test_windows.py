@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from examples import draw, image_of
+from iterations import by_formulas
 from oracles import naive
 
 from proxsparse import (
@@ -10,10 +11,10 @@ from proxsparse import (
     OverlappingGroupLasso,
     solve,
 )
+from proxsparse.dual.accelerated import Schedule
 from proxsparse.dual.denoising import Denoising
 from proxsparse.penalties import windows
 from proxsparse.runtime.workers import SERIAL
-from proxsparse.solvers import chambolle_pock
 
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
 
@@ -26,21 +27,20 @@ def test_windows_do_not_depend_on_how_many_iterations_go_together(shape, window,
     y = draw((1, *shape), dtype, rng)
     penalty = OverlappingGroupLasso(0.3, window=window)
     problem = Denoising(y, [penalty, L1(0.05)], lo=-0.7)
-    steps = chambolle_pock.Schedule(problem, None, None).next(21, dtype)
+    start = y.copy(), np.zeros(problem.dualised.size, dtype)
     bits = set()
     for depth in (1, 2, 8, 21):
         for most in (1, 1 << 25):
             monkeypatch.setattr(windows, "_DEPTH", depth)
             monkeypatch.setattr(windows, "_NUMBERS_PER_CALL", most)
-            x, xbar, p = y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)
-            dual = problem.dualised.split(p)[0]
-            problem.fused.sweep(x, xbar, dual, y, problem.limits, steps, SERIAL)
-            sums = problem.fused.sums(x, dual, y, problem.limits, SERIAL)
-            bits.add((x.tobytes(), xbar.tobytes(), p.tobytes(), sums))
+            run = problem.fused.begin(start[0], problem.dualised.split(start[1])[0], y, problem.limits)
+            steps = Schedule(problem, run.relaxed).next(21, dtype)
+            run.advance(steps, SERIAL)
+            x, p = (a.reshape(-1) for a in run.pair())
+            bits.add((x.tobytes(), p.tobytes(), run.sums(SERIAL)))
     assert len(bits) == 1
-    plain = [y.copy(), y.copy(), np.zeros(problem.dualised.size, dtype)]
-    chambolle_pock._plain(problem, *plain, steps)
-    np.testing.assert_allclose(x, plain[0], atol=200 * EPS[dtype], rtol=0)
+    x = x.reshape(y.shape)
+    np.testing.assert_allclose(x, by_formulas(problem, *start, steps)[0], atol=200 * EPS[dtype], rtol=0)
     own = problem.measure(x, p)
     problem.uniform = False
     general = problem.measure(x, p)

@@ -5,7 +5,7 @@ import pytest
 from examples import image_of
 
 from proxsparse import L1, TotalVariation, solve
-from proxsparse.solvers import chambolle_pock
+from proxsparse.dual import accelerated
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -20,7 +20,7 @@ def test_large_weights_start_from_half_the_size(penalty, dtype, monkeypatch):
     again = solve(y, penalty, x0=halved, **arguments)
     assert again.nit == 0
     from_image = solve(y, penalty, x0=halved.x, **arguments)
-    monkeypatch.setattr(chambolle_pock, "LARGE", y.size)
+    monkeypatch.setattr(accelerated, "LARGE", y.size)
     plain = solve(y, penalty, **arguments)
     assert halved.nit < 0.8 * plain.nit
     assert abs(halved.fun - plain.fun) <= halved.gap + plain.gap
@@ -31,5 +31,5 @@ def test_large_weights_start_from_half_the_size(penalty, dtype, monkeypatch):
 def test_small_weights_start_at_the_image(monkeypatch):
     y = image_of((301, 263))
     found = solve(y, "tv", 0.1)
-    monkeypatch.setattr(chambolle_pock, "LARGE", y.size)
+    monkeypatch.setattr(accelerated, "LARGE", y.size)
     assert found.x.tobytes() == solve(y, "tv", 0.1).x.tobytes()

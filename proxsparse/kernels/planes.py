@@ -1,0 +1,186 @@
+"""A gray image, its dual and what is worked of them under total variation, laid out for the kernels of two dimensions.
+
+How rows are cut, for caches and workers, changes no bit of what is computed.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any
+
+import numpy as np
+
+from ..arrays.numbers import Array
+from ..runtime.workers import Workers
+from . import total_variation_2d as kernels
+from .total_variation_2d import MARGIN
+
+#: bytes of x, p and y from which on several iterations go down the rows together: their number, and the rows of a band
+_TOGETHER = ((6 << 20, 16, 4), (1 << 20, 8, 4))
+#: bytes of the rows at work in that case
+_CACHE = 640 << 10
+#: most pixels times iterations in one call of the kernel, some 20 ms
+_PIXELS_PER_CALL = 1 << 25
+#: most iterations between two meetings of the workers
+_APART = 16
+
+#: soft, lo, hi; None where there are none
+Limits = tuple[float, float, float] | None
+
+
+def fits(shape: tuple[int, ...]) -> bool:
+    """Whether images (channels, *spatial) of that shape are gray images of two rows or more."""
+    return len(shape) >= 3 and shape[-2] > 1 and all(n == 1 for n in shape[:-2])
+
+
+@functools.lru_cache(maxsize=16)
+def _mask(columns: int, width: int, free_column: bool, dtype: Any) -> Array:
+    """Of a row: where there is a difference across, where one down, where there is a pixel."""
+    mask = np.zeros((3, width), dtype)
+    mask[0, : columns - 1] = 1
+    mask[1, : columns - free_column] = 1
+    mask[2, :columns] = 1
+    mask = mask.reshape(-1)
+    mask.flags.writeable = False
+    return mask
+
+
+def _allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
+    """Planes of zeros whose rows begin at whole vectors, and at another place of the cache than those of the other planes."""
+    item = dtype.itemsize
+    # what lies a multiple of a page apart is one place to the cache
+    apart = -(-size * item // 4096) * 4096 + 832 if size * item > 4096 else -(-size * item // 64) * 64
+    raw = np.zeros(many * apart + 64, np.uint8)
+    begin = -raw.ctypes.data % 64
+    return [raw[begin + i * apart :][: size * item].view(dtype) for i in range(many)]
+
+
+class Planes:
+    """The state of Chambolle-Pock on a gray image: x, y and the dual p = (down, across), each a plane of the kernels."""
+
+    def __init__(
+        self,
+        x: Array,
+        p: Array,
+        y: Array,
+        isotropic: bool,
+        without_dual: tuple[bool, bool] = (False, False),
+        scales: Array | None = None,
+        limits: Limits = None,
+    ) -> None:
+        self.rows, self.columns = int(x.shape[-2]), int(x.shape[-1])
+        self.shape, self.dtype = x.shape, x.dtype
+        self.anisotropic = None if isotropic else True
+        self.inner = without_dual[0] if any(without_dual) else None
+        self.limits = None if limits is None or limits == (0.0, -np.inf, np.inf) else limits
+        lanes = 64 // x.itemsize
+        self.width = -(-self.columns // lanes) * lanes
+        self.mask = _mask(self.columns, self.width, without_dual[1], x.dtype)
+        given = [x, p[-2], p[-1], y]
+        self.planes = _allocated(4, self._size(self.rows), x.dtype)
+        for plane, array in zip(self.planes, given, strict=True):
+            self._image(plane)[...] = array.reshape(self.rows, self.columns)
+        #: the factors of the differences, and for the certificate in float64
+        self.scales = self.factors = None if scales is None else self._factors(scales, x.dtype)
+        if scales is not None and x.dtype != np.float64:
+            self.factors = self._factors(scales, np.dtype(np.float64))
+
+    def _factors(self, scales: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        down, across = _allocated(2, self._size(self.rows), dtype)
+        self._image(down)[...], self._image(across)[...] = scales
+        return down, across
+
+    def _size(self, rows: int) -> int:
+        return rows * self.width + 2 * MARGIN
+
+    def _image(self, plane: Array) -> Array:
+        """The pixels of a plane."""
+        return plane[MARGIN:-MARGIN].reshape(-1, self.width)[:, : self.columns]
+
+    def pair(self) -> tuple[Array, Array]:
+        """x, of the image's shape, and p = (down, across); fresh arrays."""
+        x, down, across, _ = (self._image(plane) for plane in self.planes)
+        return x.reshape(self.shape).copy(), np.stack((down, across))
+
+    # -- iterations ------------------------------------------------------------------------------------------------
+
+    def sweep(self, radius: Any, steps: Array, workers: Workers) -> None:
+        """Iterations in place, one a row of `steps`, see `kernels.sweep`."""
+        scalar = self.dtype.type
+        limits = None if self.limits is None else tuple(scalar(v) for v in self.limits)
+        settings = (self.mask, self.width, scalar(radius), limits, self.anisotropic, self.inner)
+        if workers.n == 1:
+            self._sweep_strip(0, self.rows, None, settings, steps)
+            return
+        for k in range(0, len(steps), _APART):
+            self._in_parallel(settings, steps[k : k + _APART], workers)
+
+    def _in_parallel(self, settings: tuple[Any, ...], steps: Array, workers: Workers) -> None:
+        """Each worker iterates on a strip of its own; the rows near a cut are computed again on copies around it."""
+        n = len(steps)
+        # strips must be longer than what is found again around their cuts
+        many = min(workers.n, self.rows // (8 * n + 8))
+        if many < 2:
+            self._sweep_strip(0, self.rows, None, settings, steps)
+            return
+        # a seam costs about 3 n rows, and the last strip has none
+        share = (self.rows - 3 * n) / many
+        cuts = [round(i * share) for i in range(many)] + [self.rows]
+        calls = [functools.partial(self._sweep_strip, a, b, None, settings, steps) for a, b in itertools.pairwise(cuts)]
+        seams = []
+        for cut in cuts[1:-1]:
+            first, last = max(0, cut - 2 * n - 1), min(self.rows, cut + 2 * n + 1)
+            copies = [self._strip(plane, first, last).copy() for plane in self.planes[:3]]
+            seams.append((cut, first, copies))
+            calls.append(functools.partial(self._sweep_strip, first, last, copies, settings, steps))
+        workers.run(calls)
+        for cut, first, copies in seams:
+            for plane, copied in zip(self.planes, copies, strict=False):
+                found = copied[MARGIN + (cut - n - first) * self.width : MARGIN + (cut + n - first) * self.width]
+                plane[MARGIN + (cut - n) * self.width : MARGIN + (cut + n) * self.width] = found
+
+    def _strip(self, plane: Array, first: int, last: int) -> Array:
+        """The rows of a plane, with margins."""
+        return plane[first * self.width : last * self.width + 2 * MARGIN]
+
+    def _sweep_strip(self, first: int, last: int, copies: list[Array] | None, settings: tuple[Any, ...], steps: Array) -> None:
+        """Iterate on rows, or copies of them, that may be cut off above or below, in calls that stay short."""
+        x, down, across = copies or [self._strip(plane, first, last) for plane in self.planes[:3]]
+        y = self._strip(self.planes[3], first, last)
+        scales = None if self.scales is None else tuple(self._strip(plane, first, last) for plane in self.scales)
+        rows, pixels = last - first, (last - first) * self.width
+        cuts = first > 0, last < self.rows
+        bytes_of_row = (4 if scales is None else 6) * self.width * x.itemsize
+        depth, band, together = 1, max(1, 4096 // self.width), max(1, _PIXELS_PER_CALL // pixels)
+        for least, at_once, rows_of_band in _TOGETHER:
+            if rows * bytes_of_row > least:
+                band = rows_of_band
+                depth = together = min(max(1, min(at_once, _CACHE // bytes_of_row - band)), len(steps))
+                break
+        ring = np.zeros((min(depth, len(steps)), 2, self.width + MARGIN), self.dtype)
+        for done in range(0, len(steps), together):
+            some = steps[done : done + together]
+            bands = -(-(rows + min(depth, len(some)) - 1) // band)
+            # only iterations that go down the rows together can stop half way
+            at_once = bands if len(some) > depth else max(1, _PIXELS_PER_CALL // (band * self.width * len(some)))
+            for begin in range(0, bands, at_once):
+                end = min(begin + at_once, bands)
+                mask, width, *rest = settings
+                kernels.sweep(x, down, across, y, scales, ring, mask, width, *rest, some, cuts, depth, done, band, begin, end)
+
+    # -- the certificate -------------------------------------------------------------------------------------------
+
+    def sums(self, weight: float, workers: Workers) -> list[float]:
+        """The five sums of `kernels.certificate` over the image."""
+        sums = np.empty((self.rows, 5))
+        x, down, across, y = self.planes
+        certify = functools.partial(
+            kernels.certificate, sums, x, down, across, y, self.factors, self.mask, self.width, weight, self.limits,
+            self.anisotropic, self.inner,
+        )  # fmt: skip
+        # calls that stay short, and some for every worker
+        parts = min(max(workers.n, -(-2 * x.size // _PIXELS_PER_CALL)), self.rows)
+        cuts = [self.rows * i // parts for i in range(parts + 1)]
+        workers.run([functools.partial(certify, a, b) for a, b in itertools.pairwise(cuts)])
+        return sums.sum(axis=0).tolist()  # type: ignore[no-any-return]
