@@ -75,13 +75,19 @@ def require_finite(array: Array, name: str = "image") -> None:
 def power_of_two_scale(y: Array) -> float:
     """A power of two that brings extreme images into the middle of the dtype's range; 1 for all others."""
     largest = max(float(y.max()), -float(y.min()))
-    reach = 30 if y.dtype == np.float32 else 200
-    exponent = math.frexp(largest)[1] if largest > 0 else 0
-    if abs(exponent) <= reach:
+    least, beyond = plain_sizes(y.dtype)
+    if largest == 0 or least <= largest < beyond:
         return 1.0
+    exponent = math.frexp(largest)[1]
     # the scale itself must be a number of the dtype, and so must its inverse
     most = 120 if y.dtype == np.float32 else 1000
     return 2.0 ** min(max(-exponent, -most), most)
+
+
+def plain_sizes(dtype: Any) -> tuple[float, float]:
+    """The largest pixel of images that are not scaled is at least the first number, and below the second."""
+    reach = 30 if dtype == np.float32 else 200
+    return 2.0 ** (-reach - 1), 2.0**reach
 
 
 def total(array: Array) -> float:

@@ -17,6 +17,7 @@ from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, collect_warnings
 from ..runtime.workers import Workers
 from .result import NUMBERS
+from .small import solve_small
 
 #: indices of images, and what reads them
 Piece = tuple[Array, Callable[[], Any]]
@@ -95,10 +96,11 @@ def solve_some(images: Any, chosen: Any, spec: ProblemSpec, search: dict[str, An
     found["weight_rule"] = [search.get("rule", "given")] * n
     begin, left = time.perf_counter(), np.arange(n)
     with Workers(workers) as pool:
-        together = None
-        if together is not None:
-            left = together.run(found)
-            found["time"][:] = (time.perf_counter() - begin) / n
+        if isinstance(images, np.ndarray):
+            others = solve_small(spec.replace(image=images), chosen, pool, search, found)
+            if others is not None:
+                left = others
+                found["time"][:] = (time.perf_counter() - begin) / n
         calls = [functools.partial(_solve_one, spec, images[i], i, n, chosen, search, found) for i in left.tolist()]
         while calls and found["x"] is None:
             # the first says how large answers are

@@ -22,10 +22,11 @@ import numpy as np
 from ..arrays.numbers import Array, power_of_two_scale, total
 from ..arrays.roundoff import UNIT, norm
 from ..dual.accelerated import accelerated
-from ..dual.denoising import Denoising, of_loss
+from ..dual.denoising import Denoising
 from ..dual.prox import relative_gap
 from ..dual.stack import of_part
 from ..dual.term import Term
+from ..kernels.rounding import of_loss
 from ..problems.identify import MARGINS
 from ..runtime.progress import Progress
 from ..runtime.workers import Workers
@@ -169,7 +170,7 @@ class Blocks:
             far += 2 * math.sqrt(term.norm_squared) * max(term.weight, norm(dual))
             roundings += term.adjoint_roundings
         if gap > 0 or ktp.any():
-            gap += UNIT * own.size * loss + of_loss(loss, data, norm(y), far, denoising._cut, roundings)
+            gap += UNIT * own.size * loss + of_loss(loss, data, norm(y), far, denoising.cut, roundings)
         return fun, float(gap)
 
     def relative_gap(self, gap: float, fun: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..kernels import pointwise
+from ..kernels import pointwise, whole_runs
 from .denoising import Denoising, Measure, Steps
 from .term import Iterations
 
@@ -18,13 +18,15 @@ LARGE = 1 << 16
 
 #: tau sigma ||K||^2 without over-relaxation: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya & Giselsson
 #: 2023); found to hold under acceleration too, where the certificate watches over it. With it no more than 1 does.
-_LENGTH, _LENGTH_RELAXED = 1.3, 1.0
+_PRODUCT, _PRODUCT_RELAXED = 1.3, 1.0
 #: how far beyond what an iteration finds the next one starts, below 2: some 1.4 times fewer iterations
 _RELAXATION = 1.8
 #: the strong convexity that the steps go by, of the true 1; a polyhedral norm converges linearly at a held step
 _GAMMA, _GAMMA_RELAXED = {False: 0.4, True: 0.2}, {False: 0.5, True: 0.3}
 #: where the step is held under a polyhedral norm
 _LEAST = 0.01
+#: checks without a smaller gap after which the step of over-relaxed iterations is held: the case known to converge
+HOLD = 3
 
 
 class Schedule:
@@ -42,25 +44,28 @@ class Schedule:
         self.tau, self.gamma = (rest.first_step if tau is None else tau) / mu, rate * mu
         self.least = _LEAST / mu if polyhedral and gamma is None else 0.0
         self.relaxed, self.soft = relaxed, denoising.soft
-        self.length = (_LENGTH_RELAXED if relaxed else _LENGTH) / (rest.norm_squared or 1.0)
+        self.product = (_PRODUCT_RELAXED if relaxed else _PRODUCT) / (rest.norm_squared or 1.0)
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """The step, its acceleration, where it is held, tau sigma, the relaxation and the threshold: see `relaxed_steps`."""
+        return self.tau, self.gamma, self.least, self.product, _RELAXATION, float(self.soft)
 
     def hold(self) -> None:
-        """Keep the step from here on: the case in which it is known to converge."""
+        """Keep the step from here on."""
         self.least = math.inf
 
     def next(self, n: int, dtype: Any) -> Array:
         """The next n rows of steps."""
-        steps = np.empty((n, 5 if self.relaxed else 4))
-        tau = self.tau
+        if self.relaxed:
+            steps = np.empty((n, 5), dtype)
+            self.tau = whole_runs.relaxed_steps(steps, *self.settings, False)
+            return steps
+        steps = np.empty((n, 4))
         for k in range(n):
-            theta = 1 / math.sqrt(1 + 2 * self.gamma * tau) if tau > self.least else 1.0
-            inverse = 1 / (1 + tau)
-            if self.relaxed:
-                steps[k] = tau, self.length / tau, inverse, _RELAXATION, tau * self.soft * inverse
-            else:
-                steps[k] = tau, self.length / tau, theta, inverse
-            tau *= theta
-        self.tau = tau
+            theta = 1 / math.sqrt(1 + 2 * self.gamma * self.tau) if self.tau > self.least else 1.0
+            steps[k] = self.tau, self.product / self.tau, theta, 1 / (1 + self.tau)
+            self.tau *= theta
         return steps.astype(dtype)
 
 
@@ -76,6 +81,11 @@ class Running:
         #: whether a certificate changes nothing of what comes after it; and, since the last one, where to go on
         self.undisturbed = False
         self._before: tuple[Any, Array] | None = None
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether the iterations are over-relaxed."""
+        return self.iterations.relaxed
 
     def measure(self) -> Measure:
         """See `Denoising.measure`."""
@@ -96,7 +106,7 @@ class Running:
         """Go on by so many iterations, the last of them without over-relaxation: what it reaches is feasible."""
         self.no_dual = False
         steps = self.schedule.next(n, self.denoising.y.dtype)
-        if self.iterations.relaxed and not self.unfinished:
+        if self.relaxed and not self.unfinished:
             steps, last = steps[:-1], steps[-1:]
             if self.undisturbed:
                 if self._before is not None:

@@ -20,6 +20,7 @@ from ..arrays.numbers import (
 )
 from ..arrays.roundoff import UNIT, norm
 from ..kernels import pointwise
+from ..kernels.rounding import of_loss
 from ..runtime.workers import SERIAL, Workers
 from .stack import Stack
 from .term import Fused, Term
@@ -33,7 +34,7 @@ Steps = Generator[Iterable[Array], int, None]
 
 
 #: how many times longer than the image K^T p may be before it is measured
-_BEYOND = 16.0
+BEYOND = 16.0
 
 
 class Measure(NamedTuple):
@@ -196,16 +197,18 @@ class Denoising:
         own, value, loss, data, size = sums
         pointwise = [float(q.threshold) * size for q in self.pointwise]
         # what rounding adds goes by the shape, unless the weight is beyond what matters
-        p = self._no_dual if self._reach <= _BEYOND * self.size else dual()
+        p = self.no_dual if self.reach <= BEYOND * self.size else dual()
         return self._measure(self.y, p, [(own, value)], loss, data, pointwise, no_dual)
 
     @cached_property
-    def _no_dual(self) -> Array:
+    def no_dual(self) -> Array:
+        """The flat dual 0."""
         return np.zeros(self.dualised.size, self.y.dtype)
 
     @cached_property
-    def _reach(self) -> float:
-        return self.dualised.dual_length(self._no_dual) / math.sqrt(self.mu)
+    def reach(self) -> float:
+        """The most that K^T p is long, in the metric of the data's weights."""
+        return self.dualised.dual_length(self.no_dual) / math.sqrt(self.mu)
 
     def _measure(
         self,
@@ -234,16 +237,16 @@ class Denoising:
         what t loses by at most m_j |t - best| d. `size` is that of y; numbers, or arrays of them over images like x.
         """
         ktp = self.dualised.dual_length(p) / math.sqrt(self.mu)
-        if ktp > _BEYOND * size:
+        if ktp > BEYOND * size:
             # a weight beyond what matters
             ktp = self.dualised.dual_length(p, measured=True) / math.sqrt(self.mu)
         # what is beyond u is not cut off
-        cut = np.minimum(self._cut, size + ktp) if self._cut else 0.0
+        cut = min(self.cut, size + ktp) if self.cut else 0.0
         own = of_loss(loss, data, size, ktp, cut, self.dualised.roundings)
         return self.dualised.rounding(x, p, parts) + UNIT * x.size * loss + own
 
     @cached_property
-    def _cut(self) -> float:
+    def cut(self) -> float:
         """The length of the thresholds as they shift y, in the metric of the data's weights."""
         return norm(np.broadcast_to(self.soft, self.y.shape)) / math.sqrt(self.mu) if self._soft else 0.0
 
@@ -274,18 +277,6 @@ class Denoising:
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
         return [(fraction * q.threshold).astype(self.y.dtype) for q in self.pointwise]
-
-
-def of_loss(loss: Any, data: Any, size: Any, ktp: Any, cut: Any, roundings: float) -> Any:
-    """How far the loss may be too small, from the lengths of y, of what K^T p is at most, and of the thresholds; see there."""
-    sqrt: Any
-    least: Any
-    # NumPy's take ten times as long for numbers
-    sqrt, least = (math.sqrt, min) if isinstance(loss, float) else (np.sqrt, np.minimum)
-    # a bound of the rounding of u = y - K^T p, which is no larger than u's terms
-    off = UNIT * roundings * ktp + least(UNIT * 4 * (size + cut + ktp), ktp + cut)
-    far = sqrt(2 * loss)
-    return far * (off + UNIT * 16 * (size + cut + ktp + sqrt(2 * data) + far)) + off * off
 
 
 def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, restart: bool = True) -> Steps:

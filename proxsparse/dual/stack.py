@@ -15,6 +15,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import SUM, UNIT, norm
+from ..kernels import rounding
 from ..linear.diagonal import Diagonalised, conjugate_gradients
 from .null_space import affine_images, constant_images
 from .term import Term
@@ -207,12 +208,10 @@ class Stack:
         return list(near)[:1], None
 
 
-def of_part(q: Term, x: Array, dual: Array, gap: Any, value: Any) -> Any:
+def of_part(q: Term, x: Array, dual: Array, gap: float, value: float) -> float:
     """How far a part's gap, and with it its value, may be too small in float64."""
-    # in each group a length, a product and their difference are rounded; then the sum over the groups, which are >= 0
-    own = 2.0 * (12 + q.group_size) * value + SUM * q.conjugate(dual)
-    above = max(gap, 0.0) if isinstance(gap, float) else np.maximum(gap, 0.0)
-    return UNIT * (own + dual.size * above) + 2.0 * q.rounding(x)
+    own: float = rounding.of_part(value, gap, q.group_size, dual.size)
+    return own + UNIT * SUM * q.conjugate(dual) + 2.0 * q.rounding(x)
 
 
 #: of conjugate gradients; a thousand pixels along an axis take some 150

@@ -57,6 +57,9 @@ class Iterations(Protocol):
     def pair(self) -> tuple[Array, Array]:
         """Copies of x and p."""
 
+    def whole_run(self) -> Callable[..., bool] | None:
+        """A kernel that solves images whole, see `whole_runs`; None where there is none."""
+
     def save(self) -> Any:
         """What `restore` takes to go back to here; for those that are over-relaxed."""
 
@@ -85,6 +88,9 @@ class InPlace:
     def pair(self) -> tuple[Array, Array]:
         """See `Iterations`."""
         return self.x.copy(), self.p.copy()
+
+    def whole_run(self) -> None:
+        """See `Iterations`."""
 
     def save(self) -> Any:
         """See `Iterations`."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numba
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from ._cache import Kept, folder
 
@@ -22,6 +22,11 @@ def jit(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Compile as a part of the kernels that call it."""
     return numba.njit(error_model="numpy", forceinline=True)(function)
+
+
+def in_both(function: Function) -> Function:
+    """Leave the function to Python, and compile it where kernels call it."""
+    return register_jitable(error_model="numpy")(function)
 
 
 def jit_sum(function: Function) -> Function:

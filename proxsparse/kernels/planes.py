@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from ..arrays.numbers import Array
 from ..runtime.workers import Workers
 from . import total_variation_2d as kernels
+from . import whole_runs
 from .total_variation_2d import MARGIN
 
 #: bytes of x, p and y from which on several iterations go down the rows together: their number, and the rows of a band
@@ -107,14 +109,15 @@ class Planes:
 
     def sweep(self, radius: Any, steps: Array, workers: Workers) -> None:
         """Iterations in place, one a row of `steps`, see `kernels.sweep`."""
-        scalar = self.dtype.type
-        limits = None if self.limits is None else tuple(scalar(v) for v in self.limits)
-        settings = (self.mask, self.width, scalar(radius), limits, self.anisotropic, self.inner)
+        settings = (self.mask, self.width, self.dtype.type(radius), self._limits_of_sweep(), self.anisotropic, self.inner)
         if workers.n == 1:
             self._sweep_strip(0, self.rows, None, settings, steps)
             return
         for k in range(0, len(steps), _APART):
             self._in_parallel(settings, steps[k : k + _APART], workers)
+
+    def _limits_of_sweep(self) -> tuple[Any, ...] | None:
+        return None if self.limits is None else tuple(self.dtype.type(v) for v in self.limits)
 
     def _in_parallel(self, settings: tuple[Any, ...], steps: Array, workers: Workers) -> None:
         """Each worker iterates on a strip of its own; the rows near a cut are computed again on copies around it."""
@@ -168,6 +171,19 @@ class Planes:
                 end = min(begin + at_once, bands)
                 mask, width, *rest = settings
                 kernels.sweep(x, down, across, y, scales, ring, mask, width, *rest, some, cuts, depth, done, band, begin, end)
+
+    def whole_run(self, radius: Any, weight: float) -> Callable[..., bool]:
+        """`whole_runs.total_variation` in these planes, for images of this shape: its arguments but for those of the planes."""
+        kept = *(np.empty_like(plane) for plane in self.planes[:3]), self.planes[3]
+        ring, limits = np.zeros((1, 2, self.width + MARGIN), self.dtype), self._limits_of_sweep()
+        settings = (self.mask, self.width, self.dtype.type(radius), limits, self.anisotropic, weight, self.limits)
+        planes = tuple(self.planes)
+
+        def run(images: Array, chosen: Array, x: Array, p: Array, found: Array, history: Array, *rest: Any) -> bool:
+            done: bool = whole_runs.total_variation(images, chosen, x, p, found, history, planes, kept, ring, *settings, *rest)
+            return done
+
+        return run
 
     # -- the certificate -------------------------------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ from ._vectors import (
     load,
     load_double,
     mul,
-    root,
     shifted,
     size,
     splat,
@@ -195,7 +194,7 @@ def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, aniso
     """
     x, py, px, y, mask = borrowed(x), borrowed(py), borrowed(px), borrowed(y), borrowed(mask)
     rows = (x.size - 2 * MARGIN) // columns
-    zero, half = splat(0.0), splat(0.5)
+    zero, half, tiny = splat(0.0), splat(0.5), splat(1e-300)
     for row in range(begin, end):
         first, is_last = MARGIN + row * columns, row == rows - 1
         cost = splat(0.0 if inner is not None and inner and is_last else np.float64(radius))
@@ -210,7 +209,11 @@ def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, aniso
             dx = mul(_scaled_double(sub(load_double(x, i + 1), t), scales, 1, i), load_double(mask, j))
             if inner is not None:
                 dy = mul(dy, load_double(mask, j + columns))
-            own = mul(cost, root(vfma(dx, dx, mul(dy, dy))) if anisotropic is None else add(size(dx), size(dy)))
+            if anisotropic is None:
+                square = vfma(dx, dx, mul(dy, dy))
+                own = mul(mul(cost, square), inverse_root(largest(square, tiny)))
+            else:
+                own = mul(cost, add(size(dx), size(dy)))
             value = add(value, own)
             gap = add(gap, sub(own, vfma(dx, across, mul(dy, down))))
             up = zero

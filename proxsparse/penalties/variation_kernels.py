@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,12 @@ class OnPlanes:
         for c, dual in enumerate(duals):
             p[-2:, c] = dual.reshape(2, *p.shape[2:])
         return np.concatenate(images), p
+
+    def whole_run(self) -> Callable[..., bool] | None:
+        """See `Iterations`."""
+        if len(self.layers) > 1 or self.layers[0].scales is not None or self.layers[0].inner is not None:
+            return None
+        return self.layers[0].whole_run(self.radius, self.penalty._w())
 
     def save(self) -> Any:
         """See `Iterations`."""

@@ -76,6 +76,8 @@ class Report:
 
     def __init__(self, callback: Any, disp: bool, tol: float, setup: ProblemSetup) -> None:
         self.callback, self.setup = callback, setup
+        #: whether nobody is told of checks
+        self.silent = callback is None and not disp
         self.progress = Progress(tol, disp)
 
     def __call__(self, found: Certificate, nit: int) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..dual.whole_runs import FLAT_MARGIN
 from .certificate import Certificate
 from .problem import Problem
 
 #: how much shorter than its ball a dual must be for its group to be identified; regions that one margin joins wrongly, all do
-MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (1e-4,)}
+MARGINS = {"zero": (1e-4, 1e-2, 0.2, 0.5, 0.8), "constants": (FLAT_MARGIN,)}
 
 
 def identified(problem: Problem, found: Certificate, tol: float) -> Certificate:

@@ -22,6 +22,7 @@ from ..runtime.workers import SERIAL, Workers
 from .driver import run
 from .options import Options, parse
 from .registry import SOLVERS, auto_method, run_auto
+from .whole import run_whole
 
 if TYPE_CHECKING:
     from ..penalties import Penalty
@@ -48,7 +49,10 @@ def solve_convex(
     left: list[tuple[str, int]] = []
     with Workers(parsed.workers) as workers, contextlib.closing(Report(callback, parsed.disp, tol, setup)) as report:
         problem.configure(workers, tol)
-        if chosen_here and not parsed.method:
+        whole = run_whole(problem, tol, parsed) if method == "chambolle-pock" and x0 is None and report.silent else None
+        if whole is not None:
+            ended = whole
+        elif chosen_here and not parsed.method:
             ended, method, left = run_auto(problem, method, setup.start(x0), tol, parsed, report)
         else:
             ended = run(problem, SOLVERS[method](problem, *setup.start(x0), **parsed.method), tol, parsed, report)

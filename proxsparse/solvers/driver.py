@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..dual.accelerated import LARGE, Running
+from ..dual.accelerated import HOLD, LARGE, Running
 from ..dual.denoising import Steps
+from ..kernels.pace import first_check, iterations_ahead
 from ..problems.certificate import Certificate
 from ..problems.identify import identified
 from ..problems.problem import Problem
@@ -23,8 +24,6 @@ def _quiet() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore")
 
 
-#: checks without a smaller gap after which the steps of accelerated iterations are held
-_HOLD = 3
 #: the status of a run that another method should go on with
 SLOW = -2
 
@@ -85,7 +84,8 @@ def run(
         if status is not None:
             return Run(best, status, nit, history, seconds=elapsed)
         # no more is spent on certificates than on iterations
-        ahead = options.check_every or max(pace(nit - first, found.rel_gap, tol), problem.effort)
+        relaxed = isinstance(pair, Running) and pair.relaxed
+        ahead = options.check_every or max(pace(nit - first, found, tol, relaxed), problem.effort)
         target = min(nit + ahead, options.maxiter)
         if isinstance(pair, Running):
             pair.undisturbed = options.check_every is not None
@@ -170,14 +170,20 @@ class Pace:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.smooth = problem.is_denoising
+        self.problem, self.smooth = problem, problem.is_denoising
         self.least = min(64, (1 << 15) // math.prod(problem.shape)) if problem.is_denoising else 0
         # where nothing has far to travel a few iterations may do
         self.first = 5 if problem.stack.first_step > 1 else 10
         self.nit, self.gap = 0, math.inf
 
-    def __call__(self, nit: int, gap: float, tol: float) -> int:
-        """After a check at `nit` that found this relative gap."""
+    def __call__(self, nit: int, found: Certificate, tol: float, relaxed: bool) -> int:
+        """After a check at `nit`; of over-relaxed iterations as their kernels do by themselves, see `whole_runs`."""
+        gap = found.rel_gap
+        if relaxed:
+            before, self.nit, self.gap = (self.nit, self.gap), nit, gap
+            if nit == 0:
+                return int(first_check(found.fun, found.gap, self.problem.trivial.fun, tol))
+            return int(iterations_ahead(nit, gap, tol, *before, self.problem.stack.polyhedral))
         # on small images the Python around a check costs as much as this many iterations
         share = 1.0 if self.smooth else 0.5 if gap > 100 * tol else 0.25
         furthest = max(10 if nit > 0 else self.first, int(share * nit), self.least)
@@ -254,7 +260,7 @@ class _Best:
             self.found, self.worse = found if self.falls else found.copy(self.found), 0
             return self.found
         self.worse += 1
-        if isinstance(reached, Running) and self.worse == _HOLD:
+        if isinstance(reached, Running) and self.worse == HOLD:
             reached.schedule.hold()
         if self.falls:
             self.found, self.falls = found.copy(), False

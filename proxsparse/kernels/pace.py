@@ -1,0 +1,71 @@
+"""When to check next, from the gaps of the last two checks: the same number in Python and in kernels, on every processor.
+
+Of + - * / and exact operations on exponents alone: logarithms of system libraries differ in their last bits.
+"""
+
+import math
+
+from ._jit import in_both
+
+
+@in_both
+def log2(value: float) -> float:
+    """The binary logarithm of a number > 0, to 1e-7."""
+    mantissa, exponent = math.frexp(value)
+    if mantissa < 0.7071067811865476:
+        mantissa, exponent = 2.0 * mantissa, exponent - 1
+    s = (mantissa - 1.0) / (mantissa + 1.0)
+    square = s * s
+    # 2 / log(2) times the series of the inverse hyperbolic tangent
+    series = 0.3205988979754447 * square + 0.4121985831112861
+    series = (series * square + 0.5770780163557843) * square + 0.9617966939259756
+    return exponent + (series * square + 2.8853900817779268) * s
+
+
+@in_both
+def exp2(value: float) -> float:
+    """Two to the power of a number within the range of exponents, to 1e-7 of it."""
+    whole = math.floor(value)
+    t = (value - whole) * 0.6931471805599453
+    series = 1.0 + t * (1.0 / 7.0) * (1.0 + t * 0.125)
+    for k in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0):
+        series = 1.0 + t / k * series
+    return math.ldexp(series, int(whole))
+
+
+#: the power of the iterations by which a gap falls, where there is no check to tell it, and the least and the most believed
+_RATE, _RATES = 2.6, (1.0, 5.0)
+
+
+@in_both
+def first_check(fun: float, gap: float, trivial: float, tol: float) -> int:
+    """After how many iterations to check first, from F and its gap at the start, and F of the best image that costs nothing.
+
+    Under total variation a gap of 1e-3 takes some 50 (F / F of the trivial image)^0.65 iterations from the image itself; where
+    that is more than for F as large as the other the image may be noise alone, which takes no longer.
+    """
+    if not (0.5 * fun < gap < 1e300 and 0.0 < trivial < 1e300 and tol > 0.0):
+        return 10
+    expected = 40.0 * exp2(min(max(min(0.65 * log2(fun / trivial), 0.0) + log2(1e-3 / tol) / 2.6, -4.0), 4.0))
+    return int(min(max(expected, 5.0), 100.0))
+
+
+@in_both
+def iterations_ahead(nit: int, gap: float, tol: float, before: int, gap_before: float, is_linear: bool) -> int:
+    """How many iterations after a check at `nit` a relative gap should meet `tol`, at most twice as many again.
+
+    It is expected to fall by a power of the iterations, the one that it followed since the check before, or where convergence
+    is linear exponentially, if that is sooner.
+    """
+    if not (tol > 0.0 and tol < gap < 1e300):
+        return nit
+    left = log2(gap / tol)
+    rate = _RATE
+    exponential = math.inf
+    if before > 0 and gap < gap_before < 1e300:
+        fallen = log2(gap_before / gap)
+        rate = min(max(fallen / log2(nit / before), _RATES[0]), _RATES[1])
+        if is_linear and fallen > 0.0:
+            exponential = (nit - before) * left / fallen
+    further = nit * (exp2(min(left / rate, 40.0)) - 1.0)
+    return int(min(max(min(further, exponential) + 1.0, 2.0, nit / 24.0), 2.0 * nit))
