@@ -9,9 +9,8 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from scipy.optimize import OptimizeResult
-
 from .arrays.numbers import Array
+from .arrays.record import Record
 
 #: status -> message
 MESSAGES = {
@@ -72,7 +71,7 @@ class ConvergenceWarning(UserWarning):
     """The tolerance was not met; the result still holds the best iterate and its gap."""
 
 
-class SolveResult(OptimizeResult):
+class SolveResult(Record):
     """The answer of `proxsparse.solve`; fields are attributes and dictionary keys, as in scipy.optimize.
 
     Attributes

@@ -94,7 +94,11 @@ class Layout:
             return self.into(array, name)
         return np.ascontiguousarray(self.into(np.broadcast_to(np.expand_dims(array, self.axis), self.shape), name))
 
-    def out(self, array: Array, lead: int = 0) -> Array:
-        """A fresh array in the user's layout and units, of an image, or of a dual with so many axes before the channels'."""
-        array = array if self.kept else from_canonical(array, self.axis, lead)
+    def out(self, array: Array) -> Array:
+        """A fresh array in the user's layout and units."""
+        return self.out_along(array, self.axis)
+
+    def out_along(self, array: Array, axis: int | None, lead: int = 0) -> Array:
+        """`out`, of a dual with so many axes before the channels', which go to that one."""
+        array = array if self.kept else from_canonical(array, axis, lead)
         return np.array(array if self.scale == 1 else array * array.dtype.type(1 / self.scale), order="C")

@@ -64,17 +64,23 @@ def as_double(array: Any, name: str = "image") -> Array:
 
 def require_finite(array: Array, name: str = "image") -> None:
     """Raise ValueError with the count and the first index of NaN or infinity."""
-    # NaN passes through max and min
-    if array.size and not (math.isfinite(array.max()) and math.isfinite(array.min())):
+    if array.size and not math.isfinite(largest_size(array)):
         finite = np.isfinite(array)
         first = tuple(int(i) for i in np.argwhere(~finite)[0])
         count = int(array.size - np.count_nonzero(finite))
         raise ValueError(f"{name} has {count} NaN or infinite values, the first at index {first}")
 
 
+def largest_size(array: Array) -> float:
+    """The largest absolute value; NaN or infinite where a number is."""
+    # NaN passes through max and min
+    most, least = float(array.max()), float(array.min())
+    return most if most > -least else -least
+
+
 def power_of_two_scale(y: Array) -> float:
     """A power of two that brings extreme images into the middle of the dtype's range; 1 for all others."""
-    largest = max(float(y.max()), -float(y.min()))
+    largest = largest_size(y)
     least, beyond = plain_sizes(y.dtype)
     if largest == 0 or least <= largest < beyond:
         return 1.0

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from ..arrays.numbers import Array
+from ..arrays.record import Record
 from ..result import CollectedWarning
 
 #: the status of an image that could not be worked with
@@ -28,7 +28,7 @@ NUMBERS: dict[str, Any] = {
 WORDS = ("message", "error", "method", "weight_rule")
 
 
-class BatchResult(OptimizeResult):
+class BatchResult(Record):
     """The answers of `proxsparse.solve_batch`: the fields of `SolveResult`, each an array over the images.
 
     Of a Dask array they are Dask arrays, which nothing computes before it is asked to: `compute` computes all at once.

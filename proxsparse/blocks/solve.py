@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from .._solve import check_call
 from ..arrays.bounds import canonical_bounds
 from ..arrays.checks import explained
 from ..arrays.layout import Layout
 from ..arrays.numbers import Array, has_slices
+from ..arrays.record import Record
 from ..dual.term import Partition
 from ..penalties import Penalty
 from ..problems.spec import ProblemSpec
@@ -30,7 +30,7 @@ from .schwarz import Blocks
 from .store import Image, allocate, file_of, is_of, share_memory
 
 
-class BlocksResult(OptimizeResult):
+class BlocksResult(Record):
     """The answer of `proxsparse.solve_blocks`; the fields are those of `SolveResult`.
 
     Attributes

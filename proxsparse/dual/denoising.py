@@ -22,7 +22,7 @@ from ..arrays.roundoff import UNIT, norm
 from ..kernels import pointwise
 from ..kernels.rounding import of_loss
 from ..runtime.workers import SERIAL, Workers
-from .stack import Stack
+from .stack import stack_of
 from .term import Fused, Term
 
 if TYPE_CHECKING:
@@ -62,16 +62,20 @@ class Denoising:
         self.lo = -math.inf if lo is None else lo
         self.hi = math.inf if hi is None else hi
         self.bounded = lo is not None or hi is not None
-        thresholds = [q.threshold for q in self.terms]
-        self._is_pointwise = [t is not None for t in thresholds]
-        self.pointwise = tuple(q for q, own in zip(self.terms, self._is_pointwise, strict=True) if own)
-        self.dualised = Stack(self.select_dualised(self.terms), y.shape)
-        self.soft: Any = sum((t for t in thresholds if t is not None), 0.0)
+        self._is_pointwise = [q.threshold is not None for q in self.terms]
+        self.pointwise = tuple([q for q in self.terms if q.threshold is not None])
+        others = [q for q in self.terms if q.threshold is None] if self.pointwise else self.terms
+        self.dualised = stack_of(others, y.shape)
+        self.soft: Any = 0.0
+        for q in self.pointwise:
+            self.soft = self.soft + q.threshold
         self._soft = self.soft != 0 if isinstance(self.soft, float) else bool(np.any(self.soft))
         self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
         self.workers: Workers = SERIAL
         #: every number that the primal step needs is the same for all pixels
-        self.uniform = m is None and all(np.ndim(v) == 0 for v in (self.lo, self.hi, self.soft))
+        self.uniform = m is None and np.ndim(self.soft) == np.ndim(self.lo) == np.ndim(self.hi) == 0
+        # the only term that is dualised, where that is so
+        self._alone = self.dualised.terms[0] if self.uniform and len(self.dualised.terms) == 1 else None
 
     def in_order_of_parts(self, rest: Sequence[Any], pointwise: Sequence[Any]) -> list[Any]:
         """Merge a list over the parts of `dualised` and one over the w|x| parts into the order of `terms`."""
@@ -121,11 +125,6 @@ class Denoising:
         if exact is None:
             return not self.dualised.terms
         return exact.survives or not (self._soft or self.bounded)
-
-    @property
-    def _alone(self) -> Term | None:
-        """The only term that is dualised, where every number that the primal step needs is the same for all pixels."""
-        return self.dualised.terms[0] if self.uniform and len(self.dualised.terms) == 1 else None
 
     @property
     def fused(self) -> Fused | None:

@@ -208,6 +208,17 @@ class Stack:
         return list(near)[:1], None
 
 
+def stack_of(terms: Sequence[Term], shape: tuple[int, ...]) -> Stack:
+    """The stack of these terms, one of a single term, as most are, found once."""
+    if len(terms) != 1:
+        return Stack(terms, shape)
+    memo = terms[0].memo
+    if Stack not in memo:
+        memo[Stack] = Stack(terms, shape)
+    found: Stack = memo[Stack]
+    return found
+
+
 def of_part(q: Term, x: Array, dual: Array, gap: float, value: float) -> float:
     """How far a part's gap, and with it its value, may be too small in float64."""
     own: float = rounding.of_part(value, gap, q.group_size, dual.size)

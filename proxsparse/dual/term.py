@@ -38,6 +38,9 @@ class Fused(Protocol):
     def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
         """Iterations from x and p, which are left as they are: limits = soft, lo, hi."""
 
+    def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> Callable[..., bool] | None:
+        """A kernel that solves images of that shape whole, see `whole_runs`; None where there is none."""
+
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """The five sums of `Denoising.measure`, in one pass; None where that takes the general way."""
 
@@ -56,9 +59,6 @@ class Iterations(Protocol):
 
     def pair(self) -> tuple[Array, Array]:
         """Copies of x and p."""
-
-    def whole_run(self) -> Callable[..., bool] | None:
-        """A kernel that solves images whole, see `whole_runs`; None where there is none."""
 
     def save(self) -> Any:
         """What `restore` takes to go back to here; for those that are over-relaxed."""
@@ -88,9 +88,6 @@ class InPlace:
     def pair(self) -> tuple[Array, Array]:
         """See `Iterations`."""
         return self.x.copy(), self.p.copy()
-
-    def whole_run(self) -> None:
-        """See `Iterations`."""
 
     def save(self) -> Any:
         """See `Iterations`."""
@@ -171,6 +168,8 @@ class Term:
 
     def __init__(self, penalty: Penalty, shape: tuple[int, ...]) -> None:
         self.penalty, self.shape = penalty, shape
+        #: what others find once for all images of this shape, by a key of theirs
+        self.memo: dict[Any, Any] = {}
         #: the shape of K x, and its axes before (channels, *spatial)
         self.dual_shape, self.leading_axes = penalty._dual_shape(shape), penalty._leading_axes
         #: apply(out, x): out = K x; add_adjoint(out, p): out += K^T p, which may be float64 where p is float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ from ..kernels import whole_runs as kernels
 from ..runtime.workers import Workers
 from .accelerated import HOLD, LARGE, Schedule
 from .denoising import BEYOND, Denoising
-from .term import Iterations
 
 #: how much shorter than its ball the dual of a difference must be for it to be 0
 FLAT_MARGIN = 1e-4
@@ -33,62 +33,73 @@ class Solved(NamedTuple):
 class WholeRuns:
     """Problems like `denoising`, which is one of them, each solved from its image and the dual 0."""
 
-    def __init__(self, denoising: Denoising, schedule: Schedule, tol: float, maxiter: int) -> None:
+    def __init__(self, denoising: Denoising, schedule: Schedule | None, tol: float, maxiter: int) -> None:
         self.denoising = denoising
-        (term,) = denoising.dualised.terms
-        numbers = np.empty(kernels.NUMBERS)
+        self.numbers = numbers = _shared(denoising).copy()
         numbers[kernels.TOL], numbers[kernels.MAXITER] = tol, maxiter
-        numbers[kernels.TAU : kernels.HOLD + 1] = (*schedule.settings, HOLD)
-        numbers[kernels.GROUP], numbers[kernels.DUAL] = term.group_size, denoising.dualised.size
-        numbers[kernels.REACH], numbers[kernels.ROUNDINGS] = denoising.reach, denoising.dualised.roundings
-        numbers[kernels.CUT], numbers[kernels.BEYOND] = denoising.cut, BEYOND
-        numbers[kernels.SPREAD], numbers[kernels.EPS] = term.bound_by_length(1.0), np.finfo(denoising.y.dtype).eps
-        numbers[kernels.SMALLEST], numbers[kernels.LARGEST] = plain_sizes(denoising.y.dtype)
-        _, numbers[kernels.LO], numbers[kernels.HI] = denoising.limits
-        numbers[kernels.FREE] = not denoising.pointwise
-        # flat regions, as in `problems.identify`, where no zeros are sought beside them
-        flat = term.null_space == "constants" and not denoising.pointwise
-        numbers[kernels.JOINED] = (1.0 - FLAT_MARGIN) * term.weight if flat else 0.0
-        self.numbers = numbers
-        # the arrays of the first call
-        self._first = _begin(denoising).whole_run()
-
-    @property
-    def identifies(self) -> bool:
-        """Whether nothing of the structure of the answers is left to be made exact."""
-        return not any(q.null_space == "zero" for q in self.denoising.terms)
+        if schedule is not None:
+            numbers[kernels.TAU : kernels.SOFT + 1] = schedule.settings
+        numbers[kernels.SOFT], numbers[kernels.LO], numbers[kernels.HI] = denoising.limits
+        if denoising.pointwise:
+            numbers[kernels.CUT], numbers[kernels.FREE], numbers[kernels.JOINED] = denoising.cut, 0.0, 0.0
+        #: whether nothing of the structure of the answers is left to be made exact
+        self.identifies = not denoising.pointwise
+        # the memory of the first call
+        self._first = self._whole_run()
 
     @classmethod
     def of(
         cls, denoising: Denoising, tol: float, maxiter: int, tau: float | None = None, gamma: float | None = None
     ) -> WholeRuns | None:
         """Where there is a kernel for problems like this one."""
-        if denoising.fused is None or not denoising.uniform or denoising.y.ndim != 3 or denoising.y.size > LARGE:
+        if denoising.y.size > LARGE or denoising.fused is None:
             return None
-        runs = cls(denoising, Schedule(denoising, True, tau, gamma), tol, maxiter)
+        given = None if tau is gamma is None else Schedule(denoising, True, tau, gamma)
+        runs = cls(denoising, given, tol, maxiter)
         return runs if runs._first is not None else None
+
+    def _whole_run(self) -> Callable[..., bool] | None:
+        fused, y = self.denoising.fused, self.denoising.y
+        return None if fused is None else fused.whole_run(y.shape, y.dtype, self.denoising.limits)
 
     def solve(self, images: Array, chosen: Array, workers: Workers, *, duals: bool, checks: int = 0) -> Solved:
         """Solve the chosen images (N, rows, columns); of a single one up to so many checks are kept."""
         n = len(images)
-        x, found, history = np.empty_like(images), np.zeros((n, kernels.FIELDS)), np.empty((checks, 3))
+        x, found, history = np.empty(images.shape, images.dtype), np.zeros((n, kernels.FIELDS)), np.empty((checks, 3))
         p = np.empty((n, 2, *images.shape[1:]) if duals else (0, 2, 0, 0), images.dtype)
-        # some for every worker, and again where images take longer than others
-        parts = min(len(chosen), 1 if workers.n == 1 else 4 * workers.n)
-        cuts = [len(chosen) * i // parts for i in range(parts + 1)]
-        some = [chosen[a:b] for a, b in itertools.pairwise(cuts)]
-        workers.run([functools.partial(self._solve, images, part, x, p, found, history) for part in some])
+        out = x, p, found, history, self.numbers
+        if workers.n == 1 or len(chosen) == 1:
+            self._solve(images, chosen, *out)
+        else:
+            # some for every worker, and again where images take longer than others
+            parts = min(len(chosen), 4 * workers.n)
+            cuts = [len(chosen) * i // parts for i in range(parts + 1)]
+            some = [chosen[a:b] for a, b in itertools.pairwise(cuts)]
+            workers.run([functools.partial(self._solve, images, part, *out) for part in some])
         return Solved(x, p, found, history)
 
     def _solve(self, images: Array, chosen: Array, *out: Array) -> None:
-        (run, self._first), state = (self._first or _begin(self.denoising).whole_run(), None), np.zeros(kernels.STATE)
-        while run is not None and not run(images, chosen, *out, self.numbers, state, _BUDGET):
+        # threads find memory of their own
+        (run, self._first), state = (self._first or self._whole_run(), None), np.zeros(kernels.STATE)
+        while run is not None and not run(images, chosen, *out, state, _BUDGET):
             pass
 
 
-def _begin(denoising: Denoising) -> Iterations:
-    """Iterations on an image like y."""
-    fused, y = denoising.fused, denoising.y
-    if fused is None:
-        raise ValueError("there are no kernels")
-    return fused.begin(y, denoising.dualised.split(denoising.no_dual)[0], y, denoising.limits)
+def _shared(denoising: Denoising) -> Array:
+    """The numbers of `kernels` that the penalty, the shape and the dtype make, found once."""
+    (term,), dtype = denoising.dualised.terms, denoising.y.dtype
+    shared: Array | None = term.memo.get(dtype)
+    if shared is None:
+        shared = np.zeros(kernels.NUMBERS)
+        shared[kernels.TAU : kernels.SOFT + 1] = Schedule(denoising, True).settings
+        shared[kernels.HOLD] = HOLD
+        shared[kernels.GROUP], shared[kernels.DUAL] = term.group_size, denoising.dualised.size
+        shared[kernels.REACH], shared[kernels.ROUNDINGS] = denoising.reach, denoising.dualised.roundings
+        shared[kernels.BEYOND], shared[kernels.SPREAD] = BEYOND, term.bound_by_length(1.0)
+        shared[kernels.EPS] = np.finfo(dtype).eps
+        shared[kernels.SMALLEST], shared[kernels.LARGEST] = plain_sizes(dtype)
+        shared[kernels.FREE] = 1.0
+        # flat regions, as in `problems.identify`, where no zeros are sought beside them
+        shared[kernels.JOINED] = (1.0 - FLAT_MARGIN) * term.weight if term.null_space == "constants" else 0.0
+        term.memo[dtype] = shared
+    return shared

@@ -29,6 +29,8 @@ _APART = 16
 
 #: soft, lo, hi; None where there are none
 Limits = tuple[float, float, float] | None
+#: limits that are none
+FREE: Limits = (0.0, -np.inf, np.inf)
 
 
 def fits(shape: tuple[int, ...]) -> bool:
@@ -48,14 +50,47 @@ def _mask(columns: int, width: int, free_column: bool, dtype: Any) -> Array:
     return mask
 
 
-def _allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
-    """Planes of zeros whose rows begin at whole vectors, and at another place of the cache than those of the other planes."""
+def _memory(many: int, size: int, dtype: np.dtype[Any]) -> tuple[Array, int]:
+    """Zeros for so many planes, and how far apart these are.
+
+    Rows begin at whole vectors, and at another place of the cache than those of the other planes.
+    """
     item = dtype.itemsize
     # what lies a multiple of a page apart is one place to the cache
     apart = -(-size * item // 4096) * 4096 + 832 if size * item > 4096 else -(-size * item // 64) * 64
     raw = np.zeros(many * apart + 64, np.uint8)
-    begin = -raw.ctypes.data % 64
-    return [raw[begin + i * apart :][: size * item].view(dtype) for i in range(many)]
+    begin = -raw.__array_interface__["data"][0] % 64
+    return raw[begin : begin + many * apart].view(dtype), apart // item
+
+
+def _allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
+    """Planes of zeros."""
+    memory, apart = _memory(many, size, dtype)
+    return [memory[i * apart : i * apart + size] for i in range(many)]
+
+
+def width_of(columns: int, dtype: np.dtype[Any]) -> int:
+    """The columns of a plane: whole vectors."""
+    lanes = 64 // dtype.itemsize
+    return -(-columns // lanes) * lanes
+
+
+def whole_run(
+    shape: tuple[int, ...], dtype: np.dtype[Any], isotropic: bool, radius: float, weight: float, limits: Limits
+) -> Callable[..., bool]:
+    """`whole_runs.total_variation` for images of this shape: its arguments up to the memory, which each such function has."""
+    rows, columns = shape[-2:]
+    width = width_of(columns, dtype)
+    memory, apart = _memory(8, max(rows, 2) * width + 2 * MARGIN, dtype)
+    scalar = dtype.type
+    bounds = None if limits is None else tuple(scalar(v) for v in limits)
+    mask, anisotropic = _mask(columns, width, False, dtype), None if isotropic else True
+    settings = (memory, apart, mask, width, scalar(radius), bounds, anisotropic, weight, limits)
+
+    def run(*images_to_budget: Any) -> bool:
+        return bool(whole_runs.total_variation(*images_to_budget, *settings))
+
+    return run
 
 
 class Planes:
@@ -75,9 +110,8 @@ class Planes:
         self.shape, self.dtype = x.shape, x.dtype
         self.anisotropic = None if isotropic else True
         self.inner = without_dual[0] if any(without_dual) else None
-        self.limits = None if limits is None or limits == (0.0, -np.inf, np.inf) else limits
-        lanes = 64 // x.itemsize
-        self.width = -(-self.columns // lanes) * lanes
+        self.limits = limits if limits != FREE else None
+        self.width = width_of(self.columns, x.dtype)
         self.mask = _mask(self.columns, self.width, without_dual[1], x.dtype)
         given = [x, p[-2], p[-1], y]
         self.planes = _allocated(4, self._size(self.rows), x.dtype)
@@ -171,19 +205,6 @@ class Planes:
                 end = min(begin + at_once, bands)
                 mask, width, *rest = settings
                 kernels.sweep(x, down, across, y, scales, ring, mask, width, *rest, some, cuts, depth, done, band, begin, end)
-
-    def whole_run(self, radius: Any, weight: float) -> Callable[..., bool]:
-        """`whole_runs.total_variation` in these planes, for images of this shape: its arguments but for those of the planes."""
-        kept = *(np.empty_like(plane) for plane in self.planes[:3]), self.planes[3]
-        ring, limits = np.zeros((1, 2, self.width + MARGIN), self.dtype), self._limits_of_sweep()
-        settings = (self.mask, self.width, self.dtype.type(radius), limits, self.anisotropic, weight, self.limits)
-        planes = tuple(self.planes)
-
-        def run(images: Array, chosen: Array, x: Array, p: Array, found: Array, history: Array, *rest: Any) -> bool:
-            done: bool = whole_runs.total_variation(images, chosen, x, p, found, history, planes, kept, ring, *settings, *rest)
-            return done
-
-        return run
 
     # -- the certificate -------------------------------------------------------------------------------------------
 

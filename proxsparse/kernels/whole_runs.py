@@ -43,6 +43,13 @@ PLACE, BEGUN, DONE, NEXT, STEP, HELD, BEFORE, GAP_BEFORE, WORSE, LENGTH, TRIVIAL
 
 
 @jit
+def _three(memory, first, apart, size):
+    """Planes of the memory, from that one on."""
+    a, b, c = first * apart, (first + 1) * apart, (first + 2) * apart
+    return memory[a : a + size], memory[b : b + size], memory[c : c + size]
+
+
+@jit
 def _load(image, x, y, columns, limits, numbers, state):
     """Write the image into y, and into x what the dual 0 induces; whether it is solved as it is."""
     total, largest, finite = 0.0, 0.0, True
@@ -165,17 +172,20 @@ def relaxed_steps(steps, tau, gamma, least, product, relaxation, soft, ends):
 
 @jit
 def total_variation(
-    images, chosen, x_out, p_out, found, history, planes, kept, ring, mask, columns, radius, limits, anisotropic, weight,
-    exact_limits, numbers, state, budget,
+    images, chosen, x_out, p_out, found, history, numbers, state, budget, memory, apart, mask, columns, radius, limits,
+    anisotropic, weight, exact_limits,
 ):  # fmt: skip
     """Solve the chosen gray images under total variation, until all are or the budget of pixels times iterations is spent.
 
     What is found goes to x_out, p_out and found, at each one's place; of checks (iterations, F, gap) as many to history as it
-    has rows. `planes` and `kept` are x, down, across, y of `planes.Planes`; settings as in `total_variation_2d`, limits
-    in the images' type and exactly.
+    has rows. `memory` holds y, x, down, across, the last three once more, and the ring of `total_variation_2d.sweep`, so far
+    apart; the other settings are as there, limits in the images' type and exactly.
     Returns whether all are solved; elsewhere the next call goes on from `state`.
     """
-    x, down, across, y = planes
+    size = images.shape[1] * columns + 2 * MARGIN
+    y, ring = memory[:size], memory[7 * apart : 7 * apart + 2 * (columns + MARGIN)].reshape(1, 2, columns + MARGIN)
+    x, down, across = planes = _three(memory, 1, apart, size)
+    kept = _three(memory, 4, apart, size)
     rows, pixels = images.shape[1], images.shape[1] * images.shape[2]
     sums, now = np.empty((rows, 5)), np.zeros(FIELDS)
     band = max(1, 4096 // columns)
@@ -186,8 +196,8 @@ def total_variation(
         if state[BEGUN] == 0:
             for k in range(FIELDS):
                 best[k] = 0.0
-            for k in range(2):
-                planes[1 + k][:] = 0
+            down[:] = 0
+            across[:] = 0
             state[BEGUN], state[DONE], state[NEXT], state[STEP], state[HELD] = 1, 0, 0, numbers[TAU], numbers[LEAST]
             state[BEFORE], state[GAP_BEFORE], state[WORSE] = 0, np.inf, 0
             state[FALLEN], state[SINCE] = np.inf, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from .base import Penalty
 
 
+#: the most pixels of images for whose shape a penalty keeps its term: many small ones may follow
+_KEPT = 1 << 16
+
+
 class OnArrays(Bounds):
     """What a penalty does with the arrays that it is given: they are checked, and answered in their own layout."""
 
@@ -27,7 +32,16 @@ class OnArrays(Bounds):
         ValueError
             Where the penalty does not fit such images.
         """
-        return Term(self._own, shape)
+        bound: Term | None = self.__dict__.get("_bound")
+        if bound is None or bound.shape != shape:
+            bound = Term(self._own, shape)
+            if math.prod(shape) <= _KEPT:
+                object.__setattr__(self, "_bound", bound)
+        return bound
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was found for images of a shape."""
+        return {name: value for name, value in self.__dict__.items() if name != "_bound"}
 
     @property
     def _own(self) -> Penalty:

@@ -14,7 +14,7 @@ from ..arrays.numbers import Array
 from ..dual.term import Half, InPlace, Iterations, Limits
 from ..kernels import region_means, taut_string
 from ..kernels import total_variation as kernels
-from ..kernels.planes import Planes, fits
+from ..kernels.planes import FREE, Planes, fits, whole_run
 from ..runtime.workers import Workers
 from .differences import planes
 
@@ -41,6 +41,13 @@ class Kernels:
             return None
         layers = [Planes(u, q, v, self.isotropic, self.without_dual[1:], limits=limits) for u, v, q in units]
         return OnPlanes(self.penalty, layers, p.shape)
+
+    def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> Callable[..., bool] | None:
+        """See `Fused.whole_run`."""
+        if len(shape) != 3 or self.is_signal or any(self.without_dual) or not fits(shape):
+            return None
+        radius = float(self.penalty._ball_radius(np.empty(0, dtype), 2))
+        return whole_run(shape, dtype, self.isotropic, radius, self.penalty._w(), limits if limits != FREE else None)
 
     def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
         """Iterations in place; see `InPlace`."""
@@ -77,6 +84,9 @@ class ScaledKernels:
         scales = np.broadcast_to(self._scales, (2, *x.shape[1:]))
         return OnPlanes(self.penalty, [Planes(x, p, y, self.penalty.isotropic, scales=scales, limits=limits)], p.shape)
 
+    def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> None:
+        """See `Fused.whole_run`."""
+
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """See `Fused.sums`."""
         return self.begin(x, p, y, limits).sums(workers) if x.dtype == p.dtype else None
@@ -108,12 +118,6 @@ class OnPlanes:
         for c, dual in enumerate(duals):
             p[-2:, c] = dual.reshape(2, *p.shape[2:])
         return np.concatenate(images), p
-
-    def whole_run(self) -> Callable[..., bool] | None:
-        """See `Iterations`."""
-        if len(self.layers) > 1 or self.layers[0].scales is not None or self.layers[0].inner is not None:
-            return None
-        return self.layers[0].whole_run(self.radius, self.penalty._w())
 
     def save(self) -> Any:
         """See `Iterations`."""

@@ -239,6 +239,9 @@ class _Kernels:
         """See `Fused.begin`."""
         return InPlace(self, x, p, y, limits)
 
+    def whole_run(self, shape: tuple[int, ...], dtype: Any, limits: Limits) -> None:
+        """See `Fused.whole_run`."""
+
     def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
         """Iterations in place; see `InPlace`."""
         scalars = (self.width, self.penalty._group_radius(p), *(x.dtype.type(v) for v in limits))

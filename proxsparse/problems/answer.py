@@ -59,8 +59,8 @@ def history_of(setup: ProblemSetup, checks: list[tuple[int, float, float, float]
     iteration, objective, gap, seconds = zip(*checks, strict=True) if checks else ((), (), (), ())
     return {
         "iteration": np.array(iteration, dtype=int),
-        "objective": np.array([setup.unscaled(v) for v in objective], dtype=float),
-        "gap": np.array([setup.unscaled(v) for v in gap], dtype=float),
+        "objective": setup.unscaled(np.array(objective, dtype=float)),
+        "gap": setup.unscaled(np.array(gap, dtype=float)),
         "seconds": np.array(seconds, dtype=float),
     }
 

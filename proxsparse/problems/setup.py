@@ -58,12 +58,15 @@ class ProblemSetup:
         """A fresh dual of a part, whose unit that is, in the user's layout and units."""
         p = p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale)
         p = p if unit == 1 else p * p.dtype.type(unit)
-        return dataclasses.replace(self.answer, axis=part.dual_axis(self.answer.axis)).out(p, part.leading_axes)
+        return self.answer.out_along(p, part.dual_axis(self.answer.axis), part.leading_axes)
 
-    def unscaled(self, value: float) -> float:
-        """An objective, or a gap, in the user's units."""
+    def unscaled(self, value: Any) -> Any:
+        """An objective, or a gap, in the user's units; a number or an array of them."""
+        scale = self.answer.scale
+        if scale == 1:
+            return value
         # one by one: the square of the scale may be beyond the largest number
-        return value / self.scale if self.problem.data.degree == 1 else value / self.scale / self.scale
+        return value / scale if self.problem.data.degree == 1 else value / scale / scale
 
     def start(self, x0: Any) -> tuple[Array, Array]:
         """The primal and the dual to start from."""
@@ -132,7 +135,8 @@ def set_up(spec: ProblemSpec, parts: Sequence[Penalty]) -> ProblemSetup:
         # beyond this every weight gives the trivial answer
         parts = [q._rescaled(min(scale, 1e300 / max(q._w(), 1.0)), data.degree) for q in parts]
         lo, hi, level = (None if b is None else b * (factor if isinstance(b, np.ndarray) else scale) for b in (lo, hi, level))
-    answer = dataclasses.replace(answer, scale=scale)
+    if scale != 1:
+        answer = dataclasses.replace(answer, scale=scale)
     both = [q._in_unit_spacing() for q in parts]
     parts, units = [q for q, _ in both], tuple(unit for _, unit in both)
     posed = Posed(y, parts, shape, linear, m, lo, hi, data)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ..arrays.numbers import Array, total
 from ..metrics.noise import estimate
@@ -212,7 +212,7 @@ class _Regions:
         # beside regions it is the penalty, and not the image, that lifts the smooth answer above zero
         mean = self._mean_nearby()
         faint = (size_of(self.smooth) > _SHOWN * self.sigma) & (size_of(mean) > _HALF * size_of(self.smooth))
-        labels, _ = ndimage.label((size > low) | faint, touching(size.ndim))
+        labels, _ = scipy.ndimage.label((size > low) | faint, touching(size.ndim))
         reached = np.zeros(labels.max() + 1, bool)
         reached[labels[(size > high) | faint]] = True
         reached[0] = False
@@ -220,7 +220,7 @@ class _Regions:
 
     def _mean_nearby(self) -> Array:
         """The mean of the pixels measured nearby."""
-        blur = functools.partial(ndimage.gaussian_filter, sigma=(0, *(_BLUR,) * (self.y.ndim - 1)), mode="nearest")
+        blur = functools.partial(scipy.ndimage.gaussian_filter, sigma=(0, *(_BLUR,) * (self.y.ndim - 1)), mode="nearest")
         if self.m is None:
             return np.asarray(blur(self.y))
         seen = np.broadcast_to(self.m > 0, self.y.shape).astype(self.dtype)
@@ -293,7 +293,7 @@ class _Regions:
         """The connected pieces, and the holes, whose evidence outweighs their boundary by more than noise does."""
         least = least_gain(inside.shape, self.channels, self.penalty.false_alarms)
         for pieces, sign, connected in ((~inside, -1, None), (inside, 1, touching(inside.ndim))):
-            labels, n = ndimage.label(pieces, connected)
+            labels, n = scipy.ndimage.label(pieces, connected)
             gains = gains_of(sign * evidence, labels, n, self.penalty.contour)
             faint = np.concatenate([[False], gains <= least])[labels]
             inside = inside ^ faint
@@ -346,7 +346,7 @@ class _Regions:
         x = first.x if held is None else np.where(self.in_channels(held), last.x, level.astype(last.x.dtype))
         inside = x != level if axis is None else (x != level).any(axis=axis)
         fields: dict[str, Any] = {"stages": [_record(name, found) for name, found in self.done]}
-        fields["regions"], _ = ndimage.label(inside, touching(inside.ndim))
+        fields["regions"], _ = scipy.ndimage.label(inside, touching(inside.ndim))
         if len(self.done) > 1:
             unit = self.data_sigma / self.setup.scale
             terms = {"data": self._data_term(x), "TotalVariation": last.terms["TotalVariation"]}
@@ -367,7 +367,7 @@ class _Regions:
 
     def _data_term(self, x: Array) -> float:
         problem = self.setup.problem
-        return self.setup.unscaled(problem.data.value(problem.forward(self.canonical(x).astype(np.float64))))
+        return float(self.setup.unscaled(problem.data.value(problem.forward(self.canonical(x).astype(np.float64)))))
 
 
 def _record(name: str, found: SolveResult) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from .options import Options
 
 #: checks that are kept; they come at distances that grow by a share of a twenty-fourth at least
 _CHECKS = 512
+#: the place of the only image
+_ONE = np.zeros(1, np.intp)
 
 
 def run_whole(problem: Problem, tol: float, options: Options) -> Run | None:
@@ -31,17 +33,16 @@ def run_whole(problem: Problem, tol: float, options: Options) -> Run | None:
     if runs is None:
         return None
     begin = time.perf_counter()
-    images = denoising.y.reshape(1, *denoising.y.shape[-2:])
-    x, p, (found,), history = runs.solve(images, np.zeros(1, np.intp), SERIAL, duals=True, checks=_CHECKS)
-    status, nit, checks = (int(found[k]) for k in (kernels.STATUS, kernels.NIT, kernels.CHECKS))
+    images = denoising.y.reshape(1, *denoising.y.shape[1:])
+    x, p, found, history = runs.solve(images, _ONE, SERIAL, duals=True, checks=_CHECKS if options.history else 0)
+    fun, gap, data, value, size, rounding, nit, status, checks = found[0].tolist()
     if status == kernels.LEFT:
         return None
     seconds = time.perf_counter() - begin
-    pointwise = [float(q.threshold) * found[kernels.SIZE] for q in denoising.pointwise]
-    values = denoising.in_order_of_parts([float(found[kernels.VALUE])], pointwise)
-    fun, gap, data, rounding = (float(found[k]) for k in (kernels.FUN, kernels.GAP, kernels.DATA, kernels.ROUNDING))
+    pointwise = [float(q.threshold) * size for q in denoising.pointwise]
+    values = denoising.in_order_of_parts([value], pointwise) if pointwise else [value]
     best = Certificate(x.reshape(problem.shape), p.reshape(-1), None, fun, gap, data, values, rounding=rounding)
-    rows = history[:checks].tolist() if options.history else []
     # no clock runs in a kernel: as many seconds for each iteration
-    told = [(int(k), f, g, seconds * (k + 1) / (nit + 1)) for k, f, g in rows]
-    return Run(best, 0 if status == kernels.MET else 1, nit, told, identified=runs.identifies, seconds=seconds)
+    each = seconds / (nit + 1)
+    told = [(int(k), f, g, each * (k + 1)) for k, f, g in history[: int(checks)].tolist()]
+    return Run(best, 0 if status == kernels.MET else 1, int(nit), told, identified=runs.identifies, seconds=seconds)

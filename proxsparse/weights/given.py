@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +37,8 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
     ValueError
         A weight in both places, a tuple of the wrong length, an unknown name.
     """
+    if type(penalty) is str and type(weight) in (int, float):
+        return _named(penalty, weight), None
     if isinstance(penalty, str):
         chosen: Any = penalty_named(penalty)
     elif isinstance(penalty, (Penalty, *UNCERTIFIED)):
@@ -60,6 +63,12 @@ def resolve_penalty(penalty: AnyPenalty, weight: Any) -> tuple[Any, str | None]:
             raise ValueError(f"weight is one number a part, got an array of shape {np.shape(weight)}; {own}")
         raise ValueError(f"{penalty!r} needs {missing} weights, one a part: got weight={weight!r}")
     return weighted(chosen, weights), None
+
+
+@functools.lru_cache(maxsize=128)
+def _named(name: str, weight: float) -> Any:
+    """The penalty of a name with a weight: as small solves ask for it, again and again."""
+    return resolve_penalty(name, (weight,))[0]
 
 
 def _what_it_is(penalty: Any) -> str:
