@@ -94,11 +94,17 @@ class Layout:
             return self.into(array, name)
         return np.ascontiguousarray(self.into(np.broadcast_to(np.expand_dims(array, self.axis), self.shape), name))
 
-    def out(self, array: Array) -> Array:
-        """A fresh array in the user's layout and units."""
-        return self.out_along(array, self.axis)
+    def out(self, array: Array, owned: bool = False) -> Array:
+        """A fresh array in the user's layout and units; the array itself where it is `owned` and lies as it should."""
+        return self.out_along(array, self.axis, 0, owned)
 
-    def out_along(self, array: Array, axis: int | None, lead: int = 0) -> Array:
+    def out_along(self, array: Array, axis: int | None, lead: int, owned: bool = False) -> Array:
         """`out`, of a dual with so many axes before the channels', which go to that one."""
         array = array if self.kept else from_canonical(array, axis, lead)
-        return np.array(array if self.scale == 1 else array * array.dtype.type(1 / self.scale), order="C")
+        if self.scale != 1:
+            return np.array(array * array.dtype.type(1 / self.scale), order="C")
+        whole = array.base
+        # no view of another one, but that one where it is all of it
+        if owned and isinstance(whole, np.ndarray) and whole.shape == array.shape and whole.flags.c_contiguous:
+            return whole
+        return np.array(array, order="C")

@@ -125,9 +125,13 @@ class Running:
             self.iterations.advance(steps, self.denoising.workers)
 
 
-def accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None = None, gamma: float | None = None) -> Steps:
-    """Algorithm 2, from the problem at half the size where there is no start but the image itself."""
-    coarse = tau is None and x.size > LARGE and not p.any() and np.array_equal(x, denoising.start())
+def accelerated(
+    denoising: Denoising, x: Array | None, p: Array | None, tau: float | None = None, gamma: float | None = None
+) -> Steps:
+    """Algorithm 2; from the image and the dual 0 where neither is given, or from the problem at half the size."""
+    fresh = x is None or p is None or (not p.any() and np.array_equal(x, denoising.start()))
+    coarse = fresh and tau is None and denoising.y.size > LARGE
+    x, p = denoising.start() if x is None else x, denoising.no_dual if p is None else p
     fused = denoising.fused
     if fused is None or not denoising.uniform:
         advance = _by_term if denoising.uniform else _in_numpy
@@ -140,7 +144,7 @@ def accelerated(denoising: Denoising, x: Array, p: Array, tau: float | None = No
     dual = denoising.dualised.split(p)[0]
     iterations = fused.begin(x, dual, denoising.y, denoising.limits)
     running = Running(denoising, iterations, Schedule(denoising, iterations.relaxed, tau, gamma))
-    running.no_dual = not p.any()
+    running.no_dual = fresh or not p.any()
     n = yield running
     found = _coarse_start(denoising, gamma) if coarse else None
     if found is not None:
@@ -161,8 +165,9 @@ def _coarse_start(denoising: Denoising, gamma: float | None) -> tuple[Array, Arr
     if found is None:
         return None
     half, finer = found
-    z, q = _coarse_start(half, gamma) or (half.start(), np.zeros(half.dualised.size, denoising.y.dtype))
-    steps = accelerated(half, z, q, None if not q.any() else 0.3, gamma)
+    start = _coarse_start(half, gamma)
+    z, q = start or (None, None)
+    steps = accelerated(half, z, q, 0.3 if start else None, gamma)
     next(steps)
     for _ in range(10):
         reached: Any = steps.send(20)

@@ -20,6 +20,7 @@ from ..arrays.numbers import (
 )
 from ..arrays.roundoff import UNIT, norm
 from ..kernels import pointwise
+from ..kernels.moments import moments
 from ..kernels.rounding import of_loss
 from ..runtime.workers import SERIAL, Workers
 from .stack import stack_of
@@ -252,7 +253,15 @@ class Denoising:
     @cached_property
     def size(self) -> float:
         """The length of y, in the metric of the data's weights."""
-        return norm(self.y) if self.m is None else math.sqrt(total(self.m * np.square(self.y, dtype=np.float64)))
+        if self.m is not None:
+            return math.sqrt(total(self.m * np.square(self.y, dtype=np.float64)))
+        n = self.y[0].size
+        return math.sqrt(sum(max(squares + first * (2 * off + n * first), 0.0) for first, off, squares in self.moments))
+
+    @cached_property
+    def moments(self) -> list[tuple[float, float, float]]:
+        """`kernels.moments` of each channel of y."""
+        return [moments(channel.reshape(-1)) for channel in self.y]
 
     def data_gap(self, x: Array, ktp: Array) -> tuple[float, float]:
         """Return L(x) - min L and the data term at x, for L(x) = data + <K^T p, x> + w|x| within bounds."""

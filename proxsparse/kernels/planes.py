@@ -134,10 +134,11 @@ class Planes:
         """The pixels of a plane."""
         return plane[MARGIN:-MARGIN].reshape(-1, self.width)[:, : self.columns]
 
-    def pair(self) -> tuple[Array, Array]:
-        """x, of the image's shape, and p = (down, across); fresh arrays."""
-        x, down, across, _ = (self._image(plane) for plane in self.planes)
-        return x.reshape(self.shape).copy(), np.stack((down, across))
+    def write(self, x: Array, p: Array) -> None:
+        """Write the image and its dual (down, across) into arrays of two axes, and of three."""
+        x[...] = self._image(self.planes[0])
+        for out, plane in zip(p, self.planes[1:], strict=False):
+            out[...] = self._image(plane)
 
     # -- iterations ------------------------------------------------------------------------------------------------
 

@@ -113,11 +113,16 @@ class OnPlanes:
 
     def pair(self) -> tuple[Array, Array]:
         """See `Iterations`."""
-        images, duals = zip(*(layer.pair() for layer in self.layers), strict=True)
-        p = np.zeros(self.dual_shape, duals[0].dtype)
-        for c, dual in enumerate(duals):
-            p[-2:, c] = dual.reshape(2, *p.shape[2:])
-        return np.concatenate(images), p
+        layers, dtype = self.layers, self.layers[0].dtype
+        size = layers[0].rows, layers[0].columns
+        axes, *shape = self.dual_shape
+        # arrays of the user's shapes, so that answers need no copies of them
+        x = np.empty((len(layers), *size) if len(layers) > 1 else size, dtype)
+        p = (np.empty if axes == 2 else np.zeros)((axes, *x.shape), dtype)
+        duals = p.reshape(axes, len(layers), *size)
+        for c, (layer, image) in enumerate(zip(layers, x.reshape(len(layers), *size), strict=True)):
+            layer.write(image, duals[-2:, c])
+        return x.reshape(shape), p.reshape(self.dual_shape)
 
     def save(self) -> Any:
         """See `Iterations`."""

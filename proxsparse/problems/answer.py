@@ -25,7 +25,7 @@ def result_of(setup: ProblemSetup, best: Certificate, status: int) -> SolveResul
     parts, own = problem.parts_and_duals(best)
     names, duals = ["data", *_term_names(parts)], zip(own, parts, setup.units, strict=True)
     return SolveResult(
-        x=setup.image(best.x),
+        x=setup.image(best.x, best.owned),
         fun=setup.unscaled(best.fun),
         gap=setup.unscaled(best.gap),
         rel_gap=best.rel_gap,
@@ -37,7 +37,7 @@ def result_of(setup: ProblemSetup, best: Certificate, status: int) -> SolveResul
         message=_message(status, best, problem),
         terms=dict(zip(names, map(setup.unscaled, [best.data, *best.values]), strict=True)),
         data_dual=None if best.q is None else setup.data_dual(best.q),
-        dual=tuple(setup.dual(*each) for each in duals),
+        dual=tuple(setup.dual(*each, best.owned) for each in duals),
     )
 
 

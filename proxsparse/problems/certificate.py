@@ -30,6 +30,8 @@ class Certificate:
     rounding: float = 0.0
     #: whether F(x) is no more than what storing x in its dtype may make of 0
     negligible: bool = False
+    #: whether x and p are arrays of its own, that nobody else holds
+    owned: bool = False
 
     @property
     def rel_gap(self) -> float:
@@ -53,7 +55,7 @@ class LiveCertificate(Certificate):
     """That of iterations under way: the image and its dual are copied out when they are asked for, if before the next ones."""
 
     def __init__(self, running: Running, fun: float, gap: float, data: float, values: list[float], *, rounding: float) -> None:
-        self.running, self.q = running, None
+        self.running, self.q, self.owned = running, None, True
         self.fun, self.gap, self.data, self.values, self.rounding = fun, gap, data, values, rounding
 
     def __getattr__(self, name: str) -> Any:

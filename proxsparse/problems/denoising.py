@@ -35,6 +35,11 @@ class DenoisingProblem(Problem):
             y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
         self.denoising = Denoising(y, self.terms, m, self.lo, self.hi)
 
+    @property
+    def moments(self) -> list[tuple[float, float, float]]:
+        """`kernels.moments` of each channel of the image."""
+        return self.denoising.moments if self.denoising.y is self.y else super().moments
+
     def configure(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
         super().configure(workers, tol)

@@ -18,6 +18,7 @@ from ..arrays.numbers import Array, total
 from ..arrays.roundoff import SUM, UNIT, norm
 from ..dual.stack import Stack
 from ..dual.term import Term
+from ..kernels.moments import moments
 from ..linear.diagonal import Diagonalised
 from ..penalties.infimal import InfimalPenalty
 from ..runtime.workers import Workers
@@ -125,6 +126,11 @@ class Problem(abc.ABC):
         """Maps near to A^T A + K^T K that are inverted fast."""
         return Preconditioner(self)
 
+    @property
+    def moments(self) -> list[tuple[float, float, float]]:
+        """`kernels.moments` of each channel of the image."""
+        return [moments(np.ascontiguousarray(channel).reshape(-1)) for channel in self.y]
+
     def configure(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
         self.tol = tol
@@ -176,6 +182,10 @@ class Problem(abc.ABC):
     @abc.abstractmethod
     def start(self) -> Array:
         """A primal to start from."""
+
+    def no_dual(self) -> Array:
+        """The flat dual 0 of `stack`."""
+        return np.zeros(self.stack.size, self.dtype)
 
     # -- the certificate -------------------------------------------------------------------------------------------
 

@@ -45,20 +45,20 @@ class ProblemSetup:
         """The power of two that the user's image, weights and bounds are multiplied by."""
         return self.answer.scale
 
-    def image(self, x: Array) -> Array:
-        """A fresh image in the user's layout and units, its background included."""
-        return self.with_background(self.problem.image_of(x))
+    def image(self, x: Array, owned: bool = False) -> Array:
+        """An image in the user's layout and units, its background included: a fresh one, unless x is `owned`."""
+        return self.with_background(self.problem.image_of(x), owned)
 
-    def with_background(self, x: Array) -> Array:
+    def with_background(self, x: Array, owned: bool = False) -> Array:
         """An image of the solver's, as the user's; see `image`."""
         returned = self.problem.image_problem.returned
-        return self.answer.out(x if returned is None else returned.with_background(x))
+        return self.answer.out(x if returned is None else returned.with_background(x), owned)
 
-    def dual(self, p: Array, part: Term, unit: float) -> Array:
-        """A fresh dual of a part, whose unit that is, in the user's layout and units."""
+    def dual(self, p: Array, part: Term, unit: float, owned: bool) -> Array:
+        """A dual of a part, whose unit that is, in the user's layout and units: a fresh one, unless p is `owned`."""
         p = p if self.problem.data.degree == 2 else p * p.dtype.type(self.scale)
         p = p if unit == 1 else p * p.dtype.type(unit)
-        return self.answer.out_along(p, part.dual_axis(self.answer.axis), part.leading_axes)
+        return self.answer.out_along(p, part.dual_axis(self.answer.axis), part.leading_axes, owned)
 
     def unscaled(self, value: Any) -> Any:
         """An objective, or a gap, in the user's units; a number or an array of them."""
@@ -72,7 +72,7 @@ class ProblemSetup:
         """The primal and the dual to start from."""
         problem = self.problem
         if x0 is None:
-            return problem.start(), np.zeros(problem.stack.size, problem.dtype)
+            return problem.start(), problem.no_dual()
         earlier = isinstance(x0, SolveResult) and "dual" in x0
         x = as_float(x0.x if isinstance(x0, SolveResult) else x0, "x0").astype(problem.dtype)
         if x.shape != self.answer.shape:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -51,14 +50,19 @@ class Trivial(Owned):
         problem = self.problem
         free = problem.full.costs_nothing("constants")
         # as the image holds it
-        return [float(problem.dtype.type(total(image) / image.size)) if free else 0.0 for image in problem.y]
+        n = problem.y[0].size
+        return [float(problem.dtype.type(first + off / n)) if free else 0.0 for first, off, _ in problem.moments]
 
     @cached_property
     def fun(self) -> float:
         """F at the trivial image."""
         problem = self.problem
         if self._is_mean:
-            return 0.5 * sum(_squared_distance(image, mean) for image, mean in zip(problem.y, self._channel_means, strict=True))
+            n, total = problem.y[0].size, 0.0
+            for (first, off, squares), mean in zip(problem.moments, self._channel_means, strict=True):
+                moved = mean - first
+                total += max(squares - moved * (2 * off - n * moved), 0.0)
+            return 0.5 * total
         return math.inf if self.image is None else problem.data.value(problem.forward(self.image))
 
     @cached_property
@@ -77,9 +81,3 @@ class Trivial(Owned):
         d = -problem.adjoint(np.broadcast_to(q, problem.y.shape))
         p = problem.full.least_norm_dual(problem.full.without_null(d))
         return None if p is None else problem.full.split(p)
-
-
-def _squared_distance(image: Array, value: Any) -> float:
-    """Sum of (image - value)^2 in float64, a piece at a time so that no image of float64 is made."""
-    flat, piece = image.reshape(-1), 1 << 18
-    return sum(total(np.square(np.subtract(flat[i : i + piece], value, dtype=np.float64))) for i in range(0, flat.size, piece))

@@ -15,7 +15,7 @@ from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem
 
 
-def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gamma: float | None = None) -> Steps:
+def steps(problem: Problem, x: Array | None, p: Array | None, *, tau: float | None = None, gamma: float | None = None) -> Steps:
     """Algorithm 2 (accelerated) where the data term is strongly convex in x, algorithm 1 with the data dualised elsewhere.
 
     tau is the first primal step, gamma the strong convexity used for the acceleration, both in units of the smallest
@@ -25,7 +25,7 @@ def steps(problem: Problem, x: Array, p: Array, *, tau: float | None = None, gam
         return accelerated(problem.denoising, x, p, tau, gamma)
     if gamma:
         raise ValueError(f"option gamma={gamma} needs a data term that is strongly convex; this problem's is not")
-    return _dualised(problem, x, p, tau)
+    return _dualised(problem, problem.start() if x is None else x, problem.no_dual() if p is None else p, tau)
 
 
 #: how far beyond what an iteration finds the next one starts, below 2: the more the sooner, but that behind an operator what

@@ -49,13 +49,15 @@ def solve_convex(
     left: list[tuple[str, int]] = []
     with Workers(parsed.workers) as workers, contextlib.closing(Report(callback, parsed.disp, tol, setup)) as report:
         problem.configure(workers, tol)
+        # which knows itself where to start from
+        start = (None, None) if x0 is None and method == "chambolle-pock" else setup.start(x0)
         whole = run_whole(problem, tol, parsed) if method == "chambolle-pock" and x0 is None and report.silent else None
         if whole is not None:
             ended = whole
         elif chosen_here and not parsed.method:
-            ended, method, left = run_auto(problem, method, setup.start(x0), tol, parsed, report)
+            ended, method, left = run_auto(problem, method, start, tol, parsed, report)
         else:
-            ended = run(problem, SOLVERS[method](problem, *setup.start(x0), **parsed.method), tol, parsed, report)
+            ended = run(problem, SOLVERS[method](problem, *start, **parsed.method), tol, parsed, report)
         # what is exact, or not finite, gains nothing
         done = method == "exact" or ended.status == 5 or ended.identified
         best = ended.best if done else identified(problem, ended.best, tol)

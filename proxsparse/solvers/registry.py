@@ -64,7 +64,7 @@ def _distance(problem: Problem) -> float:
 def run_auto(
     problem: Problem,
     method: str,
-    start: tuple[Array, Array],
+    start: tuple[Array | None, Array | None],
     tol: float,
     options: Options,
     report: Callable[[Certificate, int], bool] | None = None,
