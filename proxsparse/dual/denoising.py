@@ -281,7 +281,14 @@ class Denoising:
         return self.in_order_of_parts(self.dualised.split(p), self._pointwise_duals(x, p) if self.pointwise else [])
 
     def _pointwise_duals(self, x: Array, p: Array) -> list[Array]:
-        u = self._unconstrained(self.dualised.adjoint(p)) * (1.0 if self.m is None else self.m)
+        ktp = self.dualised.adjoint(p)
+        if self.uniform and self.soft > 0:
+            found = [np.empty_like(x) for _ in self.pointwise]
+            flat = x.reshape(-1), ktp.reshape(-1), self.y.reshape(-1)
+            for q, dual in zip(self.pointwise, found, strict=True):
+                pointwise.threshold_duals(dual.reshape(-1), *flat, float(self.soft), float(q.threshold / self.soft))
+            return found
+        u = self._unconstrained(ktp) * (1.0 if self.m is None else self.m)
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
         return [(fraction * q.threshold).astype(self.y.dtype) for q in self.pointwise]

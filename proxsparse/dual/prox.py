@@ -11,9 +11,14 @@ from ..arrays.bounds import canonical_bounds
 from ..arrays.checks import check_weight
 from ..arrays.layout import Layout, from_canonical, normalise_channel_axis, to_canonical
 from ..arrays.numbers import Array, as_float, as_scalar, require_finite
+from ..kernels import whole_runs
+from ..kernels.pace import iterations_ahead
 from ..result import ConvergenceWarning, warn
+from ..runtime.workers import SERIAL
+from .accelerated import Running, accelerated
 from .denoising import Denoising, dual_fast_gradient
 from .stack import Stack
+from .whole_runs import WholeRuns
 
 if TYPE_CHECKING:
     from ..penalties.base import Penalty
@@ -88,23 +93,35 @@ def check_tol_and_maxiter(tol: Any, maxiter: Any) -> float:
 
 
 def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Array, int]:
-    """The primal, the dual and the iterations of the fast dual gradient to a relative gap of `tol`."""
-    steps = dual_fast_gradient(problem, np.zeros(problem.dualised.size, problem.y.dtype))
-    x, p = next(steps)
-    nit = 0
+    """The primal, the dual and the iterations to a relative gap of `tol`: by kernels, or the fast dual gradient."""
+    runs = WholeRuns.of(problem, tol, maxiter)
+    if runs is not None:
+        x, p, found, _ = runs.solve(problem.y, np.zeros(1, np.intp), SERIAL, duals=True)
+        status, nit = (int(found[0, k]) for k in (whole_runs.STATUS, whole_runs.NIT))
+        if status == whole_runs.LIMIT:
+            _warn_of_limit(maxiter, found[0, whole_runs.GAP] / found[0, whole_runs.FUN], tol)
+        if status != whole_runs.LEFT:
+            return x, p.reshape(-1), nit
+    by_kernels = problem.fused is not None
+    steps = accelerated(problem, None, None) if by_kernels else dual_fast_gradient(problem, problem.no_dual)
+    reached, nit, before = next(steps), 0, (0, math.inf)
     while True:
-        gap, fun, *_ = problem.measure(x, p)
-        if relative_gap(gap, fun) <= tol:
+        gap, fun, *_ = reached.measure() if isinstance(reached, Running) else problem.measure(*reached)
+        left = relative_gap(gap, fun)
+        if left <= tol or nit >= maxiter:
+            if left > tol:
+                _warn_of_limit(maxiter, left, tol)
+            x, p = reached
             return x, p, nit
-        if nit >= maxiter:
-            warn(
-                f"prox stopped at maxiter={maxiter} with a relative gap of {relative_gap(gap, fun):.1e} > tol={tol:.1e}",
-                ConvergenceWarning,
-            )
-            return x, p, nit
-        n = min(maxiter - nit, max(10, nit // 10))
-        x, p = steps.send(n)
-        nit += n
+        n = max(10, nit // 10)
+        if by_kernels and nit > 0:
+            n = iterations_ahead(nit, left, tol, *before, problem.dualised.polyhedral)
+        before, n = (nit, left), min(maxiter - nit, n)
+        reached, nit = steps.send(n), nit + n
+
+
+def _warn_of_limit(maxiter: int, rel_gap: float, tol: float) -> None:
+    warn(f"prox stopped at maxiter={maxiter} with a relative gap of {rel_gap:.1e} > tol={tol:.1e}", ConvergenceWarning)
 
 
 def max_weight(penalty: Penalty, y: Array) -> float:

@@ -62,6 +62,17 @@ def weighted_step(x, new, xbar, kt, new_kt, y, m, lo, hi, tau, relaxation):
 
 
 @jit
+def threshold_duals(out, x, ktp, y, soft, share):
+    """The part `share` of the dual of soft |x| that goes with x, and with K^T p where x is 0: its subgradient there."""
+    for j in range(out.size):
+        u = y[j] - ktp[j]
+        u = u if u < soft else soft
+        u = u if u > -soft else -soft
+        t = x[j]
+        out[j] = share * (u if t == 0 else (soft if t > 0 else -soft))
+
+
+@jit
 def add_multiple(out, row, factor):
     """out += factor row, in place, each number rounded once."""
     for j in range(out.size):
