@@ -48,7 +48,7 @@ def solve_small(
         return None
     tol = search.get("tol", 1e-4)
     runs = WholeRuns.of(problem.denoising, tol, options.maxiter, **options.method)
-    if runs is None or not runs.identifies:
+    if runs is None:
         return None
     solved = runs.solve(y, np.arange(len(y)), pool, duals=False)
     fun, gap, nit, status = (solved.found[:, k] for k in (kernels.FUN, kernels.GAP, kernels.NIT, kernels.STATUS))

@@ -41,9 +41,8 @@ class WholeRuns:
             numbers[kernels.TAU : kernels.SOFT + 1] = schedule.settings
         numbers[kernels.SOFT], numbers[kernels.LO], numbers[kernels.HI] = denoising.limits
         if denoising.pointwise:
-            numbers[kernels.CUT], numbers[kernels.FREE], numbers[kernels.JOINED] = denoising.cut, 0.0, 0.0
-        #: whether nothing of the structure of the answers is left to be made exact
-        self.identifies = not denoising.pointwise
+            # the primal step makes zeros exact
+            numbers[kernels.CUT], numbers[kernels.FREE] = denoising.cut, 0.0
         # the memory of the first call
         self._first = self._whole_run()
 
@@ -99,7 +98,7 @@ def _shared(denoising: Denoising) -> Array:
         shared[kernels.EPS] = np.finfo(dtype).eps
         shared[kernels.SMALLEST], shared[kernels.LARGEST] = plain_sizes(dtype)
         shared[kernels.FREE] = 1.0
-        # flat regions, as in `problems.identify`, where no zeros are sought beside them
+        # flat regions, as in `problems.identify`
         shared[kernels.JOINED] = (1.0 - FLAT_MARGIN) * term.weight if term.null_space == "constants" else 0.0
         term.memo[dtype] = shared
     return shared

@@ -250,7 +250,7 @@ def total_variation(
 
 @jit
 def _flatten(x, planes, columns, isotropic, numbers):
-    """Make flat, in its plane, the regions of x that the dual shows, see `region_means.flatten`."""
+    """Make flat, in its plane, the regions of x that the dual shows, see `region_means.flatten`; zeros stay under L1."""
     rows, pixels = x.shape[0], x.size
     joined, flat, label = np.zeros((3, pixels), np.bool_), x.copy().reshape(-1), np.empty(pixels, np.int32)
     least = x.dtype.type(numbers[JOINED])
@@ -268,6 +268,8 @@ def _flatten(x, planes, columns, isotropic, numbers):
         row = MARGIN + i * columns
         for j in range(x.shape[1]):
             v = flat[i * x.shape[1] + j]
+            if numbers[FREE] == 0 and x[i, j] == 0:
+                v = x[i, j]
             v = v if v > numbers[LO] else x.dtype.type(numbers[LO])
             planes[0][row + j] = v if v < numbers[HI] else x.dtype.type(numbers[HI])
 

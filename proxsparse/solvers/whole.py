@@ -45,4 +45,4 @@ def run_whole(problem: Problem, tol: float, options: Options) -> Run | None:
     # no clock runs in a kernel: as many seconds for each iteration
     each = seconds / (nit + 1)
     told = [(int(k), f, g, each * (k + 1)) for k, f, g in history[: int(checks)].tolist()]
-    return Run(best, 0 if status == kernels.MET else 1, int(nit), told, identified=runs.identifies, seconds=seconds)
+    return Run(best, 0 if status == kernels.MET else 1, int(nit), told, identified=True, seconds=seconds)

@@ -201,11 +201,11 @@ def test_unequal_and_large_images_are_shared_among_threads(monkeypatch):
         "solve_quietly",
         lambda *a, **kw: (threads.add(threading.get_ident()), time.sleep(0.05), solve_quietly(*a, **kw))[2],
     )
-    solve_batch([image_of((20, n)) for n in range(10, 16)], "l1+tv", (0.1, 0.2), workers=2)
+    solve_batch([image_of((20, n)) for n in range(10, 16)], "tgv", 0.2, workers=2)
     assert len(threads) == 2
     threads.clear()
     monkeypatch.setattr(_door, "_AT_ONCE", 1)
-    solve_batch(images((12, 13)), "l1+tv", (0.1, 0.2), workers=2)
+    solve_batch(images((12, 13)), "tgv", 0.2, workers=2)
     assert len(threads) == 2
 
 
@@ -219,11 +219,11 @@ def test_whatever_goes_wrong_with_one_image_is_said_in_its_place(monkeypatch):
 
     monkeypatch.setattr(_batch, "solve_quietly", failing)
     with pytest.warns(ConvergenceWarning, match="MemoryError: no room"):
-        batch = solve_batch(y, "l1+tv", (0.1, 0.2))
+        batch = solve_batch(y, "tgv", 0.2)
     assert batch.status.tolist() == [0, -1, 0]
     assert batch.method[1] == ""
     with pytest.warns(ConvergenceWarning, match="image 1: ValueError: .*inhomogeneous"):
-        batch = solve_batch([y[0], [[1, 2], [3]]], "l1+tv", (0.1, 0.2))
+        batch = solve_batch([y[0], [[1, 2], [3]]], "tgv", 0.2)
     assert batch.status.tolist() == [0, -1]
 
 

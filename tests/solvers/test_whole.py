@@ -10,7 +10,12 @@ from proxsparse import L1, ConvergenceWarning, TotalVariation, phantoms, solve, 
 from proxsparse.batch import images as batch_images
 from proxsparse.solvers import convex
 
-PENALTIES = [TotalVariation(0.1), TotalVariation(0.3, isotropic=False), L1(0.05) + TotalVariation(0.1)]
+PENALTIES = [
+    TotalVariation(0.1),
+    TotalVariation(0.3, isotropic=False),
+    L1(0.05) + TotalVariation(0.1),
+    L1(0.05) + TotalVariation(0.1, isotropic=False),
+]
 
 
 def same(one, other):
