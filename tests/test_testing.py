@@ -371,9 +371,47 @@ class WrongKernels:
     def begin(self, x, p, y, limits):
         return self.own.begin(x, p, y, limits if self.wrong_sums else (*limits[:2], 0.1))
 
+    def whole_run(self, shape, dtype, limits):
+        return None
+
     def sums(self, *args):
         found = self.own.sums(*args)
         return (1.01 * found[0], 1.01 * found[1], *found[2:]) if self.wrong_sums else found
+
+
+class WrongWholeRuns(WrongKernels):
+    """Certified by less than their gap."""
+
+    def __init__(self, own):
+        super().__init__(own, True)
+
+    def begin(self, x, p, y, limits):
+        return self.own.begin(x, p, y, limits)
+
+    def sums(self, *args):
+        return self.own.sums(*args)
+
+    def whole_run(self, shape, dtype, limits):
+        run = self.own.whole_run(shape, dtype, limits)
+        if run is None:
+            return None
+
+        def wrong(images, chosen, x, p, found, *rest):
+            done = run(images, chosen, x, p, found, *rest)
+            found[:, 1] *= 0.9
+            return done
+
+        return wrong
+
+
+def test_wrong_whole_runs_are_named():
+    @dataclasses.dataclass(frozen=True, eq=False, repr=False)
+    class Mine(TotalVariation):
+        def _fused(self, shape):
+            return WrongWholeRuns(super()._fused(shape))
+
+    with pytest.raises(AssertionError, match="the whole run of _fused has another gap"):
+        check_penalty(Mine(0.3), (7, 8))
 
 
 @pytest.mark.parametrize(("wrong_sums", "told"), [(False, "_fused is not the iteration"), (True, "the sums of _fused are not")])

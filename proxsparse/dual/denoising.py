@@ -186,6 +186,10 @@ class Denoising:
         sums = None if fused is None else fused.sums(x, self.dualised.split(p)[0], self.y, self.limits, self.workers)
         if sums is not None:
             return self.measure_of(sums, lambda: p, not p.any())
+        return self.measure_by_formulas(x, p)
+
+    def measure_by_formulas(self, x: Array, p: Array) -> Measure:
+        """`measure` by the formulas of the terms."""
         parts = self.dualised.gaps(x, p)
         loss, data = self.data_gap(x, self.dualised.adjoint(p))
         zero = np.zeros(x.shape, x.dtype) if self.pointwise else x

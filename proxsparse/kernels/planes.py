@@ -50,22 +50,14 @@ def _mask(columns: int, width: int, free_column: bool, dtype: Any) -> Array:
     return mask
 
 
-def _memory(many: int, size: int, dtype: np.dtype[Any]) -> tuple[Array, int]:
-    """Zeros for so many planes, and how far apart these are.
-
-    Rows begin at whole vectors, and at another place of the cache than those of the other planes.
-    """
+def _allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
+    """Planes of zeros whose rows begin at whole vectors, and at another place of the cache than those of the other planes."""
     item = dtype.itemsize
     # what lies a multiple of a page apart is one place to the cache
     apart = -(-size * item // 4096) * 4096 + 832 if size * item > 4096 else -(-size * item // 64) * 64
     raw = np.zeros(many * apart + 64, np.uint8)
     begin = -raw.__array_interface__["data"][0] % 64
-    return raw[begin : begin + many * apart].view(dtype), apart // item
-
-
-def _allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
-    """Planes of zeros."""
-    memory, apart = _memory(many, size, dtype)
+    memory, apart = raw[begin : begin + many * apart].view(dtype), apart // item
     return [memory[i * apart : i * apart + size] for i in range(many)]
 
 
@@ -81,11 +73,13 @@ def whole_run(
     """`whole_runs.total_variation` for images of this shape: its arguments up to the memory, which each such function has."""
     rows, columns = shape[-2:]
     width = width_of(columns, dtype)
-    memory, apart = _memory(8, max(rows, 2) * width + 2 * MARGIN, dtype)
+    x, down, across, y, *copies = _allocated(7, rows * width + 2 * MARGIN, dtype)
+    ring, sums, now = np.zeros(2 * (width + MARGIN), dtype), np.empty((rows, 5)), np.zeros(whole_runs.FIELDS)
     scalar = dtype.type
     bounds = None if limits is None else tuple(scalar(v) for v in limits)
     mask, anisotropic = _mask(columns, width, False, dtype), None if isotropic else True
-    settings = (memory, apart, mask, width, scalar(radius), bounds, anisotropic, weight, limits)
+    planes, kept = (x, down, across, y), (*copies, y)
+    settings = (planes, kept, ring, sums, now, mask, width, scalar(radius), bounds, anisotropic, weight, limits)
 
     def run(*images_to_budget: Any) -> bool:
         return bool(whole_runs.total_variation(*images_to_budget, *settings))
@@ -196,7 +190,7 @@ class Planes:
                 band = rows_of_band
                 depth = together = min(max(1, min(at_once, _CACHE // bytes_of_row - band)), len(steps))
                 break
-        ring = np.zeros((min(depth, len(steps)), 2, self.width + MARGIN), self.dtype)
+        ring = np.zeros(2 * min(depth, len(steps)) * (self.width + MARGIN), self.dtype)
         for done in range(0, len(steps), together):
             some = steps[done : done + together]
             bands = -(-(rows + min(depth, len(some)) - 1) // band)

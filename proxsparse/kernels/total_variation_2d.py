@@ -59,10 +59,11 @@ def _scaled(v, scales, axis, place):
 
 
 @jit
-def _first_primal(x, py, px, y, scales, ring, place, above, columns, limits, step):
-    """The primal of the first row at work, whose xbar goes to ring; the row above, of which `above` says, has its dual."""
-    tau, inverse, rho, rest = splat(step[0]), splat(step[2]), splat(step[3]), splat(x.dtype.type(1) - step[3])
-    cut = step[4]
+def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limits, steps, k):
+    """The primal of the first row at work, whose xbar goes to ring at `here`; `above` says whether there is a row above."""
+    one = x.dtype.type(1)
+    tau, inverse, rho, rest = splat(steps[k, 0]), splat(steps[k, 2]), splat(steps[k, 3]), splat(one - steps[k, 3])
+    cut = steps[k, 4]
     zero = splat(x.dtype.type(0))
     for j in range(0, columns, 64 // x.itemsize):
         i = place + j
@@ -75,37 +76,39 @@ def _first_primal(x, py, px, y, scales, ring, place, above, columns, limits, ste
         )
         old = load(x, i)
         v = _bounded(mul(vfma(tau, sub(load(y, i), ktp), old), inverse), limits, cut)
-        store(ring, j, _relaxed_pixel(x, i, old, v, rho, rest, limits))
+        store(ring, here + j, _relaxed_pixel(x, i, old, v, rho, rest, limits))
 
 
 @jit
-def _row(x, py, px, y, scales, here, following, mask, place, columns, is_last, radius, limits, anisotropic, inner, step):
-    """The primal of the row below, whose xbar goes to `following`, and the dual of the row at `place`, whose xbar is `here`.
+def _row(
+    x, py, px, y, scales, ring, here, following, mask, place, columns, is_last, radius, limits, anisotropic, inner, steps, k
+):  # fmt: skip
+    """The primal of the row below, whose xbar goes to `following`, and the dual of the row at `place`, whose xbar is at `here`.
 
     Below the last row of the image there is none.
     """
-    tau, sigma, inverse, cut = splat(step[0]), splat(step[1]), splat(step[2]), step[4]
-    rho, rest = splat(step[3]), splat(x.dtype.type(1) - step[3])
+    tau, sigma, inverse, cut = splat(steps[k, 0]), splat(steps[k, 1]), splat(steps[k, 2]), steps[k, 4]
+    rho, rest = splat(steps[k, 3]), splat(x.dtype.type(1) - steps[k, 3])
     # a ball of radius 0 holds nothing but 0
     inside = splat(radius * radius if radius > 0 else -x.dtype.type(1))
-    most, minus, relaxed = splat(radius), splat(-radius), splat(radius * step[3])
-    ahead = load(here, 0)
+    most, minus, relaxed = splat(radius), splat(-radius), splat(radius * steps[k, 3])
+    ahead = load(ring, here)
     for j in range(0, columns, 64 // x.itemsize):
         i = place + j
-        pixel, ahead = ahead, load(here, j + 64 // x.itemsize)
+        pixel, ahead = ahead, load(ring, here + j + 64 // x.itemsize)
         down, across = load(py, i), load(px, i)
         if is_last:
             below = pixel
         else:
-            k = i + columns
+            z = i + columns
             ktp = add(
-                sub(_scaled(down, scales, 0, i), _scaled(load(py, k), scales, 0, k)),
-                sub(_scaled(load(px, k - 1), scales, 1, k - 1), _scaled(load(px, k), scales, 1, k)),
+                sub(_scaled(down, scales, 0, i), _scaled(load(py, z), scales, 0, z)),
+                sub(_scaled(load(px, z - 1), scales, 1, z - 1), _scaled(load(px, z), scales, 1, z)),
             )
-            old = load(x, k)
-            v = _bounded(mul(vfma(tau, sub(load(y, k), ktp), old), inverse), limits, cut)
-            below = _relaxed_pixel(x, k, old, v, rho, rest, limits)
-            store(following, j, below)
+            old = load(x, z)
+            v = _bounded(mul(vfma(tau, sub(load(y, z), ktp), old), inverse), limits, cut)
+            below = _relaxed_pixel(x, z, old, v, rho, rest, limits)
+            store(ring, following + j, below)
         a = vfma(_scaled(sigma, scales, 0, i), sub(below, pixel), down)
         b = mul(vfma(_scaled(sigma, scales, 1, i), sub(shifted(pixel, ahead), pixel), across), load(mask, j))
         if inner is not None:
@@ -147,7 +150,8 @@ def sweep(
 
     steps[k] = tau, sigma, 1 / (1 + tau), relaxation, tau soft / (1 + tau) of iteration k. `depth` iterations at a time go
     down the rows together, a band of rows each, every one a row behind the one before it: the dual of a row needs the
-    extrapolated primal of that row and the next, which are in ring (iterations, two rows), and the primal the dual of that row
+    extrapolated primal of that row and the next, which are in ring, two rows and margins for
+    each, and the primal the dual of that row
     and the one before. Only the bands `begin` to `end` are worked.
     `limits` = soft, lo, hi, or None where there are none. Differences are multiplied by scales = (down, across), planes too, or
     None. `anisotropic` is None or not. `columns` are those of a plane; mask holds a 0 for the last of each row of the image.
@@ -164,16 +168,18 @@ def sweep(
             for k in range(chunk, min(chunk + depth, steps.shape[0])):
                 start = done + k + 1 if cuts[0] else 0
                 stop = rows - (done + k + 1 if cuts[1] else 0)
-                step, own = steps[k], ring[k - chunk]
+                own = 2 * (k - chunk) * (columns + MARGIN)
                 for i in range(max(b * band - (k - chunk), start), min((b + 1) * band - (k - chunk), stop)):
                     place = MARGIN + i * columns
-                    here, following = own[i & 1], own[1 - (i & 1)]
+                    here, following = own, own + columns + MARGIN
+                    if i & 1:
+                        here, following = following, here
                     if i == start:
-                        _first_primal(x, py, px, y, scales, here, place, i > 0, columns, limits, step)
+                        _first_primal(x, py, px, y, scales, ring, here, place, i > 0, columns, limits, steps, k)
                     if i < rows - 1 or inner is None or not inner:
                         _row(
-                            x, py, px, y, scales, here, following, mask, place, columns, i == rows - 1, radius, limits,
-                            anisotropic, inner, step,
+                            x, py, px, y, scales, ring, here, following, mask, place, columns, i == rows - 1, radius, limits,
+                            anisotropic, inner, steps, k,
                         )  # fmt: skip
 
 

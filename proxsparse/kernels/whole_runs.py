@@ -43,35 +43,30 @@ PLACE, BEGUN, DONE, NEXT, STEP, HELD, BEFORE, GAP_BEFORE, WORSE, LENGTH, TRIVIAL
 
 
 @jit
-def _three(memory, first, apart, size):
-    """Planes of the memory, from that one on."""
-    a, b, c = first * apart, (first + 1) * apart, (first + 2) * apart
-    return memory[a : a + size], memory[b : b + size], memory[c : c + size]
-
-
-@jit
-def _load(image, x, y, columns, limits, numbers, state):
-    """Write the image into y, and into x what the dual 0 induces; whether it is solved as it is."""
+def _load(images, one, x, y, columns, limits, numbers, state):
+    """Write the image of that number into y, and into x what the dual 0 induces; whether it is solved as it is."""
     total, largest, finite = 0.0, 0.0, True
-    for i in range(image.shape[0]):
+    for i in range(images.shape[1]):
         row = MARGIN + i * columns
-        for j in range(image.shape[1]):
-            v = image[i, j]
+        for j in range(images.shape[2]):
+            v = images[one, i, j]
             y[row + j] = v
             if limits is not None:
                 t = np.float64(v)
-                t = max(t - limits[0], 0.0) + min(t + limits[0], 0.0)
-                x[row + j] = min(max(t, limits[1]), limits[2])
+                t = t - limits[0] if t > limits[0] else (t + limits[0] if t < -limits[0] else 0.0)
+                t = t if t > limits[1] else limits[1]
+                x[row + j] = t if t < limits[2] else limits[2]
             else:
                 x[row + j] = v
             total += np.float64(v)
-            largest = max(largest, abs(np.float64(v)))
-            finite &= abs(v) < np.inf
-    mean = total / image.size if numbers[FREE] > 0 else 0.0
+            own = abs(np.float64(v))
+            largest = own if own > largest else largest
+            finite &= own < np.inf
+    mean = total / (images.shape[1] * images.shape[2]) if numbers[FREE] > 0 else 0.0
     squares, spread = 0.0, 0.0
-    for i in range(image.shape[0]):
-        for j in range(image.shape[1]):
-            v = np.float64(image[i, j])
+    for i in range(images.shape[1]):
+        for j in range(images.shape[2]):
+            v = np.float64(images[one, i, j])
             squares += v * v
             spread += (v - mean) * (v - mean)
     state[LENGTH] = math.sqrt(squares)
@@ -89,10 +84,11 @@ def _measure(sums, numbers, pixels, length, no_dual, found):
         loss += sums[i, 2]
         data += sums[i, 3]
         size += sums[i, 4]
-    loss = max(loss, 0.0)
-    gap, off = loss + max(own, 0.0), 0.0
+    loss = loss if loss > 0 else 0.0
+    gap, off = loss + (own if own > 0 else 0.0), 0.0
     if gap > 0 or numbers[SOFT] > 0 or not no_dual:
-        cut = min(numbers[CUT], length + numbers[REACH])
+        cut = length + numbers[REACH]
+        cut = numbers[CUT] if numbers[CUT] < cut else cut
         off = of_part(value, own, numbers[GROUP], numbers[DUAL]) + UNIT * pixels * loss
         off += of_loss(loss, data, length, numbers[REACH], cut, numbers[ROUNDINGS])
     found[FUN], found[GAP], found[DATA] = data + value + numbers[SOFT] * size, gap + off, data
@@ -112,24 +108,24 @@ def _is_unusual(fun, gap, rel_gap, numbers, state):
     if gap < 0.9 * state[FALLEN]:
         state[FALLEN], state[SINCE] = gap, state[DONE]
     # as `driver._Stall`, which then has the say
-    if rel_gap > numbers[TOL] and state[DONE] - state[SINCE] >= max(200.0, state[SINCE]):
+    if rel_gap > numbers[TOL] and state[DONE] - state[SINCE] >= (state[SINCE] if state[SINCE] > 200 else 200):
         return True
     # as little as what is stored may make of 0, see `problems.rounding_floor`
     return fun > 0 and fun <= 4 * eps * length * (numbers[SPREAD] + eps * length)
 
 
 @jit
-def _checked(found, best, numbers, state, planes, kept, is_linear):
+def _checked(now, found, one, numbers, state, planes, kept, is_linear):
     """What becomes of the image after a check: how it ended, or RUNNING; the best planes so far are kept."""
-    fun, gap = found[FUN], found[GAP]
+    fun, gap = now[FUN], now[GAP]
     rel_gap = 0.0 if gap == 0 else (gap / fun if fun > 0 else np.inf)
-    best[CHECKS] += 1
+    found[one, CHECKS] += 1
     if _is_unusual(fun, gap, rel_gap, numbers, state):
         return LEFT
-    if gap <= best[GAP] or best[CHECKS] == 1 or rel_gap <= numbers[TOL]:
+    if gap <= found[one, GAP] or found[one, CHECKS] == 1 or rel_gap <= numbers[TOL]:
         state[WORSE] = 0
         for k in range(ROUNDING + 1):
-            best[k] = found[k]
+            found[one, k] = now[k]
         # what met the tolerance is where it is
         if rel_gap > numbers[TOL]:
             for k in range(3):
@@ -140,7 +136,7 @@ def _checked(found, best, numbers, state, planes, kept, is_linear):
         if state[WORSE] == numbers[HOLD]:
             state[HELD] = np.inf
     nit = int(state[DONE])
-    best[NIT] = nit
+    found[one, NIT] = nit
     if rel_gap <= numbers[TOL]:
         return MET
     if nit >= numbers[MAXITER]:
@@ -149,7 +145,7 @@ def _checked(found, best, numbers, state, planes, kept, is_linear):
     if nit > 0:
         ahead = iterations_ahead(nit, rel_gap, numbers[TOL], int(state[BEFORE]), state[GAP_BEFORE], is_linear)
     state[BEFORE], state[GAP_BEFORE] = state[DONE], rel_gap
-    state[NEXT] = min(nit + ahead, numbers[MAXITER])
+    state[NEXT] = nit + ahead if nit + ahead < numbers[MAXITER] else numbers[MAXITER]
     return RUNNING
 
 
@@ -172,40 +168,39 @@ def relaxed_steps(steps, tau, gamma, least, product, relaxation, soft, ends):
 
 @jit
 def total_variation(
-    images, chosen, x_out, p_out, found, history, numbers, state, budget, memory, apart, mask, columns, radius, limits,
-    anisotropic, weight, exact_limits,
+    images, chosen, x_out, p_out, found, history, numbers, state, budget, planes, kept, ring, sums, now, mask, columns, radius,
+    limits, anisotropic, weight, exact_limits,
 ):  # fmt: skip
     """Solve the chosen gray images under total variation, until all are or the budget of pixels times iterations is spent.
 
     What is found goes to x_out, p_out and found, at each one's place; of checks (iterations, F, gap) as many to history as it
-    has rows. `memory` holds y, x, down, across, the last three once more, and the ring of `total_variation_2d.sweep`, so far
-    apart; the other settings are as there, limits in the images' type and exactly.
+    has rows. `planes` and `kept` are x, down, across, y of `planes.Planes`, sums and now room for what is found; the other
+    settings are those of `total_variation_2d.sweep`, limits in the images' type and exactly.
     Returns whether all are solved; elsewhere the next call goes on from `state`.
     """
-    size = images.shape[1] * columns + 2 * MARGIN
-    y, ring = memory[:size], memory[7 * apart : 7 * apart + 2 * (columns + MARGIN)].reshape(1, 2, columns + MARGIN)
-    x, down, across = planes = _three(memory, 1, apart, size)
-    kept = _three(memory, 4, apart, size)
+    x, down, across, y = planes
     rows, pixels = images.shape[1], images.shape[1] * images.shape[2]
-    sums, now = np.empty((rows, 5)), np.zeros(FIELDS)
-    band = max(1, 4096 // columns)
+    band = 4096 // columns if columns < 4096 else 1
     bands = (rows + band - 1) // band
     while state[PLACE] < chosen.size:
         one = chosen[int(state[PLACE])]
-        best, status = found[one], RUNNING
+        status = RUNNING
         if state[BEGUN] == 0:
             for k in range(FIELDS):
-                best[k] = 0.0
-            down[:] = 0
-            across[:] = 0
+                found[one, k] = 0.0
+            for i in range(x.size):
+                down[i] = 0
+                across[i] = 0
             state[BEGUN], state[DONE], state[NEXT], state[STEP], state[HELD] = 1, 0, 0, numbers[TAU], numbers[LEAST]
             state[BEFORE], state[GAP_BEFORE], state[WORSE] = 0, np.inf, 0
             state[FALLEN], state[SINCE] = np.inf, 0
-            if not _load(images[one], x, y, columns, exact_limits, numbers, state):
+            if not _load(images, one, x, y, columns, exact_limits, numbers, state):
                 status = LEFT
         while status == RUNNING:
             if state[DONE] < state[NEXT]:
-                n = int(min(state[NEXT] - state[DONE], max(1.0, budget // pixels)))
+                n = int(state[NEXT] - state[DONE])
+                if n * pixels > budget:
+                    n = budget // pixels if budget > pixels else 1
                 steps = np.empty((n, 5), x.dtype)
                 state[STEP] = relaxed_steps(
                     steps, state[STEP], numbers[GAMMA], state[HELD], numbers[PRODUCT], numbers[RELAXATION], numbers[SOFT],
@@ -220,28 +215,30 @@ def total_variation(
             if state[DONE] == state[NEXT]:
                 certificate(sums, x, down, across, y, None, mask, columns, weight, exact_limits, anisotropic, None, 0, rows)
                 _measure(sums, numbers, pixels, state[LENGTH], state[DONE] == 0, now)
-                check = int(best[CHECKS])
+                check = int(found[one, CHECKS])
                 if check < history.shape[0]:
                     history[check, 0], history[check, 1], history[check, 2] = state[DONE], now[FUN], now[GAP]
-                status = _checked(now, best, numbers, state, planes, kept, anisotropic is not None)
+                status = _checked(now, found, one, numbers, state, planes, kept, anisotropic is not None)
             if status == RUNNING and budget <= 0:
                 return False
-        best[STATUS] = status
+        found[one, STATUS] = status
         if status != LEFT:
             ended = planes if status == MET else kept
-            _store(x_out[one], p_out, one, ended, columns)
-            # isotropic total variation gains little from it: only where it may decide
-            if numbers[JOINED] > 0 and best[GAP] > 0 and (anisotropic is not None or status == LIMIT):
-                _flatten(x_out[one], ended, columns, anisotropic is None, numbers)
+            _store(x_out, p_out, one, ended, columns)
+            # isotropic total variation gains little from it
+            if anisotropic is not None and numbers[JOINED] > 0 and found[one, GAP] > 0:
+                _flatten(x_out, one, ended, columns, numbers)
                 certificate(
                     sums, ended[0], ended[1], ended[2], y, None, mask, columns, weight, exact_limits, anisotropic, None, 0, rows
                 )
                 _measure(sums, numbers, pixels, state[LENGTH], False, now)
-                most = max(numbers[TOL], best[GAP] / best[FUN]) * now[FUN] if status == MET else np.inf
-                if now[GAP] <= min(best[GAP], most):
+                # what met the tolerance goes on meeting it
+                rel_gap = now[GAP] / now[FUN]
+                within = status == LIMIT or rel_gap <= numbers[TOL] or rel_gap <= found[one, GAP] / found[one, FUN]
+                if now[GAP] <= found[one, GAP] and within:
                     for k in range(ROUNDING + 1):
-                        best[k] = now[k]
-                    _store(x_out[one], p_out, one, ended, columns)
+                        found[one, k] = now[k]
+                    _store(x_out, p_out, one, ended, columns)
         state[PLACE], state[BEGUN] = state[PLACE] + 1, 0
         if budget <= 0:
             return state[PLACE] >= chosen.size
@@ -249,21 +246,19 @@ def total_variation(
 
 
 @jit
-def _flatten(x, planes, columns, isotropic, numbers):
+def _flatten(x_out, one, planes, columns, numbers):
     """Make flat, in its plane, the regions of x that the dual shows, see `region_means.flatten`; zeros stay under L1."""
+    x = x_out[one]
     rows, pixels = x.shape[0], x.size
     joined, flat, label = np.zeros((3, pixels), np.bool_), x.copy().reshape(-1), np.empty(pixels, np.int32)
     least = x.dtype.type(numbers[JOINED])
     for i in range(rows):
         row = MARGIN + i * columns
         for j in range(x.shape[1]):
-            k, down, across = i * x.shape[1] + j, planes[1][row + j], planes[2][row + j]
-            if isotropic:
-                joined[0, k] = down * down + across * across < least * least
-            else:
-                joined[1, k] = abs(down) < least
-                joined[2, k] = abs(across) < least
-    flatten(flat, label, joined, isotropic, 1, rows, x.shape[1])
+            k = i * x.shape[1] + j
+            joined[1, k] = abs(planes[1][row + j]) < least
+            joined[2, k] = abs(planes[2][row + j]) < least
+    flatten(flat, label, joined, False, 1, rows, x.shape[1])
     for i in range(rows):
         row = MARGIN + i * columns
         for j in range(x.shape[1]):
@@ -276,10 +271,10 @@ def _flatten(x, planes, columns, isotropic, numbers):
 
 @jit
 def _store(x_out, p_out, one, planes, columns):
-    for i in range(x_out.shape[0]):
+    for i in range(x_out.shape[1]):
         row = MARGIN + i * columns
-        for j in range(x_out.shape[1]):
-            x_out[i, j] = planes[0][row + j]
+        for j in range(x_out.shape[2]):
+            x_out[one, i, j] = planes[0][row + j]
             if p_out.size > 0:
                 p_out[one, 0, i, j] = planes[1][row + j]
                 p_out[one, 1, i, j] = planes[2][row + j]

@@ -24,9 +24,9 @@ def identified(problem: Problem, found: Certificate, tol: float) -> Certificate:
     kinds = {q.null_space for q in problem.terms}
     if "zero" in kinds:
         found = _identified(problem, found, "zero", lambda identified: identified.rel_gap <= within)
-    # where a term has other structure the gap gains little: only where it decides whether `tol` is met
+    # where no term shows its regions the gap gains little: only where it may decide, and kernels do not come nearer faster
     shown = any(q.null_space == "constants" and q.structure == "regions" for q in problem.terms)
-    if shown or ("constants" in kinds and found.rel_gap > tol):
+    if shown or ("constants" in kinds and found.rel_gap > tol and not problem.is_denoising):
         most = within if found.rel_gap <= tol else math.inf
         found = _identified(problem, found, "constants", lambda flat: flat.gap <= found.gap and flat.rel_gap <= most)
     return found

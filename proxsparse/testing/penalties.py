@@ -13,6 +13,8 @@ from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
 from ..dual.denoising import Denoising
 from ..dual.term import Fused, dual_step
+from ..dual.whole_runs import WholeRuns
+from ..kernels import whole_runs
 from ..penalties.base import Composed, Penalty
 from ..runtime.workers import SERIAL
 from .operators import POWER, ROUNDING, require_adjoint
@@ -311,6 +313,14 @@ def _fused(draw: _Sample, fused: Fused) -> Iterator[str]:
     for sums in (iterations.sums(SERIAL), fused.sums(x, p, y, limits, SERIAL)):
         if sums is not None and max(abs(sums[0] - gap), abs(sums[1] - value)) > 10 * draw.near * (value + 1):
             yield f"the sums of _fused are not those of _gap: {sums[0]:.6g} and {sums[1]:.6g}, for {gap:.6g} and {value:.6g}"
+    problem = Denoising(y, [draw.penalty])
+    runs = WholeRuns.of(problem, 1e-2, 100)
+    if runs is not None:
+        x, p, found, _ = runs.solve(y, np.zeros(1, np.intp), SERIAL, duals=True)
+        told, status = (float(found[0, k]) for k in (whole_runs.GAP, whole_runs.STATUS))
+        gap = problem.measure_by_formulas(x, p.reshape(-1)).gap
+        if status != whole_runs.LEFT and abs(told - gap) > 10 * draw.near * problem.size**2:
+            yield f"the whole run of _fused has another gap than its image and dual: {told:.6g} for {gap:.6g}"
 
 
 def _iterations(draw: _Sample, limits: tuple[float, float, float], steps: Array) -> tuple[Array, Array]:
@@ -340,4 +350,5 @@ def _iterations(draw: _Sample, limits: tuple[float, float, float], steps: Array)
 
 
 _QUICK: list[Callable[[_Sample], Iterator[str]]] = [_adjoint, _norm_bound, _ball_and_value, _gap]
-_EVERY = [*_QUICK, _projection, _degree_and_null_space, _proximal_point, _overrides]
+# the prox goes by the kernels
+_EVERY = [*_QUICK, _projection, _degree_and_null_space, _overrides, _proximal_point]
