@@ -15,7 +15,7 @@ from .._solve import solve_quietly
 from ..arrays.numbers import Array, as_float, has_slices
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, collect_warnings
-from ..runtime.workers import Workers
+from ..runtime.workers import SERIAL, Workers
 from .result import NUMBERS
 from .small import solve_small
 
@@ -47,6 +47,13 @@ class Stacks:
     def dtypes(self) -> set[Any]:
         """The types of the images."""
         return {image.dtype for image in self.given} if isinstance(self.given, list) else {self.given.dtype}
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of the images of each stack."""
+        if isinstance(self.given, list):
+            return [self.given[index[0]].shape for index in self.stacks]
+        return [self.given.shape[1:] for _ in self.stacks]
 
     def pieces(self, pixels: int, most: int) -> list[Piece]:
         """Indices, and what reads their images stacked: no more than so many pixels and so many images at a time."""
@@ -87,6 +94,15 @@ def _array(images: Any, i: int) -> Any:
         return Unreadable(error)
 
 
+#: pixels from which on threads share images: of smaller ones most of the time is Python's, which one thread has at a time
+_SHARED = 1 << 14
+
+
+def pays_to_share(shape: tuple[int, ...]) -> bool:
+    """Whether threads that share images of this shape, each solved by itself, are faster than one."""
+    return math.prod(shape) >= _SHARED
+
+
 def solve_some(images: Any, chosen: Any, spec: ProblemSpec, search: dict[str, Any], workers: int) -> dict[str, Any]:
     """The fields of the answers to these images, of one shape and type; x and weight are None where there is no answer."""
     n = len(images)
@@ -105,7 +121,7 @@ def solve_some(images: Any, chosen: Any, spec: ProblemSpec, search: dict[str, An
         while calls and found["x"] is None:
             # the first says how large answers are
             calls.pop(0)()
-        pool.run(calls)
+        (pool if pays_to_share(np.shape(images[0])) else SERIAL).run(calls)
     found["message"] = [
         told or MESSAGES[status] for told, status in zip(found["message"], found["status"].tolist(), strict=True)
     ]

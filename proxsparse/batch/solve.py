@@ -21,7 +21,7 @@ from ..runtime.progress import Steps
 from ..runtime.workers import Workers
 from ..solvers.options import parse
 from ..weights.given import UNCERTIFIED, AnyPenalty, resolve_penalty, warn_of_integers, weights_of
-from .images import Piece, Stacks, solve_some
+from .images import Piece, Stacks, pays_to_share, solve_some
 from .lazy import solve_lazily
 from .result import BAD, Answers, BatchResult
 
@@ -111,7 +111,9 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
         if jobs > 1:
             _with_joblib(solver, pieces, _put)
         else:
-            _with_threads(solver, pieces, _put, workers)
+            # those of small images share the images of a piece, where that pays
+            apart = workers > 1 and len(pieces) >= workers and all(map(pays_to_share, stacks.shapes))
+            _with_threads(solver, pieces, _put, workers if apart else 1)
     result = answers.result(weights_of(chosen) if rule is None else None)
     for kind in stacks.dtypes:
         warn_of_integers(np.zeros(0, kind), chosen, spec.data)
@@ -183,8 +185,8 @@ def _jobs() -> int:
 
 
 def _with_threads(solver: Any, pieces: list[Piece], put: Put, workers: int) -> None:
-    """Solve the pieces, which threads share; where there are few, the images of each."""
-    if len(pieces) < workers:
+    """Solve the pieces, which so many threads share."""
+    if workers == 1:
         for index, read in pieces:
             put(index, solver(read()))
         return

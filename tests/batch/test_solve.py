@@ -201,12 +201,16 @@ def test_unequal_and_large_images_are_shared_among_threads(monkeypatch):
         "solve_quietly",
         lambda *a, **kw: (threads.add(threading.get_ident()), time.sleep(0.05), solve_quietly(*a, **kw))[2],
     )
-    solve_batch([image_of((20, n)) for n in range(10, 16)], "tgv", 0.2, workers=2)
+    solve_batch([image_of((200, n)) for n in range(82, 86)], "overlap", 0.2, tol=0.1, workers=2)
     assert len(threads) == 2
     threads.clear()
     monkeypatch.setattr(_door, "_AT_ONCE", 1)
-    solve_batch(images((12, 13)), "tgv", 0.2, workers=2)
+    solve_batch(images((128, 128), n=4), "overlap", 0.2, tol=0.1, workers=2)
     assert len(threads) == 2
+    # of small ones the time is Python's, which one thread has at a time
+    threads.clear()
+    solve_batch(images((12, 13), n=4), "overlap", 0.2, tol=0.1, workers=2)
+    assert len(threads) == 1
 
 
 def test_whatever_goes_wrong_with_one_image_is_said_in_its_place(monkeypatch):
