@@ -55,13 +55,13 @@ class Iterations(Protocol):
         """Go on by as many iterations as there are rows."""
 
     def sums(self, workers: Workers) -> tuple[float, ...] | None:
-        """As `Fused.sums`, of what they have reached."""
+        """See `Fused.sums`: those of x and p here."""
 
     def pair(self) -> tuple[Array, Array]:
         """Copies of x and p."""
 
     def save(self) -> Any:
-        """What `restore` takes to go back to here; for those that are over-relaxed."""
+        """The state, for `restore` to go back to; for those that are over-relaxed."""
 
     def restore(self, state: Any) -> None:
         """Go back."""

@@ -117,12 +117,12 @@ else:
 
         @property
         def form(self) -> Any:
-            """What LLVM calls it."""
+            """LLVM's type."""
             return ir.VectorType(ir.FloatType() if self.number == types.float32 else ir.DoubleType(), self.lanes)
 
         @property
         def suffix(self) -> str:
-            """What the names of LLVM's functions end in."""
+            """The end of the names of LLVM's functions."""
             return f"v{self.lanes}f{self.number.bitwidth}"
 
     @register_model(Vector)

@@ -40,7 +40,7 @@ def fits(shape: tuple[int, ...]) -> bool:
 
 @functools.lru_cache(maxsize=16)
 def _mask(columns: int, width: int, free_column: bool, dtype: Any) -> Array:
-    """Of a row: where there is a difference across, where one down, where there is a pixel."""
+    """1 where a pixel of a row has a difference across, a difference down, and where there is a pixel."""
     mask = np.zeros((3, width), dtype)
     mask[0, : columns - 1] = 1
     mask[1, : columns - free_column] = 1

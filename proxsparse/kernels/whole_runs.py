@@ -43,8 +43,16 @@ PLACE, BEGUN, DONE, NEXT, STEP, HELD, BEFORE, GAP_BEFORE, WORSE, LENGTH, TRIVIAL
 
 
 @jit
-def _load(images, one, x, y, columns, limits, numbers, state):
+def _begun(images, found, one, planes, columns, limits, numbers, state):
     """Write the image of that number into y, and into x what the dual 0 induces; whether it is solved as it is."""
+    x, down, across, y = planes
+    for k in range(FIELDS):
+        found[one, k] = 0.0
+    for i in range(x.size):
+        down[i] = 0
+        across[i] = 0
+    state[BEGUN], state[DONE], state[NEXT], state[STEP], state[HELD] = 1, 0, 0, numbers[TAU], numbers[LEAST]
+    state[BEFORE], state[GAP_BEFORE], state[WORSE], state[FALLEN], state[SINCE] = 0, np.inf, 0, np.inf, 0
     total, largest, finite = 0.0, 0.0, True
     for i in range(images.shape[1]):
         row = MARGIN + i * columns
@@ -116,7 +124,7 @@ def _is_unusual(fun, gap, rel_gap, numbers, state):
 
 @jit
 def _checked(now, found, one, numbers, state, planes, kept, is_linear):
-    """What becomes of the image after a check: how it ended, or RUNNING; the best planes so far are kept."""
+    """How the image ended after a check, or RUNNING; the best planes so far are kept."""
     fun, gap = now[FUN], now[GAP]
     rel_gap = 0.0 if gap == 0 else (gap / fun if fun > 0 else np.inf)
     found[one, CHECKS] += 1
@@ -185,17 +193,8 @@ def total_variation(
     while state[PLACE] < chosen.size:
         one = chosen[int(state[PLACE])]
         status = RUNNING
-        if state[BEGUN] == 0:
-            for k in range(FIELDS):
-                found[one, k] = 0.0
-            for i in range(x.size):
-                down[i] = 0
-                across[i] = 0
-            state[BEGUN], state[DONE], state[NEXT], state[STEP], state[HELD] = 1, 0, 0, numbers[TAU], numbers[LEAST]
-            state[BEFORE], state[GAP_BEFORE], state[WORSE] = 0, np.inf, 0
-            state[FALLEN], state[SINCE] = np.inf, 0
-            if not _load(images, one, x, y, columns, exact_limits, numbers, state):
-                status = LEFT
+        if state[BEGUN] == 0 and not _begun(images, found, one, planes, columns, exact_limits, numbers, state):
+            status = LEFT
         while status == RUNNING:
             if state[DONE] < state[NEXT]:
                 n = int(state[NEXT] - state[DONE])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .certificate import Certificate, LiveCertificate
 from .measured import Measured
 from .posed import Posed
 from .problem import Costs, Problem, WithBackground
+from .trivial import Trivial
 
 
 class DenoisingProblem(Problem):
@@ -35,10 +36,10 @@ class DenoisingProblem(Problem):
             y = np.where(m > 0, y, np.mean(y, where=np.broadcast_to(m > 0, y.shape), dtype=np.float64).astype(y.dtype))
         self.denoising = Denoising(y, self.terms, m, self.lo, self.hi)
 
-    @property
-    def moments(self) -> list[tuple[float, float, float]]:
-        """`kernels.moments` of each channel of the image."""
-        return self.denoising.moments if self.denoising.y is self.y else super().moments
+    @cached_property
+    def trivial(self) -> Trivial:
+        """The best image that costs nothing."""
+        return _Trivial(self)
 
     def configure(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
@@ -96,3 +97,13 @@ class DenoisingProblem(Problem):
 
     def _with_dual(self, one_a_part: Sequence[Any]) -> Sequence[Any]:
         return self.denoising.select_dualised(one_a_part)
+
+
+class _Trivial(Trivial):
+    """That of a problem whose image's sums are known to `Denoising`."""
+
+    @property
+    def moments(self) -> list[tuple[float, float, float]]:
+        """`kernels.moments` of each channel of the image."""
+        problem = cast(DenoisingProblem, self.problem)
+        return problem.denoising.moments if problem.denoising.y is problem.y else super().moments

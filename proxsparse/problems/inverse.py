@@ -112,7 +112,7 @@ class InverseProblem(Problem):
                 off = float(self.stack.rounding(x64, p, parts)) + self.data.rounding(z, moved) + UNIT * SUM * abs(fun)
                 gap = max(fun - lower, 0.0) + off
                 # the dual's value is less its own rounding already
-                off += self.rounding_of_dual(p, duals[0], far) if math.isfinite(far) else 0.0
+                off += self.repair.rounding_of(p, duals[0], far) if math.isfinite(far) else 0.0
             return Certificate(x, p, q, fun, gap, data, values, rounding=off)
         stationarity = math.sqrt(total(np.square(r - self.repair.admissible(x64, r))))
         size = math.sqrt(total(np.square(r - ktp)) + total(np.square(ktp)))
@@ -145,4 +145,4 @@ class InverseProblem(Problem):
         lo, hi = self.reach.box
         least = np.minimum(lo * r, hi * r)
         value = total(least) - self.data.conjugate(q) - self.stack.conjugate(p)
-        return value - UNIT * SUM * total(np.abs(least)) - self.rounding_of_dual(p, q, self.reach.length_in_box)
+        return value - UNIT * SUM * total(np.abs(least)) - self.repair.rounding_of(p, q, self.reach.length_in_box)

@@ -15,10 +15,9 @@ from typing import Any, cast
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..arrays.roundoff import SUM, UNIT, norm
+from ..arrays.roundoff import UNIT, norm
 from ..dual.stack import Stack
 from ..dual.term import Term
-from ..kernels.moments import moments
 from ..linear.diagonal import Diagonalised
 from ..penalties.infimal import InfimalPenalty
 from ..runtime.workers import Workers
@@ -126,11 +125,6 @@ class Problem(abc.ABC):
         """Maps near to A^T A + K^T K that are inverted fast."""
         return Preconditioner(self)
 
-    @property
-    def moments(self) -> list[tuple[float, float, float]]:
-        """`kernels.moments` of each channel of the image."""
-        return [moments(np.ascontiguousarray(channel).reshape(-1)) for channel in self.y]
-
     def configure(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
         self.tol = tol
@@ -182,10 +176,6 @@ class Problem(abc.ABC):
     @abc.abstractmethod
     def start(self) -> Array:
         """A primal to start from."""
-
-    def no_dual(self) -> Array:
-        """The flat dual 0 of `stack`."""
-        return np.zeros(self.stack.size, self.dtype)
 
     # -- the certificate -------------------------------------------------------------------------------------------
 
@@ -264,18 +254,6 @@ class Problem(abc.ABC):
     def _with_dual(self, one_a_part: Sequence[Any]) -> Sequence[Any]:
         """The entries of a list over `terms` of the terms in `stack`."""
         return one_a_part
-
-    def rounding_of_dual(self, p: Array, q: Array, far: float) -> float:
-        """How far the value of a dual may be too large, minimisers no longer than `far`: by D*(q), c(p) and A^T q + K^T p.
-
-        A user's operator is taken as what its products return; where they are no adjoints of each other, as of single precision
-        inside, by as much as they were found to differ.
-        """
-        size = self.data.conjugate_size(q) + self.stack.conjugate(p)
-        length = norm(q)
-        off = self.stack.roundings * self.stack.dual_length(p) + self.linear.product_rounding * length
-        mismatch = self.linear.mismatch
-        return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(self.norm_squared) * length) * far
 
 
 def _certificate_of_returned(

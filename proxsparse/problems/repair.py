@@ -21,6 +21,19 @@ _MOST_ITERATIONS = 500
 class DualRepair(Owned):
     """The repair of the duals of a problem that no formula makes feasible."""
 
+    def rounding_of(self, p: Array, q: Array, far: float) -> float:
+        """How far the value of a dual may be too large, minimisers no longer than `far`: by D*(q), c(p) and A^T q + K^T p.
+
+        A user's operator is taken as what its products return; where they are no adjoints of each other, as of single precision
+        inside, by as much as they were found to differ.
+        """
+        problem = self.problem
+        size = problem.data.conjugate_size(q) + problem.stack.conjugate(p)
+        length = norm(q)
+        off = problem.stack.roundings * problem.stack.dual_length(p) + problem.linear.product_rounding * length
+        mismatch = problem.linear.mismatch
+        return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(problem.norm_squared) * length) * far
+
     def dual_value(self, x: Array, p: Array, q: Array, r: Array, far: float, allowed: float) -> float | None:
         """The dual value of (q, p) made feasible: r is moved onto what the bounds can balance, then (q, p) scaled.
 
@@ -53,7 +66,7 @@ class DualRepair(Owned):
         # where r is kept, x stands at the bound that balances it
         t, value = problem.data.best_multiple(q, problem.stack.conjugate(p), total(kept * x), limit)
         value -= t * norm(left) * far + UNIT * SUM * t * total(np.abs(kept * x))
-        return value - problem.rounding_of_dual(t * p, t * q, far)
+        return value - self.rounding_of(t * p, t * q, far)
 
     def _corrected_by_iterations(self, q: Array, p: Array, left: Array, enough: float) -> tuple[Array, Array]:
         """(q, p) with less left of A^T q + K^T p: less M A v and b K v where balls are no points, v by conjugate gradients.

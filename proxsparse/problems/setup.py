@@ -72,7 +72,7 @@ class ProblemSetup:
         """The primal and the dual to start from."""
         problem = self.problem
         if x0 is None:
-            return problem.start(), problem.no_dual()
+            return problem.start(), np.zeros(problem.stack.size, problem.dtype)
         earlier = isinstance(x0, SolveResult) and "dual" in x0
         x = as_float(x0.x if isinstance(x0, SolveResult) else x0, "x0").astype(problem.dtype)
         if x.shape != self.answer.shape:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays.numbers import Array, total
+from ..kernels.moments import moments
 from .certificate import Certificate
 from .owned import Owned
 
@@ -51,7 +52,12 @@ class Trivial(Owned):
         free = problem.full.costs_nothing("constants")
         # as the image holds it
         n = problem.y[0].size
-        return [float(problem.dtype.type(first + off / n)) if free else 0.0 for first, off, _ in problem.moments]
+        return [float(problem.dtype.type(first + off / n)) if free else 0.0 for first, off, _ in self.moments]
+
+    @property
+    def moments(self) -> list[tuple[float, float, float]]:
+        """`kernels.moments` of each channel of the image."""
+        return [moments(np.ascontiguousarray(channel).reshape(-1)) for channel in self.problem.y]
 
     @cached_property
     def fun(self) -> float:
@@ -59,7 +65,7 @@ class Trivial(Owned):
         problem = self.problem
         if self._is_mean:
             n, total = problem.y[0].size, 0.0
-            for (first, off, squares), mean in zip(problem.moments, self._channel_means, strict=True):
+            for (first, off, squares), mean in zip(self.moments, self._channel_means, strict=True):
                 moved = mean - first
                 total += max(squares - moved * (2 * off - n * moved), 0.0)
             return 0.5 * total

@@ -25,7 +25,8 @@ def steps(problem: Problem, x: Array | None, p: Array | None, *, tau: float | No
         return accelerated(problem.denoising, x, p, tau, gamma)
     if gamma:
         raise ValueError(f"option gamma={gamma} needs a data term that is strongly convex; this problem's is not")
-    return _dualised(problem, problem.start() if x is None else x, problem.no_dual() if p is None else p, tau)
+    x = problem.start() if x is None else x
+    return _dualised(problem, x, np.zeros(problem.stack.size, problem.dtype) if p is None else p, tau)
 
 
 #: how far beyond what an iteration finds the next one starts, below 2: the more the sooner, but that behind an operator what
