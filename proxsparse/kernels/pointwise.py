@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._jit import fma, jit, jit_sum
+from ._jit import fma, inlined, jit, jit_sum
 
 
 @jit
@@ -36,14 +36,22 @@ def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
     zero = x.dtype.type(0)
     cut = tau * soft * inverse
     for j in range(x.size):
-        v = (x[j] + tau * (y[j] - ktp[j])) * inverse
-        above = v - cut
-        below = v + cut
+        v = fma(tau, y[j] - ktp[j], x[j]) * inverse
+        above, below = v - cut, v + cut
         v = (above if above > zero else zero) + (below if below < zero else zero)
         v = v if v > lo else lo
         v = v if v < hi else hi
-        xbar[j] = v + theta * (v - x[j])
+        xbar[j] = fma(theta, v - x[j], v)
         x[j] = v
+
+
+@inlined
+def pixel_loss(t, v, ktp, soft, lo, hi):
+    """What t loses against the best number in 1/2 (t - v)^2 + ktp t + soft |t| within [lo, hi]; float64, and >= 0."""
+    u = v - ktp
+    best = max(u - soft, 0.0) + min(u + soft, 0.0)
+    best = min(max(best, lo), hi)
+    return 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
 
 
 @jit
@@ -118,12 +126,9 @@ def data_gap(x, ktp, y, soft, lo, hi):
         loss = 0.0
         data = 0.0
         for j in range(first, min(first + 4096, x.size)):
-            t = np.float64(x[j])
-            u = np.float64(y[j]) - ktp[j]
-            best = max(u - soft, 0.0) + min(u + soft, 0.0)
-            best = min(max(best, lo), hi)
-            loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
-            data += 0.5 * (t - y[j]) * (t - y[j])
+            t, v = np.float64(x[j]), np.float64(y[j])
+            loss += pixel_loss(t, v, np.float64(ktp[j]), soft, lo, hi)
+            data += 0.5 * (t - v) * (t - v)
         loss_total += loss
         data_total += data
     return loss_total, data_total

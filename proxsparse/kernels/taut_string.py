@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ._jit import borrowed, jit, jit_extremes, jit_sum
+from .pointwise import pixel_loss
 
 _BLOCK = 16
 
@@ -202,10 +203,7 @@ def _sums(x, right, p, left, y, w, soft, lo, hi):
         length = w * abs(difference)
         value += length
         gap += length - difference * p[j]
-        u = v - (np.float64(left[j]) - p[j])
-        best = max(u - soft, 0.0) + min(u + soft, 0.0)
-        best = min(max(best, lo), hi)
-        loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
+        loss += pixel_loss(t, v, np.float64(left[j]) - p[j], soft, lo, hi)
         data += 0.5 * (t - v) * (t - v)
         size += abs(t)
     return gap, value, loss, data, size

@@ -7,6 +7,7 @@ differences are zero and its dual is never touched.
 import numpy as np
 
 from ._jit import borrowed, jit, jit_sum
+from .pointwise import primal_step
 
 
 @jit
@@ -163,24 +164,6 @@ def _step_rows_clipped(pz, py, px, xbar, d, h, sigma, radius):
 
 
 @jit
-def _primal_row(x, xbar, s, y, soft, lo, hi, steps):
-    """x and xbar after the proximal step; s = K^T p. steps = tau, sigma, theta, 1 / (1 + tau)."""
-    tau, theta, inverse = steps[0], steps[2], steps[3]
-    zero = x.dtype.type(0)
-    cut = tau * soft * inverse
-    for j in range(x.size):
-        v = (x[j] + tau * (y[j] - s[j])) * inverse
-        # soft-thresholding, then the bounds
-        above = v - cut
-        below = v + cut
-        v = (above if above > zero else zero) + (below if below < zero else zero)
-        v = v if v > lo else lo
-        v = v if v < hi else hi
-        xbar[j] = v + theta * (v - x[j])
-        x[j] = v
-
-
-@jit
 def sweep(x, xbar, pz, py, px, y, isotropic, without_dual, radius, soft, lo, hi, steps):
     """Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
 
@@ -208,7 +191,7 @@ def sweep(x, xbar, pz, py, px, y, isotropic, without_dual, radius, soft, lo, hi,
                 for c in range(channels):
                     s[:] = 0
                     _add_adjoint_row(s, pz, py, px, c, d, h)
-                    _primal_row(x[c, d, h], xbar[c, d, h], s, y[c, d, h], soft, lo, hi, steps[k])
+                    primal_step(x[c, d, h], xbar[c, d, h], s, y[c, d, h], soft, lo, hi, steps[k])
 
 
 @jit_sum

@@ -6,8 +6,9 @@ o = (od kh + oh) kw + ow. Copies outside the image are zero and stay zero.
 
 import numpy as np
 
-from ._jit import borrowed, fma, jit, jit_sum
+from ._jit import borrowed, jit, jit_sum
 from .balls import onto_l1_ball
+from .pointwise import pixel_loss, primal_step
 
 
 @jit
@@ -210,24 +211,6 @@ def gap(x, p, window, stride, l2, radius):
 
 
 @jit
-def _primal(x, xbar, ktp, y, soft, lo, hi, steps):
-    """x and xbar after the proximal step, and ktp = 0 for what comes next. steps = tau, sigma, theta, 1 / (1 + tau)."""
-    tau, theta, inverse = steps[0], steps[2], steps[3]
-    zero = x.dtype.type(0)
-    cut = tau * soft * inverse
-    for j in range(x.size):
-        v = fma(tau, y[j] - ktp[j], x[j]) * inverse
-        more, less = v - cut, v + cut
-        v = (more if more > zero else zero) + (less if less < zero else zero)
-        v = v if v > lo else lo
-        v = v if v < hi else hi
-        xbar[j] = fma(theta, v - x[j], v)
-        x[j] = v
-    for j in range(x.size):
-        ktp[j] = zero
-
-
-@jit
 def sweep(x, xbar, p, y, ring, width, radius, soft, lo, hi, steps, begin, end):
     """Chambolle-Pock iterations in place for gray images (rows, columns) under l2 windows at stride 1, p (offset, row, column).
 
@@ -255,7 +238,11 @@ def sweep(x, xbar, p, y, ring, width, radius, soft, lo, hi, steps, begin, end):
                 for oh in range(height):
                     for ow in range(width):
                         _scale_and_scatter(p[oh * width + ow, a], sums[(a + oh) % height, ow : ow + n], s)
-            _primal(x[a], xbar[a], sums[a % height], y[a], soft, lo, hi, steps[k])
+            ktp = sums[a % height]
+            primal_step(x[a], xbar[a], ktp, y[a], soft, lo, hi, steps[k])
+            # for the row that comes there next
+            for j in range(ktp.size):
+                ktp[j] = 0
 
 
 @jit_sum
@@ -287,10 +274,7 @@ def _pixel_sums(x, ktp, y, soft, lo, hi):
     loss, data, size = 0.0, 0.0, 0.0
     for j in range(x.size):
         t, v = np.float64(x[j]), np.float64(y[j])
-        u = v - ktp[j]
-        best = max(u - soft, 0.0) + min(u + soft, 0.0)
-        best = min(max(best, lo), hi)
-        loss += 0.5 * (t - best) * (t + best - 2 * u) + soft * (abs(t) - abs(best))
+        loss += pixel_loss(t, v, np.float64(ktp[j]), soft, lo, hi)
         data += 0.5 * (t - v) * (t - v)
         size += abs(t)
     return loss, data, size
