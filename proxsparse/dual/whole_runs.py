@@ -43,7 +43,7 @@ class WholeRuns:
         if denoising.pointwise:
             # the primal step makes zeros exact
             numbers[kernels.CUT], numbers[kernels.FREE] = denoising.cut, 0.0
-        # the memory of the first call
+        # the kernel, with memory for one image
         self._first = self._whole_run()
 
     @classmethod
@@ -68,18 +68,18 @@ class WholeRuns:
         p = np.empty((n, 2, *images.shape[1:]) if duals else (0, 2, 0, 0), images.dtype)
         out = x, p, found, history, self.numbers
         if workers.n == 1 or len(chosen) == 1:
-            self._solve(images, chosen, *out)
+            self._solve(self._first, images, chosen, *out)
         else:
             # some for every worker, and again where images take longer than others
             parts = min(len(chosen), 4 * workers.n)
             cuts = [len(chosen) * i // parts for i in range(parts + 1)]
             some = [chosen[a:b] for a, b in itertools.pairwise(cuts)]
-            workers.run([functools.partial(self._solve, images, part, *out) for part in some])
+            # each with memory of its own
+            workers.run([functools.partial(self._solve, None, images, part, *out) for part in some])
         return Solved(x, p, found, history)
 
-    def _solve(self, images: Array, chosen: Array, *out: Array) -> None:
-        # threads find memory of their own
-        (run, self._first), state = (self._first or self._whole_run(), None), np.zeros(kernels.STATE)
+    def _solve(self, run: Callable[..., bool] | None, images: Array, chosen: Array, *out: Array) -> None:
+        run, state = run or self._whole_run(), np.zeros(kernels.STATE)
         while run is not None and not run(images, chosen, *out, state, _BUDGET):
             pass
 
