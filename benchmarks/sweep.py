@@ -10,10 +10,10 @@ import time
 import numpy as np
 
 from proxsparse import L1, OverlappingGroupLasso, TotalVariation
+from proxsparse.dual.accelerated import Schedule
 from proxsparse.dual.denoising import Denoising
 from proxsparse.kernels._jit import jit
 from proxsparse.runtime.workers import Workers
-from proxsparse.solvers import chambolle_pock
 
 from .scaling import image
 
@@ -57,11 +57,11 @@ def main(*sides):
                     with Workers(workers) as pool:
                         problem = Denoising(y, [penalty])
                         problem.workers = pool
-                        x, p = y.copy(), np.zeros(problem.dualised.size, dtype)
-                        xbar = x.copy()
-                        steps = chambolle_pock.Schedule(problem, None, None).next(n, dtype)
+                        dual = problem.dualised.split(problem.no_dual)[0]
+                        iterations = problem.fused.begin(y, dual, y, problem.limits)
+                        steps = Schedule(problem, iterations.relaxed).next(n, dtype)
                         for _ in range(8):  # the first compiles
-                            sweep = timed(lambda: chambolle_pock._fused(problem, x, xbar, p, steps)) / n  # noqa: B023
+                            sweep = timed(lambda: iterations.advance(steps, pool)) / n  # noqa: B023
                             best[workers] = min(best[workers], sweep)
                             together = timed(lambda: [triad(a, b, c, dtype(0.5)) for _ in range(n)]) / n  # noqa: B023
                             best["triad"] = min(best["triad"], together)
