@@ -44,9 +44,11 @@ def first_check(fun: float, gap: float, trivial: float, tol: float) -> int:
     Under total variation a gap of 1e-3 takes some 50 (F / F of the trivial image)^0.65 iterations from the image itself; where
     that is more than for F as large as the other the image may be noise alone, which takes no longer.
     """
-    if not (0.5 * fun < gap < 1e300 and 0.0 < trivial < 1e300 and tol > 0.0):
+    if not (fun > 0.0 and 0.5 * fun < gap < math.inf and 0.0 < trivial < math.inf and tol > 0.0):
         return 10
-    expected = 40.0 * exp2(min(max(min(0.65 * log2(fun / trivial), 0.0) + log2(1e-3 / tol) / 2.6, -4.0), 4.0))
+    # differences of logarithms: quotients may overflow
+    share = min(0.65 * (log2(fun) - log2(trivial)), 0.0)
+    expected = 40.0 * exp2(min(max(share + (log2(1e-3) - log2(tol)) / 2.6, -4.0), 4.0))
     return int(min(max(expected, 5.0), 100.0))
 
 
@@ -57,13 +59,13 @@ def iterations_ahead(nit: int, gap: float, tol: float, before: int, gap_before: 
     It is expected to fall by a power of the iterations, the one that it followed since the check before, or where convergence
     is linear exponentially, if that is sooner.
     """
-    if not (tol > 0.0 and tol < gap < 1e300):
+    if not (tol > 0.0 and tol < gap < math.inf):
         return nit
-    left = log2(gap / tol)
+    left = log2(gap) - log2(tol)
     rate = _RATE
     exponential = math.inf
-    if before > 0 and gap < gap_before < 1e300:
-        fallen = log2(gap_before / gap)
+    if before > 0 and gap < gap_before < math.inf:
+        fallen = log2(gap_before) - log2(gap)
         rate = min(max(fallen / log2(nit / before), _RATES[0]), _RATES[1])
         if is_linear and fallen > 0.0:
             exponential = (nit - before) * left / fallen

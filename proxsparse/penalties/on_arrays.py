@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from .base import Penalty
 
 
-#: the most pixels of images for whose shape a penalty keeps its term: many small ones may follow
+#: the most pixels of images for whose shape a term is kept: many small ones may follow
 _KEPT = 1 << 16
+_bound = functools.lru_cache(maxsize=16)(Term)
 
 
 class OnArrays(Bounds):
@@ -32,16 +34,8 @@ class OnArrays(Bounds):
         ValueError
             Where the penalty does not fit such images.
         """
-        bound: Term | None = self.__dict__.get("_bound")
-        if bound is None or bound.shape != shape:
-            bound = Term(self._own, shape)
-            if math.prod(shape) <= _KEPT:
-                object.__setattr__(self, "_bound", bound)
-        return bound
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but what was found for images of a shape."""
-        return {name: value for name, value in self.__dict__.items() if name != "_bound"}
+        small = math.prod(shape) <= _KEPT and type(self).__hash__ is object.__hash__
+        return _bound(self._own, shape) if small else Term(self._own, shape)
 
     @property
     def _own(self) -> Penalty:

@@ -24,12 +24,13 @@ def test_a_gap_that_falls_exponentially_is_met_where_it_says():
     assert 12 + iterations_ahead(12, 2.0**-12, 2.0**-20, 10, 2.0**-10, True) == pytest.approx(21, abs=1)
 
 
-@pytest.mark.parametrize("gap", [1e-30, 1e-4, 0.5, 1e10, math.inf, math.nan])
+@pytest.mark.parametrize("gap", [1e-300, 1e-4, 0.5, 1e10, 1e305, math.inf, math.nan])
 @pytest.mark.parametrize("gap_before", [1e-4, 1.0, math.inf])
-@pytest.mark.parametrize("tol", [0.0, 1e-12, 1e-3])
+@pytest.mark.parametrize("tol", [0.0, 5e-324, 1e-12, 1e-3])
 def test_it_is_always_a_number_of_iterations(gap, gap_before, tol):
     for nit in (1, 10, 1000, 100000):
         for is_linear in (False, True):
             assert 1 <= iterations_ahead(nit, gap, tol, nit // 2, gap_before, is_linear) <= 2 * nit
-    for trivial in (0.0, 1e-3, math.inf):
-        assert 5 <= first_check(1.0, gap, trivial, tol) <= 100
+    for trivial in (0.0, 1e-300, 1e-3, math.inf):
+        for fun in (0.0, 1.0, 1e300):
+            assert 5 <= first_check(fun, gap, trivial, tol) <= 100
