@@ -105,6 +105,8 @@ class Layout:
             return np.array(array * array.dtype.type(1 / self.scale), order="C")
         whole = array.base
         # no view of another one, but that one where it is all of it
-        if owned and isinstance(whole, np.ndarray) and whole.shape == array.shape and whole.flags.c_contiguous:
-            return whole
+        # the same numbers in the same order where both lie in one piece
+        if owned and isinstance(whole, np.ndarray) and whole.flags.c_contiguous and array.flags.c_contiguous:
+            owned = (whole.shape, whole.dtype) == (array.shape, array.dtype)
+            return whole if owned else array.copy()
         return np.array(array, order="C")

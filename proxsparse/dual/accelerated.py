@@ -147,10 +147,12 @@ def accelerated(
     running.no_dual = fresh or not p.any()
     n = yield running
     found = _coarse_start(denoising, gamma) if coarse else None
+    relaxed = iterations.relaxed
+    del iterations
     if found is not None:
         x, p = found
         running.iterations = fused.begin(x, denoising.dualised.split(p)[0], denoising.y, denoising.limits)
-        running.schedule = Schedule(denoising, iterations.relaxed, 0.3, gamma)
+        running.schedule = Schedule(denoising, relaxed, 0.3, gamma)
     while True:
         running.advance(n)
         n = yield running

@@ -74,7 +74,7 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         return np.sqrt(a)
 
     def inverse_root(a: Any) -> Any:
-        """1 / sqrt(a) to a few units in the last place, for a > 0."""
+        """1 / sqrt(a) to a few units in the last place, for a > 0; too small for a below the normal numbers."""
         bits, number = 8 * a.itemsize, a.dtype.type
         y = (_GUESS[bits] - (a.view(f"i{bits // 8}") >> 1)).astype(f"i{bits // 8}").view(a.dtype)
         e, series = 1 - a * y * y, number(0)
@@ -237,7 +237,7 @@ else:
 
     @intrinsic
     def inverse_root(typing: Any, a: Any) -> Any:
-        """1 / sqrt(a) to a few units in the last place, for a > 0.
+        """1 / sqrt(a) to a few units in the last place, for a > 0; too small for a below the normal numbers.
 
         Of IEEE's operations and a shift: a root and a division take several times as long on some processors, and what
         processors have for this differs in its bits.

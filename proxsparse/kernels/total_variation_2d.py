@@ -150,9 +150,8 @@ def sweep(
 
     steps[k] = tau, sigma, 1 / (1 + tau), relaxation, tau soft / (1 + tau) of iteration k. `depth` iterations at a time go
     down the rows together, a band of rows each, every one a row behind the one before it: the dual of a row needs the
-    extrapolated primal of that row and the next, which are in ring, two rows and margins for
-    each, and the primal the dual of that row
-    and the one before. Only the bands `begin` to `end` are worked.
+    extrapolated primal of that row and the next, which are in ring, two rows and margins for each iteration, and the primal
+    the dual of that row and the one before. Only the bands `begin` to `end` are worked.
     `limits` = soft, lo, hi, or None where there are none. Differences are multiplied by scales = (down, across), planes too, or
     None. `anisotropic` is None or not. `columns` are those of a plane; mask holds a 0 for the last of each row of the image.
     `cuts` says whether the rows are a strip of an image, cut off above, below: there each iteration, `done` earlier ones

@@ -58,6 +58,11 @@ class LiveCertificate(Certificate):
         self.running, self.q, self.owned = running, None, True
         self.fun, self.gap, self.data, self.values, self.rounding = fun, gap, data, values, rounding
 
+    def copy(self, into: Certificate | None = None) -> Certificate:
+        """Itself, once it holds the image and the dual: they are its own."""
+        _ = self.x
+        return self
+
     def __getattr__(self, name: str) -> Any:
         if name not in ("x", "p"):
             raise AttributeError(name)

@@ -248,10 +248,10 @@ class _Stall:
 
 
 class _Best:
-    """The best certificate so far."""
+    """The best certificate so far; of large images, whose gap no copy is made for as long as it falls, since its first rise."""
 
     def __init__(self, problem: Problem, found: Certificate | None) -> None:
-        # of a large image no copy is made as long as the gap falls: the last one is the best
+        self.problem = problem
         self.found, self.falls, self.worse = found, problem.is_denoising and math.prod(problem.shape) > LARGE, 0
 
     def __call__(self, found: Certificate, reached: Any) -> Certificate:
@@ -263,5 +263,9 @@ class _Best:
         if isinstance(reached, Running) and self.worse == HOLD:
             reached.schedule.hold()
         if self.falls:
-            self.found, self.falls = found.copy(), False
+            # what the kernels had before is gone
+            problem, self.falls = self.problem, False
+            start = problem.start() if not math.isfinite(found.gap) else None
+            zero = np.zeros(problem.stack.size, problem.dtype)
+            self.found = found.copy() if start is None else problem.certificate(start, zero)
         return self.found

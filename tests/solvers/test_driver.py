@@ -1,12 +1,18 @@
 """Statuses, callbacks, histories, and the iterate that is returned."""
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 from examples import PENALTIES, fitted, image_of, loose
 
 import proxsparse
 from proxsparse import Blur, ConvergenceWarning, TotalVariation, as_operator, solve
+from proxsparse.problems.setup import set_up
+from proxsparse.problems.spec import ProblemSpec
 from proxsparse.result import MESSAGES
+from proxsparse.solvers import driver
 
 METHODS = ["fista", "admm", "chambolle-pock"]
 
@@ -140,3 +146,18 @@ def test_flat_regions_end_a_long_run_under_a_piecewise_linear_penalty():
     assert found.rel_gap < 1e-8
     assert found.history["gap"][-1] == found.gap
     assert regions < 0.5 * y.size
+
+
+@pytest.mark.parametrize("worse", [4.0, math.nan])
+def test_of_large_images_what_rose_is_kept_unless_it_is_no_number(worse):
+    """No copy is made as long as the gap falls."""
+    problem = set_up(ProblemSpec(image_of((300, 300))), [TotalVariation(0.1)]).problem
+    start, zero = problem.start(), np.zeros(problem.stack.size)
+    best = driver._Best(problem, None)
+    first = problem.certificate(start, zero)
+    best(first, (start, zero))
+    found = dataclasses.replace(first, gap=worse * first.gap)
+    kept = best(found, (start, zero))
+    assert math.isfinite(kept.gap)
+    assert np.isfinite(kept.x).all()
+    assert best(dataclasses.replace(first, gap=5.0 * first.gap), (start, zero)) is kept
