@@ -106,7 +106,12 @@ class Layout:
         whole = array.base
         # no view of another one, but that one where it is all of it
         # the same numbers in the same order where both lie in one piece
-        if owned and isinstance(whole, np.ndarray) and whole.flags.c_contiguous and array.flags.c_contiguous:
-            owned = (whole.shape, whole.dtype) == (array.shape, array.dtype)
-            return whole if owned else array.copy()
+        if (
+            owned
+            and isinstance(whole, np.ndarray)
+            and (whole.shape, whole.dtype) == (array.shape, array.dtype)
+            and whole.flags.c_contiguous
+            and array.flags.c_contiguous
+        ):
+            return whole
         return np.array(array, order="C")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..arrays.numbers import Array, as_float
-from ..dual.whole_runs import WholeRuns
 from ..kernels import whole_runs as kernels
 from ..penalties import Penalty
-from ..problems.denoising import DenoisingProblem
 from ..problems.setup import set_up
 from ..problems.spec import ProblemSpec
 from ..runtime.workers import Workers
 from ..solvers.options import parse
 from ..solvers.registry import auto_method
+from ..solvers.whole import whole_runs
 
 
 def solve_small(
@@ -41,13 +39,10 @@ def solve_small(
     except (TypeError, ValueError):
         # which says more of a single image
         return None
-    if not isinstance(problem, DenoisingProblem) or (method == "auto" and auto_method(problem) != "chambolle-pock"):
-        return None
-    options = parse("chambolle-pock", search.get("options"))
-    if method not in ("auto", "chambolle-pock") or math.isfinite(options.maxtime) or options.check_every is not None:
+    if (auto_method(problem) if method == "auto" else method) != "chambolle-pock":
         return None
     tol = search.get("tol", 1e-4)
-    runs = WholeRuns.of(problem.denoising, tol, options.maxiter, **options.method)
+    runs = whole_runs(problem, tol, parse("chambolle-pock", search.get("options")))
     if runs is None:
         return None
     solved = runs.solve(y, np.arange(len(y)), pool, duals=False)

@@ -106,18 +106,17 @@ class Running:
         """Go on by so many iterations, the last of them without over-relaxation: what it reaches is feasible."""
         self.no_dual = False
         steps = self.schedule.next(n, self.denoising.y.dtype)
+        if self._before is not None:
+            # what was certified is not what is gone on with
+            (state, skipped), self._before = self._before, None
+            self.iterations.restore(state)
+            steps = np.concatenate((skipped, steps))
         if self.relaxed and not self.unfinished:
-            steps, last = steps[:-1], steps[-1:]
             if self.undisturbed:
-                if self._before is not None:
-                    state, skipped = self._before
-                    self.iterations.restore(state)
-                    steps = np.concatenate((skipped, steps))
-                self._advance(steps)
-                self._before, steps = (self.iterations.save(), last), steps[:0]
-            last = last.copy()
-            last[:, 3] = 1
-            steps = np.concatenate((steps, last))
+                self._advance(steps[:-1])
+                steps = steps[-1:]
+                self._before = self.iterations.save(), steps.copy()
+            steps[-1, 3] = 1
         self._advance(steps)
 
     def _advance(self, steps: Array) -> None:

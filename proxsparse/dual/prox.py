@@ -14,7 +14,6 @@ from ..arrays.numbers import Array, as_float, as_scalar, require_finite
 from ..kernels import whole_runs
 from ..kernels.pace import iterations_ahead
 from ..result import ConvergenceWarning, warn
-from ..runtime.workers import SERIAL
 from .accelerated import Running, accelerated
 from .denoising import Denoising, dual_fast_gradient
 from .stack import Stack
@@ -96,7 +95,7 @@ def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Arra
     """The primal, the dual and the iterations to a relative gap of `tol`: by kernels, or the fast dual gradient."""
     runs = WholeRuns.of(problem, tol, maxiter)
     if runs is not None:
-        x, p, found, _ = runs.solve(problem.y, np.zeros(1, np.intp), SERIAL, duals=True)
+        x, p, found, _ = runs.solve_own()
         status, nit = (int(found[0, k]) for k in (whole_runs.STATUS, whole_runs.NIT))
         if status == whole_runs.LIMIT:
             _warn_of_limit(maxiter, found[0, whole_runs.GAP] / found[0, whole_runs.FUN], tol)

@@ -11,12 +11,14 @@ import numpy as np
 
 from ..arrays.numbers import Array, plain_sizes
 from ..kernels import whole_runs as kernels
-from ..runtime.workers import Workers
+from ..runtime.workers import SERIAL, Workers
 from .accelerated import HOLD, LARGE, Schedule
 from .denoising import BEYOND, Denoising
 
 #: how much shorter than its ball the dual of a difference must be for it to be 0
 FLAT_MARGIN = 1e-4
+#: the place of the only image
+_ONE = np.zeros(1, np.intp)
 #: pixels times iterations of one call, some 20 ms
 _BUDGET = 1 << 24
 
@@ -77,6 +79,10 @@ class WholeRuns:
             # each with memory of its own
             workers.run([functools.partial(self._solve, None, images, part, *out) for part in some])
         return Solved(x, p, found, history)
+
+    def solve_own(self, checks: int = 0) -> Solved:
+        """Solve the problem that the others are like, of whose checks up to so many are kept."""
+        return self.solve(self.denoising.y, _ONE, SERIAL, duals=True, checks=checks)
 
     def _solve(self, run: Callable[..., bool] | None, images: Array, chosen: Array, *out: Array) -> None:
         run, state = run or self._whole_run(), np.zeros(kernels.STATE)

@@ -47,7 +47,7 @@ def primal_step(x, xbar, ktp, y, soft, lo, hi, steps):
 
 @inlined
 def pixel_loss(t, v, ktp, soft, lo, hi):
-    """What t loses against the best number in 1/2 (t - v)^2 + ktp t + soft |t| within [lo, hi]; float64, and >= 0."""
+    """The suboptimality of t for 1/2 (t - v)^2 + ktp t + soft |t| within [lo, hi]; float64, and >= 0."""
     u = v - ktp
     best = max(u - soft, 0.0) + min(u + soft, 0.0)
     best = min(max(best, lo), hi)

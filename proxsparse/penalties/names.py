@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from ..arrays.checks import unknown
@@ -26,7 +25,6 @@ def known_as(name: str) -> str | None:
     return "+".join(parts) if (summands if len(parts) > 1 else parts[0] in _MADE) else None
 
 
-@functools.lru_cache(maxsize=128)
 def penalty_named(name: str) -> Any:
     """The penalty of a name, or the sum of those with + between them, without weights but for "none"."""
     known = known_as(name)

@@ -264,8 +264,9 @@ class _Best:
             reached.schedule.hold()
         if self.falls:
             # what the kernels had before is gone
-            problem, self.falls = self.problem, False
-            start = problem.start() if not math.isfinite(found.gap) else None
-            zero = np.zeros(problem.stack.size, problem.dtype)
-            self.found = found.copy() if start is None else problem.certificate(start, zero)
+            self.found, self.falls = found.copy() if math.isfinite(found.gap) else self._first(), False
         return self.found
+
+    def _first(self) -> Certificate:
+        problem = self.problem
+        return problem.certificate(problem.start(), np.zeros(problem.stack.size, problem.dtype))

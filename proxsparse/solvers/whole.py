@@ -5,36 +5,34 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
-
 from ..dual.whole_runs import WholeRuns
 from ..kernels import whole_runs as kernels
 from ..problems.certificate import Certificate
 from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem
-from ..runtime.workers import SERIAL
 from .driver import Run
 from .options import Options
 
 #: checks that are kept; they come at distances that grow by a share of a twenty-fourth at least
 _CHECKS = 512
-#: the place of the only image
-_ONE = np.zeros(1, np.intp)
 
 
-def run_whole(problem: Problem, tol: float, options: Options) -> Run | None:
-    """How the iterations of Chambolle-Pock ended; None where no kernel fits or the image goes no usual way."""
+def whole_runs(problem: Problem, tol: float, options: Options) -> WholeRuns | None:
+    """Chambolle-Pock by a kernel for problems like this one; None where none fits, or does what the options ask for."""
     if not isinstance(problem, DenoisingProblem) or problem.returned is not None or problem.faint is not None:
         return None
     if math.isfinite(options.maxtime) or options.check_every is not None:
         return None
-    denoising = problem.denoising
-    runs = WholeRuns.of(denoising, tol, options.maxiter, **options.method)
+    return WholeRuns.of(problem.denoising, tol, options.maxiter, **options.method)
+
+
+def run_whole(problem: Problem, tol: float, options: Options) -> Run | None:
+    """How the iterations of Chambolle-Pock ended; None where no kernel fits or the image goes no usual way."""
+    runs = whole_runs(problem, tol, options)
     if runs is None:
         return None
-    begin = time.perf_counter()
-    images = denoising.y.reshape(1, *denoising.y.shape[1:])
-    x, p, found, history = runs.solve(images, _ONE, SERIAL, duals=True, checks=_CHECKS if options.history else 0)
+    begin, denoising = time.perf_counter(), runs.denoising
+    x, p, found, history = runs.solve_own(_CHECKS if options.history else 0)
     fun, gap, data, value, size, rounding, nit, status, checks = found[0].tolist()
     if status == kernels.LEFT:
         return None

@@ -316,7 +316,7 @@ def _fused(draw: _Sample, fused: Fused) -> Iterator[str]:
     problem = Denoising(y, [draw.penalty])
     runs = WholeRuns.of(problem, 1e-2, 100)
     if runs is not None:
-        x, p, found, _ = runs.solve(y, np.zeros(1, np.intp), SERIAL, duals=True)
+        x, p, found, _ = runs.solve_own()
         told, status = (float(found[0, k]) for k in (whole_runs.GAP, whole_runs.STATUS))
         gap = problem.measure_by_formulas(x, p.reshape(-1)).gap
         if status != whole_runs.LEFT and abs(told - gap) > 10 * draw.near * problem.size**2:

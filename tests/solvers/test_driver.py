@@ -161,3 +161,11 @@ def test_of_large_images_what_rose_is_kept_unless_it_is_no_number(worse):
     assert math.isfinite(kept.gap)
     assert np.isfinite(kept.x).all()
     assert best(dataclasses.replace(first, gap=5.0 * first.gap), (start, zero)) is kept
+
+
+def test_a_limit_of_time_changes_no_iteration_between_checks():
+    """With checks at fixed distances, which go on from before what was certified."""
+    y = image_of((64, 70))
+    runs = [loose(y, "tv", 0.3, tol=0, options={"maxiter": 24, "check_every": 5, **limit}) for limit in ({}, {"maxtime": 1e6})]
+    np.testing.assert_array_equal(runs[0].x, runs[1].x)
+    assert runs[0].history["objective"].tolist() == runs[1].history["objective"].tolist()
