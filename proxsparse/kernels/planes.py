@@ -61,6 +61,11 @@ def _allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
     return [memory[i * apart : i * apart + size] for i in range(many)]
 
 
+def _rounded(limits: Limits, dtype: np.dtype[Any]) -> tuple[Any, ...] | None:
+    """The limits in the type that the sweep works in."""
+    return None if limits is None else tuple(dtype.type(v) for v in limits)
+
+
 def width_of(columns: int, dtype: np.dtype[Any]) -> int:
     """The columns of a plane: whole vectors."""
     lanes = 64 // dtype.itemsize
@@ -75,11 +80,23 @@ def whole_run(
     width = width_of(columns, dtype)
     x, down, across, y, *copies = _allocated(7, rows * width + 2 * MARGIN, dtype)
     ring, sums, now = np.zeros(2 * (width + MARGIN), dtype), np.empty((rows, 5)), np.zeros(whole_runs.FIELDS)
-    scalar = dtype.type
-    bounds = None if limits is None else tuple(scalar(v) for v in limits)
+    limits = limits if limits != FREE else None
     mask, anisotropic = _mask(columns, width, False, dtype), None if isotropic else True
     planes, kept = (x, down, across, y), (*copies, y)
-    settings = (planes, kept, ring, sums, now, mask, width, scalar(radius), bounds, anisotropic, weight, limits)
+    settings = (
+        planes,
+        kept,
+        ring,
+        sums,
+        now,
+        mask,
+        width,
+        dtype.type(radius),
+        _rounded(limits, dtype),
+        anisotropic,
+        weight,
+        limits,
+    )
 
     def run(*images_to_budget: Any) -> bool:
         return bool(whole_runs.total_variation(*images_to_budget, *settings))
@@ -101,7 +118,7 @@ class Planes:
         limits: Limits = None,
     ) -> None:
         self.rows, self.columns = int(x.shape[-2]), int(x.shape[-1])
-        self.shape, self.dtype = x.shape, x.dtype
+        self.dtype = x.dtype
         self.anisotropic = None if isotropic else True
         self.inner = without_dual[0] if any(without_dual) else None
         self.limits = limits if limits != FREE else None
@@ -138,15 +155,19 @@ class Planes:
 
     def sweep(self, radius: Any, steps: Array, workers: Workers) -> None:
         """Iterations in place, one a row of `steps`, see `kernels.sweep`."""
-        settings = (self.mask, self.width, self.dtype.type(radius), self._limits_of_sweep(), self.anisotropic, self.inner)
+        settings = (
+            self.mask,
+            self.width,
+            self.dtype.type(radius),
+            _rounded(self.limits, self.dtype),
+            self.anisotropic,
+            self.inner,
+        )
         if workers.n == 1:
             self._sweep_strip(0, self.rows, None, settings, steps)
             return
         for k in range(0, len(steps), _APART):
             self._in_parallel(settings, steps[k : k + _APART], workers)
-
-    def _limits_of_sweep(self) -> tuple[Any, ...] | None:
-        return None if self.limits is None else tuple(self.dtype.type(v) for v in self.limits)
 
     def _in_parallel(self, settings: tuple[Any, ...], steps: Array, workers: Workers) -> None:
         """Each worker iterates on a strip of its own; the rows near a cut are computed again on copies around it."""

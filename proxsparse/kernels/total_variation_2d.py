@@ -40,8 +40,10 @@ def _bounded(v, limits, cut):
 
 
 @inlined
-def _relaxed_pixel(x, i, old, v, rho, rest, limits):
+def _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut):
     """Write x + relaxation (v - x) for the proximal step v, and return v + (v - x)."""
+    old = load(x, i)
+    v = _bounded(mul(vfma(tau, sub(load(y, i), ktp), old), inverse), limits, cut)
     further = sub(v, old)
     if limits is None:
         store(x, i, vfma(rho, further, old))
@@ -74,9 +76,7 @@ def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limit
             sub(up, _scaled(load(py, i), scales, 0, i)),
             sub(_scaled(load(px, i - 1), scales, 1, i - 1), _scaled(load(px, i), scales, 1, i)),
         )
-        old = load(x, i)
-        v = _bounded(mul(vfma(tau, sub(load(y, i), ktp), old), inverse), limits, cut)
-        store(ring, here + j, _relaxed_pixel(x, i, old, v, rho, rest, limits))
+        store(ring, here + j, _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut))
 
 
 @jit
@@ -105,9 +105,7 @@ def _row(
                 sub(_scaled(down, scales, 0, i), _scaled(load(py, z), scales, 0, z)),
                 sub(_scaled(load(px, z - 1), scales, 1, z - 1), _scaled(load(px, z), scales, 1, z)),
             )
-            old = load(x, z)
-            v = _bounded(mul(vfma(tau, sub(load(y, z), ktp), old), inverse), limits, cut)
-            below = _relaxed_pixel(x, z, old, v, rho, rest, limits)
+            below = _primal(x, y, z, ktp, tau, inverse, rho, rest, limits, cut)
             store(ring, following + j, below)
         a = vfma(_scaled(sigma, scales, 0, i), sub(below, pixel), down)
         b = mul(vfma(_scaled(sigma, scales, 1, i), sub(shifted(pixel, ahead), pixel), across), load(mask, j))

@@ -113,8 +113,6 @@ def _is_unusual(fun, gap, rel_gap, numbers, state):
         return True
     if numbers[REACH] > numbers[BEYOND] * length:
         return True
-    if gap < 0.9 * state[FALLEN]:
-        state[FALLEN], state[SINCE] = gap, state[DONE]
     # as `driver._Stall`, which then has the say
     if rel_gap > numbers[TOL] and state[DONE] - state[SINCE] >= (state[SINCE] if state[SINCE] > 200 else 200):
         return True
@@ -128,6 +126,8 @@ def _checked(now, found, one, numbers, state, planes, kept, is_linear):
     fun, gap = now[FUN], now[GAP]
     rel_gap = 0.0 if gap == 0 else (gap / fun if fun > 0 else np.inf)
     found[one, CHECKS] += 1
+    if gap < 0.9 * state[FALLEN]:
+        state[FALLEN], state[SINCE] = gap, state[DONE]
     if _is_unusual(fun, gap, rel_gap, numbers, state):
         return LEFT
     if gap <= found[one, GAP] or found[one, CHECKS] == 1 or rel_gap <= numbers[TOL]:

@@ -14,7 +14,7 @@ from ..arrays.numbers import Array
 from ..dual.term import Half, InPlace, Iterations, Limits
 from ..kernels import region_means, taut_string
 from ..kernels import total_variation as kernels
-from ..kernels.planes import FREE, Planes, fits, whole_run
+from ..kernels.planes import Planes, fits, whole_run
 from ..runtime.workers import Workers
 from .differences import planes
 
@@ -47,7 +47,7 @@ class Kernels:
         if len(shape) != 3 or self.is_signal or any(self.without_dual) or not fits(shape):
             return None
         radius = float(self.penalty._ball_radius(np.empty(0, dtype), 2))
-        return whole_run(shape, dtype, self.isotropic, radius, self.penalty._w(), limits if limits != FREE else None)
+        return whole_run(shape, dtype, self.isotropic, radius, self.penalty._w(), limits)
 
     def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
         """Iterations in place; see `InPlace`."""
