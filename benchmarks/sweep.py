@@ -10,8 +10,8 @@ import time
 import numpy as np
 
 from proxsparse import L1, OverlappingGroupLasso, TotalVariation
-from proxsparse.dual.accelerated import Schedule
 from proxsparse.dual.denoising import Denoising
+from proxsparse.dual.running import Schedule
 from proxsparse.kernels._jit import jit
 from proxsparse.runtime.workers import Workers
 

@@ -218,8 +218,7 @@ def solve_quietly(
     if isinstance(chosen, Nonconvex):
         if rule is not None or debias:
             raise ValueError(f"{chosen!r} needs a weight, and is not debiased: no rule is known for what is not convex")
-        return solve_nonconvex(spec, chosen, **call)
-    if not in_stages:
+    elif not in_stages:
         if debias and not spec.term.quadratic:
             raise ValueError(f"debias is for least squares, not for data={said!r}")
         if rule is not None and not spec.term.quadratic:
@@ -228,6 +227,9 @@ def solve_quietly(
     choice = _chosen(spec, chosen, rule, options, debias)
     if in_stages:
         result = solve_quietly(spec, choice.penalty, debias=debias, **call)
+    elif isinstance(choice.penalty, Nonconvex):
+        result = solve_nonconvex(spec, choice.penalty, **call)
+        result.weight = choice.penalty.weight
     else:
         result = solve_convex(spec, choice.penalty, debias=debias, **call)
         result.weight = weights_of(choice.penalty)

@@ -192,6 +192,8 @@ def test_the_oldest_versions_tried_are_those_promised():
 
 #: modules that have no tests of their own name: where they are tried
 TRIED_IN = {
+    "dual.fast_gradient": "solvers/test_fista.py",
+    "dual.running": "solvers/test_run.py",
     "arrays.bounds": "promises/test_promises.py",
     "arrays.checks": "promises/test_refusals.py",
     "arrays.numbers": "promises/test_promises.py",

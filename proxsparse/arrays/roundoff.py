@@ -24,6 +24,11 @@ def norm(image: Array) -> float:
     return math.sqrt(total(np.square(image, dtype=np.float64)))
 
 
+def rounding_of(image: Array) -> Array:
+    """How far storing each number in its dtype may move it, in float64."""
+    return np.abs(image, dtype=np.float64) * (0.5 * float(np.finfo(image.dtype).eps))
+
+
 def transform_roundings(size: int) -> float:
     """Roundings in a number of a transform of so many, of wavelets and cosines and by FFT, beside their length."""
     return 8.0 + 4.0 * math.log2(max(size, 2))

@@ -13,16 +13,18 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..arrays.numbers import Array, power_of_two_scale, total
-from ..arrays.roundoff import UNIT, norm
+from ..arrays.numbers import Array, power_of_two_scale
+from ..arrays.roundoff import UNIT, norm, rounding_of
+from ..data_terms import LeastSquares
 from ..dual.accelerated import accelerated
 from ..dual.denoising import Denoising
+from ..dual.driver import ENDED, MET, Steps, drive
 from ..dual.prox import relative_gap
 from ..dual.stack import of_part
 from ..dual.term import Term
@@ -69,34 +71,38 @@ class Blocks:
     def run(self, tol: float, most: int, display: Progress, begin: float) -> tuple[list[tuple[int, float, float, float]], int]:
         """Sweep until the gap meets `tol`: the checks (sweeps, objective, gap, seconds since `begin`), and the status."""
         self.prepare()
-        history = [(0, *self.measure(), time.perf_counter() - begin)]
-        while True:
-            nit, fun, gap, _ = history[-1]
-            rel_gap = self.relative_gap(gap, fun)
+        history: list[tuple[int, float, float, float]] = []
+
+        def _sweeps() -> Steps:
+            yield None
+            while True:
+                self.sweep(0.5 * tol * history[-1][1])
+                yield None
+
+        def _look(_: Any, nit: int) -> float:
+            history.append((nit, *self.measure(), time.perf_counter() - begin))
+            rel_gap = self.relative_gap(*history[-1][2:0:-1])
             display.show(nit, rel_gap)
-            if rel_gap <= tol:
-                return history, 0
-            if nit >= most:
-                return history, 1
-            if nit > 0 and not self.moved:
-                return history, 4
-            self.sweep(0.5 * tol * fun)
-            history.append((nit + 1, *self.measure(), time.perf_counter() - begin))
+            return rel_gap
+
+        def _judge(rel_gap: float, nit: int) -> int | None:
+            return MET if rel_gap <= tol else ENDED if 0 < nit < most and not self.moved else None
+
+        return history, drive(_sweeps(), _look, _judge, lambda *_: 1, most).status
 
     # -- the certificate -------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Look at every block, mend what an earlier call left, and give each an image to begin with."""
         looked = self.each(self._look)
-        largest, squares = (np.array(column) for column in zip(*looked, strict=True))
+        largest, floors = (np.array(column) for column in zip(*looked, strict=True))
         if power_of_two_scale(largest) != 1:
             raise ValueError(f"source holds numbers of the size {largest.max():.1e}: bring them nearer to 1")
-        # what storing the image in its dtype may make of a data term that is 0
-        self.floor = 0.5 * (0.5 * float(np.finfo(self.dtype).eps)) ** 2 * float(squares.sum())
+        self.floor = float(floors.sum())
         self.each(self._begin)
 
     def _look(self, block: Region) -> tuple[Any, float]:
-        """The largest number and the sum of squares of a block that is finite, and its dual mended."""
+        """The largest number of a block that is finite, and what storing it makes of a data term of 0; its dual mended."""
         y = self._read(self.image, block)
         finite = np.isfinite(y)
         if not finite.all():
@@ -106,7 +112,7 @@ class Blocks:
         if self.resumed:
             for part, dual in zip(self.with_dual, self.dual, strict=True):
                 self._mend(part, dual, part.beginning(block))
-        return np.abs(y).max(), total(np.square(y, dtype=np.float64))
+        return np.abs(y).max(), LeastSquares().bind(y).off_by(rounding_of(y))
 
     def _mend(self, part: Part, dual: Array, region: Region) -> None:
         """Make feasible what a call that was killed may have left half written."""
@@ -324,17 +330,26 @@ def improve(
     gap = problem.measure(x, first).gap
     if gap <= target:
         return None
-    before, goal, nit = _value(first), max(target, gap / _FALL), 0
-    steps = accelerated(problem, x, first)
-    next(steps)
-    while nit < _MOST_ITERATIONS:
-        x, p = steps.send(max(10, nit // 4))
-        nit += max(10, nit // 4)
-        if problem.measure(x, p).gap > goal:
-            continue
-        if _value(p) > before:
-            return x, rest.split(p)
+    before, goal = _value(first), max(target, gap / _FALL)
+
+    def _look(reached: Iterable[Array], nit: int) -> tuple[Array, float]:
+        if nit == 0:
+            return first, math.inf
+        image, p = reached
+        return p, problem.measure(image, p).gap
+
+    def _judge(found: tuple[Array, float], _: int) -> int | None:
+        nonlocal goal
+        if found[1] > goal:
+            return None
         # near the optimum the dual may first fall
         goal /= _FALL
-    p = p if _value(p) > before else first
-    return (x, rest.split(p)) if problem.measure(x, p).gap < gap else None
+        return MET if _value(found[0]) > before else None
+
+    ended = drive(accelerated(problem, x, first), _look, _judge, lambda _, nit: max(10, nit // 4), _MOST_ITERATIONS)
+    x, p = ended.reached
+    if ended.status != MET:
+        p = p if _value(p) > before else first
+        if problem.measure(x, p).gap >= gap:
+            return None
+    return x, rest.split(p)

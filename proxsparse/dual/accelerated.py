@@ -2,126 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..kernels import pointwise, whole_runs
-from .denoising import Denoising, Measure, Steps
-from .term import Iterations
+from ..kernels import pointwise
+from .denoising import Denoising, Measure
+from .driver import MET, Steps, drive
+from .running import Running, Schedule
 
 #: pixels beyond which a solve starts from half the size or ends with flat regions where that pays
 LARGE = 1 << 16
 
-#: tau sigma ||K||^2 without over-relaxation: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya & Giselsson
-#: 2023); found to hold under acceleration too, where the certificate watches over it. With it no more than 1 does.
-_PRODUCT, _PRODUCT_RELAXED = 1.3, 1.0
-#: how far beyond what an iteration finds the next one starts, below 2: some 1.4 times fewer iterations
-_RELAXATION = 1.8
-#: the strong convexity that the steps go by, of the true 1; a polyhedral norm converges linearly at a held step
-_GAMMA, _GAMMA_RELAXED = {False: 0.4, True: 0.2}, {False: 0.5, True: 0.3}
-#: where the step is held under a polyhedral norm
-_LEAST = 0.01
-#: checks without a smaller gap after which the step of over-relaxed iterations is held: the case known to converge
-HOLD = 3
-
-
-class Schedule:
-    """The steps of the iterations to come.
-
-    Rows of tau, sigma, theta, 1 / (1 + tau); over-relaxed (Condat, J. Optim. Theory Appl. 2013, algorithm 3.1, but for the
-    acceleration, which the certificate watches over) of tau, sigma, 1 / (1 + tau), relaxation, tau w / (1 + tau), w the
-    threshold of the primal step.
-    """
-
-    def __init__(self, denoising: Denoising, relaxed: bool, tau: float | None = None, gamma: float | None = None) -> None:
-        rest, mu = denoising.dualised, denoising.mu
-        polyhedral = rest.polyhedral
-        rate = (_GAMMA_RELAXED if relaxed else _GAMMA)[polyhedral] if gamma is None else gamma
-        self.tau, self.gamma = (rest.first_step if tau is None else tau) / mu, rate * mu
-        self.least = _LEAST / mu if polyhedral and gamma is None else 0.0
-        self.relaxed, self.soft = relaxed, denoising.soft
-        self.product = (_PRODUCT_RELAXED if relaxed else _PRODUCT) / (rest.norm_squared or 1.0)
-
-    @property
-    def settings(self) -> tuple[float, ...]:
-        """The step, its acceleration, where it is held, tau sigma, the relaxation and the threshold: see `relaxed_steps`."""
-        return self.tau, self.gamma, self.least, self.product, _RELAXATION, float(self.soft)
-
-    def hold(self) -> None:
-        """Keep the step from here on."""
-        self.least = math.inf
-
-    def next(self, n: int, dtype: Any) -> Array:
-        """The next n rows of steps."""
-        if self.relaxed:
-            steps = np.empty((n, 5), dtype)
-            self.tau = whole_runs.relaxed_steps(steps, *self.settings, False)
-            return steps
-        steps = np.empty((n, 4))
-        for k in range(n):
-            theta = 1 / math.sqrt(1 + 2 * self.gamma * self.tau) if self.tau > self.least else 1.0
-            steps[k] = self.tau, self.product / self.tau, theta, 1 / (1 + self.tau)
-            self.tau *= theta
-        return steps.astype(dtype)
-
-
-class Running:
-    """Iterations by kernels under way: their certificate, and what they have reached, of which copies are made on demand."""
-
-    def __init__(self, denoising: Denoising, iterations: Iterations, schedule: Schedule) -> None:
-        self.denoising, self.iterations, self.schedule = denoising, iterations, schedule
-        #: whether the dual is known to be 0
-        self.no_dual = False
-        #: whether the iterations to come are not certified at their end
-        self.unfinished = False
-        #: whether a certificate changes nothing of what comes after it; and, since the last one, where to go on
-        self.undisturbed = False
-        self._before: tuple[Any, Array] | None = None
-
-    @property
-    def relaxed(self) -> bool:
-        """Whether the iterations are over-relaxed."""
-        return self.iterations.relaxed
-
-    def measure(self) -> Measure:
-        """See `Denoising.measure`."""
-        sums = self.iterations.sums(self.denoising.workers)
-        if sums is None:
-            return self.denoising.measure(*self.pair())
-        return self.denoising.measure_of(sums, lambda: self.pair()[1], self.no_dual)
-
-    def pair(self) -> tuple[Array, Array]:
-        """The image and its dual."""
-        x, p = self.iterations.pair()
-        return x, p.reshape(-1)
-
-    def __iter__(self) -> Iterator[Array]:
-        return iter(self.pair())
-
-    def advance(self, n: int) -> None:
-        """Go on by so many iterations, the last of them without over-relaxation: what it reaches is feasible."""
-        self.no_dual = False
-        steps = self.schedule.next(n, self.denoising.y.dtype)
-        if self._before is not None:
-            # what was certified is not what is gone on with
-            (state, skipped), self._before = self._before, None
-            self.iterations.restore(state)
-            steps = np.concatenate((skipped, steps))
-        if self.relaxed and not self.unfinished:
-            if self.undisturbed:
-                self._advance(steps[:-1])
-                steps = steps[-1:]
-                self._before = self.iterations.save(), steps.copy()
-            steps[-1, 3] = 1
-        self._advance(steps)
-
-    def _advance(self, steps: Array) -> None:
-        if len(steps):
-            self.iterations.advance(steps, self.denoising.workers)
+#: iterations of a coarse start at each size, and how often these are looked at
+_COARSE, _EVERY = 200, 20
 
 
 def accelerated(
@@ -169,13 +62,15 @@ def _coarse_start(denoising: Denoising, gamma: float | None) -> tuple[Array, Arr
     start = _coarse_start(half, gamma)
     z, q = start or (None, None)
     steps = accelerated(half, z, q, 0.3 if start else None, gamma)
-    next(steps)
-    for _ in range(10):
-        reached: Any = steps.send(20)
-        measure = reached.measure()
-        if measure.gap <= 1e-3 * measure.fun:
-            break
-    p = finer(reached.pair()[1])
+
+    def _look(reached: Running, nit: int) -> Measure | None:
+        return reached.measure() if nit > 0 else None
+
+    def _judge(found: Measure | None, nit: int) -> int | None:
+        return MET if found is not None and found.gap <= 1e-3 * found.fun else None
+
+    ended = drive(steps, _look, _judge, lambda *_: _EVERY, _COARSE)
+    p = finer(ended.reached.pair()[1])
     return denoising.induced(p).astype(denoising.y.dtype), p
 
 

@@ -1,4 +1,4 @@
-"""The denoising problem every proximal operator is, its certificate and its fast dual gradient.
+"""The denoising problem every proximal operator is, and its certificate.
 
 minimise over x:  1/2 sum_j m_j (x_j - y_j)^2 + sum_i w_i h_i(K_i x)   subject to  lo <= x <= hi
 
@@ -8,7 +8,7 @@ with m > 0; where every part is w|x| pixel by pixel m may be 0 too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,11 +28,6 @@ from .term import Fused, Term
 
 if TYPE_CHECKING:
     from ..penalties.base import Penalty
-
-#: what a solver yields: the primal, the dual that certifies it, and that of the data term where it works on one; and is sent:
-#: how many iterations to go on
-Steps = Generator[Iterable[Array], int, None]
-
 
 #: how many times longer than the image K^T p may be before it is measured
 BEYOND = 16.0
@@ -296,34 +291,3 @@ class Denoising:
         subgradient = np.where(x == 0, np.clip(u, -self.soft, self.soft), np.sign(x, dtype=np.float64) * self.soft)
         fraction = np.divide(subgradient, self.soft, out=np.zeros_like(u), where=np.asarray(self.soft) > 0)
         return [(fraction * q.threshold).astype(self.y.dtype) for q in self.pointwise]
-
-
-def dual_fast_gradient(problem: Denoising, p: Array, x: Array | None = None, *, restart: bool = True) -> Steps:
-    """Fast gradient projection on the dual (Beck & Teboulle 2009, algorithm FGP), restarted by the gradient test.
-
-    The dual is smooth with constant ||K||^2 / mu; the restart is O'Donoghue & Candes 2015, equation 13.
-    """
-    rest = problem.dualised
-    scalar = p.dtype.type
-    step = problem.mu / rest.norm_squared if rest.size else 1.0
-    t = 1.0
-    # K^T p, and K^T q for q, which is p extrapolated
-    ktp = rest.add_adjoint(np.zeros(problem.y.shape, p.dtype), p)
-    q, ktq = p.copy(), ktp.copy()
-    iterations = yield (problem.induced(p).astype(p.dtype) if x is None else x), p
-    while True:
-        for _ in range(iterations):
-            x = problem._unconstrained(ktq)
-            x = problem._threshold_and_clip(x, problem._per_weight(problem.soft))
-            previous, before = p, ktp
-            p, ktp = q.copy(), np.empty_like(ktp)
-            rest.dual_step(ktp, p, x, step)
-            change = p - previous
-            if restart and total((q - p) * change) > 0:
-                t, q, ktq = 1.0, p.copy(), ktp.copy()
-                continue
-            following = (1 + math.sqrt(1 + 4 * t * t)) / 2
-            further = scalar((t - 1) / following)
-            q, ktq = p + further * change, ktp + further * (ktp - before)
-            t = following
-        iterations = yield problem.induced(p).astype(p.dtype), p

@@ -14,8 +14,11 @@ from ..arrays.numbers import Array, as_float, as_scalar, require_finite
 from ..kernels import whole_runs
 from ..kernels.pace import iterations_ahead
 from ..result import ConvergenceWarning, warn
-from .accelerated import Running, accelerated
-from .denoising import Denoising, dual_fast_gradient
+from .accelerated import accelerated
+from .denoising import Denoising
+from .driver import LIMIT, MET, drive
+from .fast_gradient import dual_fast_gradient
+from .running import Running
 from .stack import Stack
 from .whole_runs import WholeRuns
 
@@ -103,20 +106,24 @@ def _iterated(problem: Denoising, tol: float, maxiter: int) -> tuple[Array, Arra
             return x, p.reshape(-1), nit
     by_kernels = problem.fused is not None
     steps = accelerated(problem, None, None) if by_kernels else dual_fast_gradient(problem, problem.no_dual)
-    reached, nit, before = next(steps), 0, (0, math.inf)
-    while True:
-        gap, fun, *_ = reached.measure() if isinstance(reached, Running) else problem.measure(*reached)
-        left = relative_gap(gap, fun)
-        if left <= tol or nit >= maxiter:
-            if left > tol:
-                _warn_of_limit(maxiter, left, tol)
-            x, p = reached
-            return x, p, nit
-        n = max(10, nit // 10)
-        if by_kernels and nit > 0:
-            n = iterations_ahead(nit, left, tol, *before, problem.dualised.polyhedral)
-        before, n = (nit, left), min(maxiter - nit, n)
-        reached, nit = steps.send(n), nit + n
+    before: tuple[int, float] = (0, math.inf)
+
+    def _look(reached: Any, _: int) -> float:
+        found = reached.measure() if isinstance(reached, Running) else problem.measure(*reached)
+        return relative_gap(found.gap, found.fun)
+
+    def _ahead(left: float, nit: int) -> int:
+        nonlocal before
+        last, before = before, (nit, left)
+        if not by_kernels or nit == 0:
+            return max(10, nit // 10)
+        return int(iterations_ahead(nit, left, tol, *last, problem.dualised.polyhedral))
+
+    ended = drive(steps, _look, lambda left, _: MET if left <= tol else None, _ahead, maxiter)
+    if ended.status == LIMIT:
+        _warn_of_limit(maxiter, ended.found, tol)
+    x, p = ended.reached
+    return x, p, ended.nit
 
 
 def _warn_of_limit(maxiter: int, rel_gap: float, tol: float) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from ..arrays.numbers import Array, plain_sizes
 from ..kernels import whole_runs as kernels
 from ..runtime.workers import SERIAL, Workers
-from .accelerated import HOLD, LARGE, Schedule
+from .accelerated import LARGE
 from .denoising import BEYOND, Denoising
+from .running import HOLD, Schedule
 
 #: how much shorter than its ball the dual of a difference must be for it to be 0
 FLAT_MARGIN = 1e-4

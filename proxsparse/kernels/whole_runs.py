@@ -1,6 +1,6 @@
 """Small images solved whole in one kernel: iterations, certificates, when to check and when to stop, without Python between.
 
-What `solvers.driver.run` does with one image is done here with each of many. A call ends after so many pixels times iterations,
+What `solvers.run.run` does with one image is done here with each of many. A call ends after so many pixels times iterations,
 and the next one goes on from there. An image that goes no usual way is left to the driver.
 """
 
@@ -113,7 +113,7 @@ def _is_unusual(fun, gap, rel_gap, numbers, state):
         return True
     if numbers[REACH] > numbers[BEYOND] * length:
         return True
-    # as `driver._Stall`, which then has the say
+    # as `run._Stall`, which then has the say
     if rel_gap > numbers[TOL] and state[DONE] - state[SINCE] >= (state[SINCE] if state[SINCE] > 200 else 200):
         return True
     # as little as what is stored may make of 0, see `problems.rounding_floor`

@@ -17,6 +17,7 @@ import numpy as np
 from ..arrays.checks import check_weight
 from ..arrays.layout import from_canonical
 from ..arrays.numbers import Array, total
+from ..dual.driver import MET, Steps, drive
 from ..dual.prox import ProxResult, check_tol_and_maxiter, relative_gap
 from ..dual.term import Term
 from ..result import ConvergenceWarning, warn
@@ -186,30 +187,46 @@ def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tu
     if penalty._w() == 0:
         return y.copy(), np.zeros(penalty._dual_shape(y.shape), y.dtype), 0.0, 0.0, 0
     cost, counts = penalty._lift_term(y.shape), penalty._synthesis_gram(y.shape)
-    lifted = penalty._lift(y.astype(np.float64))
-    dual, bar = np.zeros(cost.dual_shape), lifted.copy()
-    tau = max(0.01 * (float(np.std(y, dtype=np.float64)) or 1.0) / penalty._w(), 1e-150)
-    sigma = 1.3 / (tau * cost.norm_squared)
-    nit = 0
-    found = _measured(penalty, cost, lifted, dual, y)
-    best = found
-    while relative_gap(best[3], best[2]) > tol and nit < maxiter:
-        n = min(max(10, nit // 8), maxiter - nit)
+    tau = _step(penalty, y, 0.01)
+    seen: list[tuple[Array, Array, float, float]] = []
+
+    def _look(reached: tuple[Array, Array], _: int) -> float:
+        seen[:] = [min([*seen, _measured(penalty, cost, *reached, y)], key=lambda each: each[3])]
+        return relative_gap(seen[0][3], seen[0][2])
+
+    steps = _lifted_steps(penalty, cost, y, penalty._lift(y.astype(np.float64)), tau, 1.3, tau / (1 + tau * counts))
+    ended = drive(steps, _look, lambda gap, _: MET if gap <= tol else None, _ahead, maxiter)
+    ((x, p, fun, gap),), nit = seen, ended.nit
+    if ended.status != MET:
+        message = f"prox stopped at maxiter={maxiter} with a relative gap of {relative_gap(gap, fun):.1e} > tol={tol:.1e}"
+        warn(message, ConvergenceWarning)
+    return x.astype(y.dtype), p.astype(y.dtype), fun, gap, nit
+
+
+def _step(penalty: InfimalPenalty, x: Array, share: float) -> float:
+    """The primal step: a share of the image's spread over the weight."""
+    return max(share * (float(np.std(x, dtype=np.float64)) or 1.0) / penalty._w(), 1e-150)
+
+
+def _ahead(_: Any, nit: int) -> int:
+    return max(10, nit // 8)
+
+
+def _lifted_steps(
+    penalty: InfimalPenalty, cost: Term, x: Array, lifted: Array, tau: float, product: float, pull_back: Array | float
+) -> Steps:
+    """Chambolle & Pock 2011, algorithm 1, on X: S^T (S X - x) is drawn back to x, by so much of it."""
+    dual, bar, sigma = np.zeros(cost.dual_shape), lifted.copy(), product / (tau * cost.norm_squared)
+    n = yield lifted, dual
+    while True:
         for _ in range(n):
             pull = np.zeros(lifted.shape)
             cost.dual_step(pull, dual, bar, sigma)
             new = lifted - tau * pull
-            new -= penalty._synthesis_adjoint(tau / (1 + tau * counts) * (penalty._synthesis(new, y.shape) - y))
+            new -= penalty._synthesis_adjoint(pull_back * (penalty._synthesis(new, x.shape) - x))
             bar = 2 * new - lifted
             lifted = new
-        nit += n
-        found = _measured(penalty, cost, lifted, dual, y)
-        best = min(best, found, key=lambda each: each[3])
-    x, p, fun, gap = best
-    if relative_gap(gap, fun) > tol:
-        message = f"prox stopped at maxiter={maxiter} with a relative gap of {relative_gap(gap, fun):.1e} > tol={tol:.1e}"
-        warn(message, ConvergenceWarning)
-    return x.astype(y.dtype), p.astype(y.dtype), fun, gap, nit
+        n = yield lifted, dual
 
 
 def _measured(penalty: InfimalPenalty, cost: Term, lifted: Array, dual: Array, y: Array) -> tuple[Array, Array, float, float]:
@@ -229,27 +246,18 @@ def _least(penalty: InfimalPenalty, x: Array, tol: float) -> float:
     Where hardly anything is left, within a billionth of what the image could cost.
     """
     cost = penalty._lift_term(x.shape)
-    dual = np.zeros(cost.dual_shape)
     lifted = min((penalty._lift(x), penalty._null_lift(x)), key=cost.value)
     floor = 1e-9 * penalty._w() * total(np.abs(x))
-    bar = lifted.copy()
-    counts = penalty._synthesis_gram(x.shape)
-    norm = cost.norm_squared
-    kx = penalty._analysed(x)
-    tau = max(0.1 * (float(np.std(x)) or 1.0) / penalty._w(), 1e-150)
-    value, nit = math.inf, 0
-    while True:
-        value = min(value, cost.value(lifted))
-        p = penalty._dual_of_lift(dual, x.shape)
+    kx, value = penalty._analysed(x), math.inf
+
+    def _look(reached: tuple[Array, Array], _: int) -> float:
+        nonlocal value
+        value = min(value, cost.value(reached[0]))
+        p = penalty._dual_of_lift(reached[1], x.shape)
         penalty._project(p)
-        if value - total(kx * p) <= tol * value + floor or nit >= 20000:
-            return value
-        for _ in range(max(10, nit // 8)):
-            nit += 1
-            pull = np.zeros(lifted.shape)
-            cost.dual_step(pull, dual, bar, 1 / (tau * norm))
-            new = lifted - tau * pull
-            # back onto S X = x
-            new -= penalty._synthesis_adjoint((penalty._synthesis(new, x.shape) - x) / counts)
-            bar = 2 * new - lifted
-            lifted = new
+        return value - total(kx * p)
+
+    # all the way: onto S X = x
+    steps = _lifted_steps(penalty, cost, x, lifted, _step(penalty, x, 0.1), 1.0, 1.0 / penalty._synthesis_gram(x.shape))
+    drive(steps, _look, lambda gap, _: MET if gap <= tol * value + floor else None, _ahead, 20000)
+    return value

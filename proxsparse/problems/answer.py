@@ -18,12 +18,12 @@ from .problem import Problem
 from .setup import ProblemSetup
 
 
-def result_of(setup: ProblemSetup, best: Certificate, status: int) -> SolveResult:
-    """The certificate in the user's units and layout."""
+def result_of(setup: ProblemSetup, best: Certificate, status: int, costs: Sequence[str] | None = None) -> SolveResult:
+    """The certificate in the user's units and layout; the names of what costs, where they are not those of the parts."""
     problem = setup.problem
     mu = problem.image_problem.mu if best.certified else 0.0
     parts, own = problem.parts_and_duals(best)
-    names, duals = ["data", *_term_names(parts)], zip(own, parts, setup.units, strict=True)
+    names, duals = ["data", *(_term_names(parts) if costs is None else costs)], zip(own, parts, setup.units, strict=True)
     return SolveResult(
         x=setup.image(best.x, best.owned),
         fun=setup.unscaled(best.fun),
@@ -82,7 +82,8 @@ class Report:
 
     def __call__(self, found: Certificate, nit: int) -> bool:
         """Show and tell; whether the callback asks to stop."""
-        self.progress.show(nit, found.rel_gap)
+        shown = (found.rel_gap,) if found.certified else (found.residual, "stationary to")
+        self.progress.show(nit, *shown)
         if self.callback is None:
             return False
         setup = self.setup

@@ -7,8 +7,8 @@ import dataclasses
 from typing import Any
 
 from ..arrays.numbers import Array
-from ..dual.accelerated import Running
 from ..dual.prox import relative_gap
+from ..dual.running import Running
 
 
 @dataclasses.dataclass

@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..dual.accelerated import Running
 from ..dual.denoising import Denoising
+from ..dual.running import Running
 from ..dual.stack import Stack
 from ..runtime.workers import Workers
 from .certificate import Certificate, LiveCertificate

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..arrays.roundoff import UNIT, norm
+from ..arrays.roundoff import UNIT, norm, rounding_of
 from .certificate import Certificate
 from .owned import Owned
 
@@ -52,8 +52,7 @@ class RoundingFloor(Owned):
     def of(self, x: Array) -> tuple[float, list[float]]:
         """Bounds on the data term and on each part that rounding x to its dtype, and A x in float64, makes of an exact 0."""
         problem = self.problem
-        size = np.abs(x if problem.returned is None else problem.returned.with_background(x), dtype=np.float64)
-        size *= 0.5 * float(np.finfo(problem.dtype).eps)
+        size = rounding_of(x if problem.returned is None else problem.returned.with_background(x))
         parts = [q.bound_by_size(size) for q in problem.terms]
         if problem.operator is None:
             return problem.data.off_by(size), parts

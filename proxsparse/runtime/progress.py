@@ -21,9 +21,9 @@ class Progress:
                 return
             self.bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}")
 
-    def show(self, nit: int, rel_gap: float) -> None:
-        """Show a check."""
-        text = f"iteration {nit}, relative gap {rel_gap:.2e}"
+    def show(self, nit: int, rel_gap: float, name: str = "relative gap") -> None:
+        """Show a check, of that measure."""
+        text = f"iteration {nit}, {name} {rel_gap:.2e}"
         if self.bar is not None:
             self.bar.set_postfix_str(text, refresh=False)
             self.bar.n = round(100 * self._share(rel_gap))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..dual.denoising import Steps
+from ..dual.driver import Steps
 from ..dual.stack import Stack
 from ..linear.diagonal import Diagonalised, conjugate_gradients
 from ..problems.problem import Problem

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..dual.accelerated import accelerated
-from ..dual.denoising import Steps
+from ..dual.driver import Steps
 from ..kernels import pointwise
 from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem

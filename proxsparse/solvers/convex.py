@@ -19,9 +19,9 @@ from ..problems.setup import ProblemSetup, set_up
 from ..problems.spec import ProblemSpec
 from ..result import ConvergenceWarning, SolveResult, warn
 from ..runtime.workers import SERIAL, Workers
-from .driver import run
 from .options import Options, parse
 from .registry import SOLVERS, auto_method, run_auto
+from .run import run
 from .whole import run_whole
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..arrays.numbers import Array
-from ..dual.denoising import Steps
+from ..dual.driver import Steps
 from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem
 

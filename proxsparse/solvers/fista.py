@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..dual.denoising import Denoising, Steps, dual_fast_gradient
+from ..dual.denoising import Denoising, Measure
+from ..dual.driver import MET, Steps, drive
+from ..dual.fast_gradient import dual_fast_gradient
 from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem
 
@@ -72,6 +74,8 @@ def _forward_backward(problem: Problem, inner: _InnerProx, z: Array, step: float
 
 #: the share of the tolerance that an inner gap may take of the penalty
 _NEGLIGIBLE = 0.02
+#: inner iterations of one call at most
+_MOST_INNER = 201
 
 
 class _InnerProx:
@@ -92,16 +96,24 @@ class _InnerProx:
         denoising = Denoising(v, [q * step for q in problem.parts], lo=problem.lo, hi=problem.hi)
         kept = denoising.select_dualised(problem.stack.split(self.p))
         start = denoising.dualised.join(kept, v.dtype) * v.dtype.type(step)
-        dual = dual_fast_gradient(denoising, denoising.dualised.project(start))
-        x, p = next(dual)
-        allowed = self._allowed(x)
-        x, p = dual.send(1)
-        for _ in range(40):
-            found = denoising.measure(x, p)
+        allowed = math.inf
+
+        def _look(reached: tuple[Array, Array], nit: int) -> Measure | None:
+            nonlocal allowed
+            if nit == 0:
+                allowed = self._allowed(reached[0])
+            return denoising.measure(*reached) if nit > 0 else None
+
+        def _judge(found: Measure | None, nit: int) -> int | None:
+            if found is None:
+                return None
             # what is left of the gap counts in F over the step: far below the tolerance it is of no use to be better
-            if found.gap - found.rounding <= max(allowed, _NEGLIGIBLE * problem.tol * (found.fun - found.data)):
-                break
-            x, p = dual.send(5)
+            enough = max(allowed, _NEGLIGIBLE * problem.tol * (found.fun - found.data))
+            return MET if found.gap - found.rounding <= enough else None
+
+        steps = dual_fast_gradient(denoising, denoising.dualised.project(start))
+        x: Array
+        x, p = drive(steps, _look, _judge, lambda _, nit: 5 if nit > 0 else 1, _MOST_INNER).reached
         flat = problem.stack.join(denoising.duals(x, p), v.dtype)
         self.p = problem.stack.project(flat / v.dtype.type(step))
         return x

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -10,10 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.numbers import Array, as_float, total
+from ..arrays.numbers import Array, as_float
+from ..arrays.roundoff import norm
+from ..dual.driver import Steps, drive
 from ..penalties.nonconvex import Nonconvex
 from ..penalties.reweighted import Reweighted
-from ..problems.setup import ProblemSetup, set_up
+from ..problems.answer import Report, history_of, result_of
+from ..problems.certificate import Certificate
+from ..problems.problem import Problem
+from ..problems.setup import set_up
 from ..problems.spec import ProblemSpec
 from ..result import MESSAGES, SolveResult
 from .options import parse
@@ -41,105 +46,80 @@ def solve_nonconvex(
     if not math.isfinite(problem.lipschitz):
         raise ValueError(f"{type(penalty).__name__} needs a data term with a Lipschitz gradient: 'l2' or 'huber'")
     by_formula = problem.operator is None and problem.data.quadratic and (penalty.block is None or problem.m is None)
-    if by_formula:
-        with np.errstate(divide="ignore"):
-            step = 1.0 / np.asarray(problem.data.m, np.float64)
-        x = scaled.prox(problem.y, np.where(np.isfinite(step), step, 0.0), channel_axis=0)
-        ended = _Ended(np.where(np.isfinite(step), x, 0).astype(problem.dtype), 0.0, 0, 6, [])
-    else:
-        ended = _descend(setup, scaled, setup.start(x0.x if isinstance(x0, SolveResult) else x0)[0], tol, limits, callback)
-    return _result(setup, penalty, scaled, ended, "exact" if by_formula else "proximal-gradient", begin)
+    start = x0.x if isinstance(x0, SolveResult) else x0
+    steps = _minimum(problem, scaled) if by_formula else _descent(problem, scaled, setup.start(start)[0])
+    history: list[tuple[int, float, float, float]] = []
+
+    def _look(reached: tuple[Array, float], nit: int) -> Certificate:
+        x, stationarity = reached
+        data, cost = _terms(problem, scaled, x)
+        if limits.history:
+            history.append((nit, data + cost, math.inf, time.perf_counter() - begin))
+        return Certificate(x, _NO_DUAL, None, data + cost, math.inf, data, [cost], certified=False, residual=stationarity)
+
+    def _judge(found: Certificate, nit: int) -> int | None:
+        stopped = report(found, nit)
+        if found.residual <= tol:
+            return 6
+        return 3 if stopped else 2 if nit < limits.maxiter and time.perf_counter() - begin >= limits.maxtime else None
+
+    with contextlib.closing(Report(callback, limits.disp, tol, setup)) as report:
+        most, deadline = limits.maxiter, begin + limits.maxtime
+        ended = drive(steps, _look, _judge, lambda *_: limits.check_every or 10, most, deadline=deadline)
+    result = result_of(setup, ended.found, ended.status, [type(penalty).__name__])
+    if ended.status == 6:
+        result.message = NOT_CONVEX
+    method = "exact" if by_formula else "proximal-gradient"
+    result.update(nit=ended.nit, method=method, history=history_of(setup, history), debiased=None)
+    return result
 
 
-def _result(
-    setup: ProblemSetup, penalty: Nonconvex, scaled: Nonconvex, ended: _Ended, method: str, begin: float
-) -> SolveResult:
-    """The result in the user's units and layout."""
-    x, problem = ended.x, setup.problem
-    data, cost = problem.data.value(problem.forward(x.astype(np.float64))), scaled.value(x, channel_axis=0)
-    checks = np.array(ended.history or [(ended.nit, data + cost, time.perf_counter() - begin)])
-    return SolveResult(
-        x=setup.image(x),
-        fun=setup.unscaled(data + cost),
-        gap=math.inf,
-        rel_gap=math.inf,
-        x_error_bound=math.inf,
-        certified=False,
-        stationarity=ended.stationarity,
-        success=False,
-        status=ended.status,
-        message=NOT_CONVEX if ended.status == 6 else MESSAGES[ended.status],
-        terms={"data": setup.unscaled(data), type(penalty).__name__: setup.unscaled(cost)},
-        dual=(),
-        data_dual=None,
-        nit=ended.nit,
-        method=method,
-        weight=penalty.weight,
-        weight_rule="given",
-        noise_std=None,
-        weight_path=None,
-        debiased=None,
-        history={
-            "iteration": checks[:, 0].astype(int),
-            "objective": np.array([setup.unscaled(v) for v in checks[:, 1]]),
-            "gap": np.full(len(checks), math.inf),
-            "seconds": checks[:, 2],
-        },
-        time=time.perf_counter() - begin,
-    )
+_NO_DUAL = np.zeros(0)
 
 
-@dataclasses.dataclass
-class _Ended:
-    x: Array
-    stationarity: float
-    nit: int
-    status: int
-    history: list[tuple[int, float, float]]
+def _terms(problem: Problem, penalty: Nonconvex, x: Array) -> tuple[float, float]:
+    """The data term and the penalty."""
+    return problem.data.value(problem.forward(x.astype(np.float64))), penalty.value(x, channel_axis=0)
 
 
-def _descend(setup: ProblemSetup, penalty: Nonconvex, x: Array, tol: float, limits: Any, callback: Any) -> _Ended:
-    problem, begin = setup.problem, time.perf_counter()
+def _minimum(problem: Problem, penalty: Nonconvex) -> Steps:
+    """The global minimum, pixel by pixel or block by block; what was not measured is 0."""
+    with np.errstate(divide="ignore"):
+        step = 1.0 / np.asarray(problem.data.m, np.float64)
+    x = penalty.prox(problem.y, np.where(np.isfinite(step), step, 0.0), channel_axis=0)
+    yield np.where(np.isfinite(step), x, 0).astype(problem.dtype), 0.0
+
+
+def _descent(problem: Problem, penalty: Nonconvex, x: Array) -> Steps:
+    """Images and how far from stationary they are: a step, relative to the gradient at 0."""
     data = problem.data
 
-    def _cost(z: Array) -> float:
-        return data.value(problem.forward(z)) + penalty.value(z, channel_axis=0)
+    def _gradient(z: Array) -> Array:
+        return np.asarray(problem.adjoint(np.asarray(data.gradient(problem.forward(z)))))
 
     def _step_from(z: Array) -> Array:
-        gradient = problem.adjoint(np.asarray(data.gradient(problem.forward(z))))
-        return penalty.prox(z - z.dtype.type(step) * gradient, step, channel_axis=0)
+        return penalty.prox(z - z.dtype.type(step) * _gradient(z), step, channel_axis=0)
+
+    def _cost(z: Array) -> float:
+        return sum(_terms(problem, penalty, z))
 
     step, t = 0.99 / problem.lipschitz, 1.0
-    zero = np.zeros_like(x)
-    # the gradient at 0 is what a residual is measured by
-    size = math.sqrt(total(np.square(problem.adjoint(np.asarray(data.gradient(problem.forward(zero))))))) or 1.0
-    fun, before, nit, history = _cost(x), x, 0, []
+    size = norm(_gradient(np.zeros_like(x))) or 1.0
+    fun, before, plain = _cost(x), x, _step_from(x)
     while True:
-        plain = _step_from(x)
-        stationarity = math.sqrt(total(np.square(plain - x))) / (step * size)
-        if limits.history and nit % (limits.check_every or 10) == 0:
-            history.append((nit, fun, time.perf_counter() - begin))
-        if callback is not None and nit % (limits.check_every or 10) == 0:
-            try:
-                callback(SolveResult(x=setup.image(x), fun=setup.unscaled(fun), gap=math.inf, rel_gap=math.inf, nit=nit))
-            except StopIteration:
-                return _Ended(x, stationarity, nit, 3, history)
-        if stationarity <= tol:
-            return _Ended(x, stationarity, nit, 6, history)
-        if nit >= limits.maxiter or time.perf_counter() - begin >= limits.maxtime:
-            return _Ended(x, stationarity, nit, 1 if nit >= limits.maxiter else 2, history)
-        nit += 1
-        following = (1 + math.sqrt(1 + 4 * t * t)) / 2
-        further = _step_from(x + x.dtype.type((t - 1) / following) * (x - before))
-        t = following
-        new, best = further, _cost(further)
-        if best > (plain_cost := _cost(plain)):
-            new, best, t = plain, plain_cost, 1.0
-        if best > fun * (1 + 1e-12):
-            # the norm was estimated too small
-            step *= 0.5
-            continue
-        before, x, fun = x, new, best
+        n = yield x, norm(plain - x) / (step * size)
+        for _ in range(n):
+            following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+            new = _step_from(x + x.dtype.type((t - 1) / following) * (x - before))
+            t, best = following, _cost(new)
+            if best > (plain_cost := _cost(plain)):
+                new, best, t = plain, plain_cost, 1.0
+            if best > fun * (1 + 1e-12):
+                # the norm was estimated too small
+                step *= 0.5
+            else:
+                before, x, fun = x, new, best
+            plain = _step_from(x)
 
 
 def solve_reweighted(

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from ..arrays.numbers import Array
-from ..dual.denoising import Steps
+from ..dual.driver import Steps
 from ..problems.certificate import Certificate
 from ..problems.problem import Problem
 from . import admm, chambolle_pock, exact, fista
-from .driver import SLOW, Run, run
 from .options import Options
+from .run import SLOW, Run, run
 
 SOLVERS: dict[str, Callable[..., Steps]] = {
     "fista": fista.steps,

@@ -1,4 +1,4 @@
-"""A small denoising problem solved whole by a kernel, from its image: what `driver.run` does, without Python between checks."""
+"""A small denoising problem solved whole by a kernel, from its image: what `run.run` does, without Python between checks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..kernels import whole_runs as kernels
 from ..problems.certificate import Certificate
 from ..problems.denoising import DenoisingProblem
 from ..problems.problem import Problem
-from .driver import Run
 from .options import Options
+from .run import Run
 
 #: checks that are kept; they come at distances that grow by a share of a twenty-fourth at least
 _CHECKS = 512

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..arrays.numbers import Array, total
-from ..dual.denoising import Denoising, Steps
+from ..dual.denoising import Denoising
+from ..dual.driver import MET, Steps, drive
 from ..metrics.noise import Noise, estimate
 from ..problems.denoising import DenoisingProblem
 from ..problems.kinds import problem_of
@@ -125,13 +127,17 @@ class Fits:
         if problem.has_exact:
             return _fit(problem, 0.0, 0), 0
         noise = max(self.noise, _LEAST_NOISE * self.spread)
-        steps, iterations = _steps(problem, self._step(problem)), self._iterations
-        next(steps)
-        reached = steps.send(iterations)
         enough = 0.5 * self.n * (_NEAR * noise) ** 2
-        while 2 * iterations <= _MOST_ITERATIONS and problem.certify(reached).gap > enough:
-            reached, iterations = steps.send(iterations), 2 * iterations
-        return _image(problem, reached), iterations
+
+        def _look(reached: Any, nit: int) -> float:
+            # the last is taken as it is
+            return problem.certify(reached).gap if 0 < 2 * nit <= _MOST_ITERATIONS else math.inf
+
+        def _judge(gap: float, nit: int) -> int | None:
+            return MET if gap <= enough or 2 * nit > _MOST_ITERATIONS else None
+
+        ended = drive(_steps(problem, self._step(problem)), _look, _judge, _doubling(self._iterations), _MOST_ITERATIONS)
+        return _image(problem, ended.reached), ended.nit
 
     @property
     def _iterations(self) -> int:
@@ -176,13 +182,14 @@ def _fit(problem: Problem, step: float, iterations: int, first: int = 0) -> Arra
     exact = problem.denoising.exact(dual=False) if isinstance(problem, DenoisingProblem) else None
     if exact is not None:
         return exact[0].astype(np.float64)
-    steps = _steps(problem, step)
-    next(steps)
-    done = first or iterations
-    reached = steps.send(done)
-    while done < iterations:
-        reached, done = steps.send(done), 2 * done
-    return _image(problem, reached)
+    ahead = _doubling(first or iterations)
+    ended = drive(_steps(problem, step), lambda *_: None, lambda *_: None, ahead, iterations)
+    return _image(problem, ended.reached)
+
+
+def _doubling(first: int) -> Callable[[Any, int], int]:
+    """Looks after the first iterations, twice, four times as many and so on."""
+    return lambda _, nit: nit or first
 
 
 def _shows_pieces(denoising: Denoising) -> bool:

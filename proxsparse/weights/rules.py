@@ -27,9 +27,9 @@ from ..problems.setup import set_up
 from ..problems.spec import ProblemSpec
 from ..result import warn
 from ..runtime.workers import SERIAL, Workers
-from ..solvers.driver import run
 from ..solvers.options import Options
 from ..solvers.registry import SOLVERS, auto_method
+from ..solvers.run import run
 from .false_alarms import law
 from .fits import FAINT, LOOSE, Fits, Weights
 from .search import least

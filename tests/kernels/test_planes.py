@@ -7,8 +7,8 @@ import pytest
 from examples import draw
 
 from proxsparse import TotalVariation
-from proxsparse.dual.accelerated import Schedule
 from proxsparse.dual.denoising import Denoising
+from proxsparse.dual.running import Schedule
 from proxsparse.kernels import planes
 from proxsparse.runtime.workers import SERIAL, Workers
 

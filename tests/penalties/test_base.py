@@ -20,8 +20,8 @@ from proxsparse import (
     WaveletL1,
     solve,
 )
-from proxsparse.dual.accelerated import Schedule
 from proxsparse.dual.denoising import Denoising
+from proxsparse.dual.running import Schedule
 from proxsparse.runtime.workers import SERIAL
 
 SHAPES = [(6, 7), (13,), (1, 9), (5, 4, 6), (1,)]

@@ -11,8 +11,8 @@ from proxsparse import (
     OverlappingGroupLasso,
     solve,
 )
-from proxsparse.dual.accelerated import Schedule
 from proxsparse.dual.denoising import Denoising
+from proxsparse.dual.running import Schedule
 from proxsparse.penalties import windows
 from proxsparse.runtime.workers import SERIAL
 

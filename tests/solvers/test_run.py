@@ -12,7 +12,7 @@ from proxsparse import Blur, ConvergenceWarning, TotalVariation, as_operator, so
 from proxsparse.problems.setup import set_up
 from proxsparse.problems.spec import ProblemSpec
 from proxsparse.result import MESSAGES
-from proxsparse.solvers import driver
+from proxsparse.solvers.run import _Best
 
 METHODS = ["fista", "admm", "chambolle-pock"]
 
@@ -153,7 +153,7 @@ def test_of_large_images_what_rose_is_kept_unless_it_is_no_number(worse):
     """No copy is made as long as the gap falls."""
     problem = set_up(ProblemSpec(image_of((300, 300))), [TotalVariation(0.1)]).problem
     start, zero = problem.start(), np.zeros(problem.stack.size)
-    best = driver._Best(problem, None)
+    best = _Best(problem, None)
     first = problem.certificate(start, zero)
     best(first, (start, zero))
     found = dataclasses.replace(first, gap=worse * first.gap)

@@ -1,4 +1,4 @@
-"""The loop around every algorithm: when to check, when to stop, what to tell."""
+"""A convex problem driven to its tolerance: when to check, what is kept, when to stop."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..dual.accelerated import HOLD, LARGE, Running
-from ..dual.denoising import Steps
-from ..kernels.pace import first_check, iterations_ahead
+from ..dual.accelerated import LARGE
+from ..dual.driver import LIMIT, MET, Steps, drive
+from ..dual.running import HOLD, Running
+from ..kernels.pace import exp2, first_check, iterations_ahead, log2
 from ..problems.certificate import Certificate
 from ..problems.identify import identified
 from ..problems.problem import Problem
@@ -57,54 +58,80 @@ def run(
     `before` by another method is gone on with. With `patience` the run ends, its status `SLOW`, where after so many iterations
     the gap does not fall as it would have to.
     """
-    begin = time.perf_counter() - (0.0 if before is None else before.seconds)
-    history: list[tuple[int, float, float, float]] = [] if before is None else before.history
-    stall, pace, shortcut = _Stall(problem), Pace(problem), _Shortcut(problem, tol)
-    keep = _Best(problem, None if before is None else before.best)
-    nit = first = 0 if before is None else before.nit
-    outlook = None if patience is None else _SlowConvergence(patience, tol, options.maxiter - first)
-    pair = next(steps)
-    while True:
+    watch = _Watch(problem, tol, options, report, before, patience)
+    nit, deadline = 0 if before is None else before.nit, watch.begin + options.maxtime
+    ended = drive(steps, watch.look, watch.judge, watch.ahead, options.maxiter, nit=nit, deadline=deadline)
+    seconds = time.perf_counter() - watch.begin
+    return Run(watch.best, ended.status, ended.nit, watch.history, identified=watch.shortcut.taken, seconds=seconds)
+
+
+class _Watch:
+    """What is looked at, kept and decided at each check of a convex problem."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        tol: float,
+        options: Options,
+        report: Callable[[Certificate, int], bool] | None,
+        before: Run | None,
+        patience: int | None,
+    ) -> None:
+        self.problem, self.tol, self.options, self.report = problem, tol, options, report
+        self.begin = time.perf_counter() - (0.0 if before is None else before.seconds)
+        self.history: list[tuple[int, float, float, float]] = [] if before is None else before.history
+        self.stall, self.pace, self.shortcut = _Stall(problem), Pace(problem), _Shortcut(problem, tol)
+        self.keep, self.first = _Best(problem, None if before is None else before.best), 0 if before is None else before.nit
+        self.outlook = None if patience is None else _SlowConvergence(patience, tol, options.maxiter - self.first)
+        #: the last that was reached
+        self.reached: Any = None
+
+    @property
+    def best(self) -> Certificate:
+        """The best certificate so far."""
+        assert self.keep.found is not None
+        return self.keep.found
+
+    def look(self, reached: Any, nit: int) -> Certificate:
+        """The certificate of what is reached."""
+        self.reached, problem = reached, self.problem
         with _quiet():
-            found = problem.certify(pair)
+            found = problem.certify(reached)
             # at A = I the first image is the one given, and no answer yet
             if nit > 0 or not problem.is_denoising:
-                found = shortcut(_better_of(problem, found), nit)
-        if options.history:
-            history.append((nit, found.fun, found.gap, time.perf_counter() - begin))
-        stopped = report is not None and report(found, nit)
-        if found.certified and found.rel_gap <= tol:
-            return Run(found, 0, nit, history, identified=shortcut.taken)
-        best = keep(found, pair)
-        elapsed = time.perf_counter() - begin
-        broken = math.isnan(found.gap) or (not math.isfinite(found.fun) and not _outside(problem, found))
-        status = 5 if broken else _status(found, tol, nit, elapsed, stopped, stall(best, nit), options)
-        if status is None and outlook is not None and outlook(nit - first, best.rel_gap):
-            status = SLOW
-        if status is not None:
-            return Run(best, status, nit, history, seconds=elapsed)
-        # no more is spent on certificates than on iterations
-        relaxed = isinstance(pair, Running) and pair.relaxed
-        ahead = options.check_every or max(pace(nit - first, found, tol, relaxed), problem.effort)
-        target = min(nit + ahead, options.maxiter)
-        if isinstance(pair, Running):
-            pair.undisturbed = options.check_every is not None
-        while nit < target:
-            n = 1 if math.isfinite(options.maxtime) else target - nit
-            if isinstance(pair, Running):
-                # where time is short the last iteration before a check is the one after it is over
-                pair.unfinished = nit + n < target and time.perf_counter() - begin < options.maxtime
-                if not pair.unfinished:
-                    target = nit + n
-            try:
-                with _quiet():
-                    pair = steps.send(n)
-            except StopIteration:
-                # an exact algorithm: what is left is rounding
-                return Run(best, 4, nit, history)
-            nit += n
-            if not isinstance(pair, Running) and time.perf_counter() - begin >= options.maxtime:
-                break
+                found = self.shortcut(_better_of(problem, found), nit)
+        if self.options.history:
+            self.history.append((nit, found.fun, found.gap, time.perf_counter() - self.begin))
+        return found
+
+    def judge(self, found: Certificate, nit: int) -> int | None:
+        """How it ends; None where it goes on."""
+        stopped = self.report is not None and self.report(found, nit)
+        if found.certified and found.rel_gap <= self.tol:
+            self.keep.found = found
+            return MET
+        best = self.keep(found, self.reached)
+        if math.isnan(found.gap) or (not math.isfinite(found.fun) and not _outside(self.problem, found)):
+            return 5
+        if not found.certified and found.residual <= self.tol:
+            return 6
+        if stopped:
+            return 3
+        if nit >= self.options.maxiter:
+            return LIMIT
+        if time.perf_counter() - self.begin >= self.options.maxtime:
+            return 2
+        if self.stall(best, nit):
+            return 4
+        return SLOW if self.outlook is not None and self.outlook(nit - self.first, best.rel_gap) else None
+
+    def ahead(self, found: Certificate, nit: int) -> int:
+        """Iterations until the next check: no more is spent on certificates than on iterations."""
+        running, every = isinstance(self.reached, Running), self.options.check_every
+        if running:
+            self.reached.undisturbed = every is not None
+        relaxed = running and self.reached.relaxed
+        return every or max(self.pace(nit - self.first, found, self.tol, relaxed), self.problem.effort)
 
 
 def _outside(problem: Problem, found: Certificate) -> bool:
@@ -125,20 +152,6 @@ def _better_of(problem: Problem, found: Certificate) -> Certificate:
     if trivial.certificate is not None:
         candidates.append(trivial.certificate)
     return min(candidates, key=_rank)
-
-
-def _status(
-    found: Certificate, tol: float, nit: int, elapsed: float, stopped: bool, stalled: bool, options: Options
-) -> int | None:
-    if not found.certified and found.residual <= tol:
-        return 6
-    if stopped:
-        return 3
-    if nit >= options.maxiter:
-        return 1
-    if elapsed >= options.maxtime:
-        return 2
-    return 4 if stalled else None
 
 
 class _Shortcut:
@@ -188,14 +201,14 @@ class Pace:
         share = 1.0 if self.smooth else 0.5 if gap > 100 * tol else 0.25
         furthest = max(10 if nit > 0 else self.first, int(share * nit), self.least)
         before, self.nit = (self.nit, self.gap), nit
-        fallen, self.gap = math.log(before[1] / gap) if 0 < gap < before[1] < math.inf else 0.0, gap
+        fallen, self.gap = log2(before[1]) - log2(gap) if 0 < gap < before[1] < math.inf else 0.0, gap
         if not fallen or nit == 0 or tol <= 0 or not math.isfinite(gap):
             return furthest
-        left = math.log(gap / tol)
+        left = log2(gap) - log2(tol)
         # as a power of the iterations, or exponentially: whichever comes first; of the first fall, as 1 / nit^2
-        rate = math.log(nit / before[0]) / fallen if before[0] > 0 else 0.5
+        rate = log2(nit / before[0]) / fallen if before[0] > 0 else 0.5
         exponential = (nit - before[0]) * left / fallen if before[0] > 0 else math.inf
-        further = min(nit * math.expm1(min(left * rate, 50.0)), exponential)
+        further = min(nit * (exp2(min(left * rate, 60.0)) - 1.0), exponential)
         return min(max(int(further) + 1, nit // 16, 2, self.least // 4), furthest)
 
 
@@ -223,10 +236,10 @@ class _SlowConvergence:
             return True
         if not (half > 0 and self.tol > 0 and math.isfinite(before)):
             return False
-        rate = math.log(before / gap) / math.log(nit / half)
+        rate = (log2(before) - log2(gap)) / log2(nit / half)
         if rate > _FALLS:
             return False
-        return nit * math.exp(min(math.log(gap / self.tol) / rate, 50.0)) > self.most
+        return nit * float(exp2(min((log2(gap) - log2(self.tol)) / rate, 60.0))) > self.most
 
 
 class _Stall:

@@ -1,0 +1,70 @@
+"""The loop around everything that iterates."""
+
+import math
+import time
+
+import pytest
+
+from proxsparse.dual.driver import ENDED, LIMIT, MET, drive
+
+
+def halving(pause=0.0, most=math.inf):
+    """1, and half of it after each iteration; ends by itself after `most` of them."""
+    value, done = 1.0, 0
+    n = yield value
+    while done + n <= most:
+        for _ in range(n):
+            time.sleep(pause)
+            value /= 2
+        done += n
+        n = yield value
+
+
+def driven(steps, ahead, most=100, tol=0.0, **clock):
+    looks = []
+
+    def look(reached, nit):
+        looks.append(nit)
+        return reached
+
+    return drive(steps, look, lambda value, _: MET if value <= tol else None, lambda _, nit: ahead, most, **clock), looks
+
+
+def test_it_looks_first_then_goes_on_as_far_as_asked_and_ends_where_the_judge_says():
+    ended, looks = driven(halving(), 3, tol=2**-6)
+    assert looks == [0, 3, 6]
+    assert ended == (MET, 6, 2**-6, 2**-6)
+    assert driven(halving(), 3, tol=1.0)[0] == (MET, 0, 1.0, 1.0)
+
+
+def test_no_more_iterations_than_allowed_and_the_judge_comes_before_the_limit():
+    ended, looks = driven(halving(), 3, most=7)
+    assert (ended.status, ended.nit, looks) == (LIMIT, 7, [0, 3, 6, 7])
+    assert driven(halving(), 3, most=6, tol=2**-6)[0].status == MET
+    assert driven(halving(), 3, most=0)[0] == (LIMIT, 0, 1.0, 1.0)
+
+
+def test_steps_that_end_by_themselves_are_at_their_last_look():
+    ended, looks = driven(halving(most=5), 2)
+    assert (ended.status, ended.nit, looks) == (ENDED, 4, [0, 2, 4])
+
+
+def test_where_time_is_short_it_looks_as_soon_as_it_is_over():
+    ended, looks = driven(halving(pause=0.01), 1000, most=1000, tol=0.9, deadline=time.perf_counter() + 0.05)
+    assert ended.status == MET
+    assert 1 <= looks[1] < 20
+
+
+def test_a_run_is_gone_on_with():
+    ended, looks = driven(halving(), 4, most=10, nit=5)
+    assert looks == [5, 9, 10]
+    assert ended.reached == 2**-5
+
+
+def test_what_fails_in_an_iteration_is_raised():
+    def failing():
+        yield 1.0
+        raise ArithmeticError("of its own")
+
+    with pytest.raises(ArithmeticError, match="of its own"):
+        driven(failing(), 1)
