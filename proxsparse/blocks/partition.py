@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ Region = tuple[slice, ...]
 
 def crop(region: Region, outer: Region) -> Region:
     """The region in the coordinates of one that holds it."""
-    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(region, outer, strict=True))
+    return tuple([slice(a.start - b.start, a.stop - b.start) for a, b in zip(region, outer, strict=True)])
 
 
 def last_axes(region: Region) -> Any:
@@ -28,11 +29,11 @@ def last_axes(region: Region) -> Any:
 
 def shape_of(region: Region) -> tuple[int, ...]:
     """Pixels along each axis."""
-    return tuple(part.stop - part.start for part in region)
+    return tuple([part.stop - part.start for part in region])
 
 
 def _from_0(region: Region) -> Region:
-    return tuple(slice(0, n) for n in shape_of(region))
+    return tuple([slice(0, part.stop - part.start) for part in region])
 
 
 class Part:
@@ -41,12 +42,18 @@ class Part:
     def __init__(self, partition: Partition, shape: tuple[int, ...]) -> None:
         self.penalty, self.grid, self.shape = partition.penalty, partition.grid, shape
         self._within, term = partition.within, partition.penalty.bind(shape)
+        # work on a block asks for the same few again and again
+        self._bound = functools.lru_cache(maxsize=64)(self._bind)
         #: the parts that are w|x| pixel by pixel are solved with the data and have no dual of their own
         self.has_dual = term.threshold is None
         self.dual_shape = term.dual_shape
 
     def on(self, region: Region) -> Term:
         """The penalty of the groups that lie wholly inside, on images of the region."""
+        return self._bound(*[(part.start, part.stop) for part in region])
+
+    def _bind(self, *ends: tuple[int, int]) -> Term:
+        region = tuple([slice(start, stop) for start, stop in ends])
         return self._within(region).bind((self.shape[0], *shape_of(region)))
 
     def inside(self, region: Region) -> Region:
@@ -69,7 +76,7 @@ class Part:
     def beginning(self, block: Region) -> Region:
         """The pixels of the groups whose first pixel lies in the block."""
         ends = zip(block, self.grid, self.shape[1:], strict=True)
-        return tuple(slice(part.start, min(part.stop - stride + size, n)) for part, (size, stride), n in ends)
+        return tuple([slice(part.start, min(part.stop - stride + size, n)) for part, (size, stride), n in ends])
 
     def dual_on(self, dual: Array, region: Region) -> Array:
         """The dual of `on(region)`: a copy of that of the image, 0 where a pixel of the region begins no group inside."""

@@ -54,7 +54,7 @@ class Denoising:
         self, y: Array, parts: Sequence[Penalty | Term], m: Array | None = None, lo: Any = None, hi: Any = None
     ) -> None:
         self.y, self.m = y, m
-        self.terms = tuple(q.bind(y.shape) for q in parts)
+        self.terms = tuple([q.bind(y.shape) for q in parts])
         self.lo = -math.inf if lo is None else lo
         self.hi = math.inf if hi is None else hi
         self.bounded = lo is not None or hi is not None
@@ -221,7 +221,7 @@ class Denoising:
     ) -> Measure:
         values = [value for _, value in parts]
         loss = max(loss, 0.0)
-        gap = loss + sum(max(g, 0.0) for g, _ in parts)
+        gap = loss + sum([max(g, 0.0) for g, _ in parts])
         off = 0.0
         if gap > 0 or self._soft or not no_dual:
             off = float(self.rounding(x, p, parts, loss, data, self.size))

@@ -28,7 +28,7 @@ class Stack:
     """h(Kx) = sum_i w_i h_i(K_i x) for images (channels, *spatial) of one shape."""
 
     def __init__(self, parts: Sequence[Penalty | Term], shape: tuple[int, ...]) -> None:
-        self.terms = tuple(q.bind(shape) for q in parts)
+        self.terms = tuple([q.bind(shape) for q in parts])
         self.shape = shape
         self.dual_shapes = [q.dual_shape for q in self.terms]
         self.offsets = [*itertools.accumulate(map(math.prod, self.dual_shapes), initial=0)]
@@ -36,7 +36,7 @@ class Stack:
         norms = [q.norm_squared for q in self.terms]
         self.norm_squared = sum(norms)
         self._factors = [2.0 * math.sqrt(norm) for norm in norms]
-        self.first_step = min((q.penalty._first_step for q in self.terms), default=0.5)
+        self.first_step = min([q.penalty._first_step for q in self.terms], default=0.5)
         #: iterations that the last `least_norm_dual` took
         self.effort = 0
         self.polyhedral = all(q.polyhedral for q in self.terms)
@@ -84,7 +84,7 @@ class Stack:
 
     def conjugate(self, p: Array) -> float:
         """The sum of c_i(p_i)."""
-        return sum(q.conjugate(dual) for q, dual in zip(self.terms, self.split(p), strict=True))
+        return sum([q.conjugate(dual) for q, dual in zip(self.terms, self.split(p), strict=True)])
 
     def dual_step(self, out: Array, p: Array, x: Array, sigma: float) -> None:
         """p = conjugate_prox(p + sigma K x); out = K^T p."""
@@ -113,7 +113,7 @@ class Stack:
     @cached_property
     def roundings(self) -> float:
         """Roundings in a number of K^T p."""
-        return 2.0 + sum(q.adjoint_roundings for q in self.terms)
+        return 2.0 + sum([q.adjoint_roundings for q in self.terms])
 
     def gauge(self, p: Array) -> float:
         """The least t with p in t times the ball of each part; infinite where a part of weight 0 has a dual."""

@@ -52,7 +52,8 @@ def _separated(kernel: Array) -> list[Array]:
 def _correlated(wide: Array, kernels: list[Array]) -> Array:
     """The array correlated with one kernel after the other, where they lie within it."""
     for kernel in kernels:
-        out = np.empty([n - k + 1 for n, k in zip(wide.shape, kernel.shape, strict=True)], wide.dtype)
+        (n, rows, columns), (k, height, width) = wide.shape, kernel.shape
+        out = np.empty((n - k + 1, rows - height + 1, columns - width + 1), wide.dtype)
         convolution.correlate(out, wide, kernel)
         wide = out
     return wide
@@ -77,6 +78,9 @@ class _Convolution:
             more = [scipy.fft.next_fast_len(len(own), real=True) - len(own) for own in self.sources]
             self.sources = [np.append(own, np.full(n, -1)) for own, n in zip(self.sources, more, strict=True)]
         self.wide = tuple(map(len, self.sources))
+        # what is correlated with the kernel mirrored lies within zeros
+        self.around = tuple(n + k - 1 for n, k in zip(self.wide, self.kernel.shape, strict=True))
+        self.within = tuple(slice(k - 1, k - 1 + n) for n, k in zip(self.canonical, self.kernel.shape, strict=True))
         #: ||A||^2 as far as it was asked for
         self.norm_squared: float | None = None
         self._of_type: dict[Any, Any] = {}
@@ -104,8 +108,8 @@ class _Convolution:
         """A^T q."""
         q = q.reshape(self.canonical)
         if self.direct:
-            around = np.zeros([n + k - 1 for n, k in zip(self.wide, self.kernel.shape, strict=True)], q.dtype)
-            around[tuple(slice(k - 1, k - 1 + n) for n, k in zip(q.shape, self.kernel.shape, strict=True))] = q
+            around = np.zeros(self.around, q.dtype)
+            around[self.within] = q
             wide = _correlated(around, self._prepared(q.dtype)[1])
         else:
             wide = np.zeros(self.wide, q.dtype)

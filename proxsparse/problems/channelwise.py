@@ -27,8 +27,9 @@ class Channelwise:
 
     def adjoint(self, q: Array) -> Array:
         """A^T q."""
-        each = (self.operator.adjoint(c, self.own_shape) for c in q)
-        return next(each)[None] if len(q) == 1 else np.stack(list(each))
+        if len(q) == 1:
+            return self.operator.adjoint(q[0], self.own_shape)[None]
+        return np.stack([self.operator.adjoint(c, self.own_shape) for c in q])
 
     @cached_property
     def norm_squared(self) -> float:

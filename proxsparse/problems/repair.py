@@ -29,10 +29,13 @@ class DualRepair(Owned):
         """
         problem = self.problem
         size = problem.data.conjugate_size(q) + problem.stack.conjugate(p)
-        length = norm(q)
-        off = problem.stack.roundings * problem.stack.dual_length(p) + problem.linear.product_rounding * length
         mismatch = problem.linear.mismatch
-        return UNIT * SUM * size + (UNIT * off + mismatch * math.sqrt(problem.norm_squared) * length) * far
+        return UNIT * SUM * size + (self._off(p, q) + mismatch * math.sqrt(problem.norm_squared) * norm(q)) * far
+
+    def _off(self, p: Array, q: Array) -> float:
+        """How long the rounding of A^T q + K^T p may be."""
+        problem = self.problem
+        return UNIT * (problem.stack.roundings * problem.stack.dual_length(p) + problem.linear.product_rounding * norm(q))
 
     def dual_value(self, x: Array, p: Array, q: Array, r: Array, far: float, allowed: float) -> float | None:
         """The dual value of (q, p) made feasible: r is moved onto what the bounds can balance, then (q, p) scaled.
@@ -45,7 +48,8 @@ class DualRepair(Owned):
         kept = self.admissible(x, r)
         q = self._orthogonalised(q, kept)
         for_p = problem.adjoint(q) - kept
-        enough = 1e-2 * allowed / far if far > 0 else math.inf
+        # no more than rounding leaves
+        enough = max(1e-2 * allowed / far, self._off(p, q)) if far > 0 else math.inf
         corrected = self._corrected(for_p + problem.stack.adjoint(p), enough)
         if corrected is not None:
             dq, dp = corrected
