@@ -24,6 +24,16 @@ def scatter(out, p, indices):
 
 
 @jit
+def least_copies(out, p, indices):
+    """out = the least of each pixel and the sizes of its copies."""
+    for c in range(out.shape[0]):
+        row, target = p[c], out[c]
+        for k in range(indices.size):
+            size = abs(row[k])
+            target[indices[k]] = size if size < target[indices[k]] else target[indices[k]]
+
+
+@jit
 def project_l2(p, starts, radii):
     """Scale each group's copies, of all channels together, to a length of at most its radius."""
     zero = p.dtype.type(0)

@@ -211,8 +211,84 @@ def gap(x, p, window, stride, l2, radius):
 
 
 @jit
-def sweep(x, xbar, p, y, ring, width, radius, soft, lo, hi, steps, begin, end):
+def _lengths_to_shrinkage(s, cut):
+    one, zero = s.dtype.type(1), s.dtype.type(0)
+    for i in range(s.size):
+        length = np.sqrt(s[i])
+        s[i] = one - cut / length if length > cut else zero
+
+
+@jit
+def least_copies(out, p, window, stride):
+    """out = the least of each pixel and the sizes of its copies."""
+    out, p = borrowed(out), borrowed(p)
+    channels, planes, rows, columns = out.shape
+    kd, kh, kw = window
+    sd, sh, sw = stride
+    for c in range(channels):
+        for a in range(p.shape[2]):
+            for b in range(p.shape[3]):
+                for od in range(min(kd, planes - a * sd)):
+                    for oh in range(min(kh, rows - b * sh)):
+                        row = out[c, a * sd + od, b * sh + oh]
+                        for ow in range(kw):
+                            copies = p[(od * kh + oh) * kw + ow, c, a, b]
+                            for i in range(_fitting(columns, copies.size, ow, sw)):
+                                size = abs(copies[i])
+                                row[i * sw + ow] = size if size < row[i * sw + ow] else row[i * sw + ow]
+
+
+@jit_sum
+def gap_of_copies(z, p, l2, radius):
+    """Sums (radius h(z) - <p, z>, radius h(z)) in float64, of the copies z = K x; see `gap`."""
+    z, p = borrowed(z), borrowed(p)
+    length, dot = np.empty(z.shape[4]), np.empty(z.shape[4])
+    gap_total, value_total = 0.0, 0.0
+    for a in range(z.shape[2]):
+        for b in range(z.shape[3]):
+            length[:] = 0.0
+            dot[:] = 0.0
+            for o in range(z.shape[0]):
+                for c in range(z.shape[1]):
+                    pixels, copies = z[o, c, a, b], p[o, c, a, b]
+                    for i in range(length.size):
+                        v = np.float64(pixels[i])
+                        dot[i] += v * copies[i]
+                        length[i] = length[i] + v * v if l2 else max(length[i], abs(v))
+            row_gap, row_value = 0.0, 0.0
+            for i in range(length.size):
+                value = radius * (np.sqrt(length[i]) if l2 else length[i])
+                row_value += value
+                row_gap += value - dot[i]
+            gap_total += row_gap
+            value_total += row_value
+    return gap_total, value_total
+
+
+@jit
+def clear_copies_inside(z, p, least):
+    """z = 0 on every group whose l2 dual p is shorter than least."""
+    z, p = borrowed(z), borrowed(p)
+    s = np.empty(p.shape[4])
+    for a in range(p.shape[2]):
+        for b in range(p.shape[3]):
+            s[:] = 0.0
+            for o in range(p.shape[0]):
+                for c in range(p.shape[1]):
+                    _add_squares(s, p[o, c, a, b])
+            for i in range(s.size):
+                if s[i] < least * least:
+                    for o in range(p.shape[0]):
+                        for c in range(p.shape[1]):
+                            z[o, c, a, b, i] = 0
+
+
+@jit
+def sweep(x, xbar, p, y, ring, width, shrinking, radius, soft, lo, hi, steps, begin, end):
     """Chambolle-Pock iterations in place for gray images (rows, columns) under l2 windows at stride 1, p (offset, row, column).
+
+    Duals are projected onto balls of that radius; where they are `shrinking`, which is None or not, drawn towards 0 by sigma
+    times the radius.
 
     The windows of a row need the extrapolated primal of `height` rows, and complete the sum over windows of the first of
     them, kept in ring (iterations, height, columns), 0 at the start. The iterations go down the rows together, each
@@ -234,7 +310,10 @@ def sweep(x, xbar, p, y, ring, width, radius, soft, lo, hi, steps, begin, end):
                 for oh in range(height):
                     for ow in range(width):
                         _step_and_add_squares(p[oh * width + ow, a], s, xbar[a + oh, ow : ow + n], steps[k, 1])
-                _lengths_to_scales(s, radius)
+                if shrinking is None:
+                    _lengths_to_scales(s, radius)
+                else:
+                    _lengths_to_shrinkage(s, radius * steps[k, 1])
                 for oh in range(height):
                     for ow in range(width):
                         _scale_and_scatter(p[oh * width + ow, a], sums[(a + oh) % height, ow : ow + n], s)

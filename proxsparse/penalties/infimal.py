@@ -43,8 +43,8 @@ class InfimalPenalty(Penalty):
         """The shape of X for images of that shape."""
 
     @abc.abstractmethod
-    def _synthesis(self, lifted: Array, shape: tuple[int, ...]) -> Array:
-        """S X."""
+    def _synthesis(self, lifted: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
+        """S X, in that type or that of X."""
 
     @abc.abstractmethod
     def _synthesis_adjoint(self, x: Array) -> Array:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any, cast
 
 import numpy as np
 
-from ..arrays.numbers import Array
+from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
+from ..dual.term import Fused
 from ..linear.diagonal import Diagonalised
 from .base import Identity, Penalty
 from .infimal import InfimalPenalty
 from .listed_groups import ListedGroups
-from .windows import OverlappingGroupLasso
+from .windows import OverlappingGroupLasso, WindowKernels
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -66,6 +68,15 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
         # zeros are those of the v_g
         return None
 
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        # no pixel larger than on the nearest point of any of its groups' balls: its groups are inside theirs
+        copies = np.empty(self._groups._dual_shape(p.shape), p.dtype)
+        self._groups._analysis(copies, p)
+        self._groups._project(copies, factor)
+        size = np.abs(p)
+        self._groups._least_copies(size, copies)
+        np.copysign(size, p, out=p)
+
     def _dual_norm(self, p: Array) -> float:
         return self._groups._dual_norm(self._groups._analysed(p))
 
@@ -77,9 +88,18 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
 
     def _pixel_costs(self, shape: tuple[int, ...]) -> Array:
         # x is a sum of parts that together cost no more
+        return np.full(shape[1:], self._w() * float(self._weights(shape).min()))
+
+    def _weights(self, shape: tuple[int, ...]) -> Array:
+        """a_g, of all windows one."""
         groups = self._groups
-        a = groups._radii(groups._lists(shape).starts) if isinstance(groups, ListedGroups) else np.ones(1)
-        return np.full(shape[1:], self._w() * float(a.min()))
+        return groups._radii(groups._lists(shape).starts) if isinstance(groups, ListedGroups) else np.ones(1)
+
+    # -- the problem of the dual: the point of the balls that is nearest to y, whose multipliers are the v_g ----------
+
+    def _balls(self) -> Penalty:
+        """The balls of the dual, as a penalty: 0 inside, infinite outside."""
+        return _Balls(self.weight, inner=self._groups)
 
     # -- the larger problem ------------------------------------------------------------------------------------------
 
@@ -91,9 +111,9 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
         # all copies of a window are its channels
         return dual if self._groups._leading_axes == 0 else (dual[0] * dual[1], *dual[2:])
 
-    def _synthesis(self, lifted: Array, shape: tuple[int, ...]) -> Array:
+    def _synthesis(self, lifted: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
         groups = self._groups
-        out = np.zeros(shape, lifted.dtype)
+        out = np.zeros(shape, lifted.dtype if dtype is None else dtype)
         groups._add_adjoint(out, lifted.reshape(groups._dual_shape(shape)))
         return out
 
@@ -111,6 +131,10 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
 
     def _dual_of_lift(self, dual: Array, shape: tuple[int, ...]) -> Array:
         return np.asarray(self._synthesis(dual, shape) / self._synthesis_gram(shape)).astype(dual.dtype)
+
+    def _value_bound(self, x: Array) -> float:
+        # each pixel by itself, in any of its groups
+        return self._w() * float(self._weights(x.shape).max()) * total(np.abs(x))
 
     def _lift_of_dual(self, p: Array) -> Array:
         return self._synthesis_adjoint(p)
@@ -139,7 +163,7 @@ class _Copies(Identity):
         self.inner._project(self._groups_of(p), factor)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        gap, value = self.inner._gap_of(self._groups_of(x.astype(np.float64)), self._groups_of(p))
+        gap, value = self.inner._gap_of(self._groups_of(x), self._groups_of(p))
         return float(gap), float(value)
 
     def _group_size(self, shape: tuple[int, ...]) -> int:
@@ -152,3 +176,63 @@ class _Copies(Identity):
 
     def _identify(self, x: Array, p: Array, margin: float) -> None:
         self.inner._clear_inside(self._groups_of(x), self._groups_of(p), margin)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class _Balls(Penalty):
+    """0 for images q whose dual length on every group g is at most w a_g, infinite for others; its dual is the v_g.
+
+    K copies the pixels of each group, and the conjugate is w sum_g a_g |v_g|, whose step draws the v_g towards 0.
+    """
+
+    inner: OverlappingGroupLasso = None  # type: ignore[assignment]
+
+    null_space = "unknown"
+    _first_step = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "inner", self.inner.with_weight(self._w()))
+
+    @property
+    def _leading_axes(self) -> int:  # type: ignore[override]
+        return self.inner._leading_axes
+
+    def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.inner._dual_shape(shape)
+
+    def _analysis(self, out: Array, x: Array) -> None:
+        self.inner._analysis(out, x)
+
+    def _add_adjoint(self, out: Array, p: Array) -> None:
+        self.inner._add_adjoint(out, p)
+
+    def _prox_conjugate(self, p: Array, sigma: float) -> None:
+        # Moreau: less the nearest point of the balls sigma times as large
+        nearest = p.copy()
+        self.inner._project(nearest, sigma)
+        p -= nearest
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        # multipliers may be any
+        return None
+
+    def _conjugate(self, p: Array) -> float:
+        return self.inner._gap_of(p, np.zeros_like(p))[1]
+
+    def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        inside = self.inner._dual_norm(self._analysed(x)) <= self._w()
+        value = 0.0 if inside else math.inf
+        return value + self._conjugate(p) - total(self._analysed(x) * p), value
+
+    def _dual_norm(self, p: Array) -> float:
+        return 0.0
+
+    def _norm_squared(self, shape: tuple[int, ...]) -> float:
+        return self.inner._norm_squared(shape)
+
+    def _fused(self, shape: tuple[int, ...]) -> Fused | None:
+        fused = self.inner.bind(shape).fused
+        return (
+            WindowKernels(self.inner, fused.height, fused.width, shrinking=True) if isinstance(fused, WindowKernels) else None
+        )

@@ -210,6 +210,9 @@ class ListedGroups(OverlappingGroupLasso):
         products = np.add.reduceat((z * p).sum(axis=0), starts[full])
         return total(lengths - products), total(lengths)
 
+    def _least_copies(self, out: Array, p: Array) -> None:
+        kernels.least_copies(out.reshape(len(out), -1), p, self._lists(out.shape).indices)
+
     def _group_norms(self, p: Array) -> Array:
         """The dual length of each group."""
         owners, n = np.repeat(np.arange(len(self._starts(p)) - 1), np.diff(self._starts(p))), len(self._starts(p)) - 1

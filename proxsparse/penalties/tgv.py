@@ -60,8 +60,8 @@ class TGV(InfimalPenalty, SecondOrderTV):
         # x, then the field along each axis
         return (shape[0] * len(shape), *shape[1:])
 
-    def _synthesis(self, lifted: Array, shape: tuple[int, ...]) -> Array:
-        return lifted[: shape[0]].copy()
+    def _synthesis(self, lifted: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
+        return lifted[: shape[0]].astype(lifted.dtype if dtype is None else dtype)
 
     def _synthesis_adjoint(self, x: Array) -> Array:
         out = np.zeros(self._lift_shape(x.shape), x.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays.checks import check_group_weight, check_sizes, per_axis
 from ..arrays.layout import to_4d
-from ..arrays.numbers import Array, total
+from ..arrays.numbers import Array
 from ..dual.null_space import free_pixels
 from ..dual.term import Fused, InPlace, Iterations, Limits, Partition
 from ..kernels import windows as kernels
@@ -159,7 +159,7 @@ class OverlappingGroupLasso(Penalty):
         gray = len(shape) == 3 and shape[0] == 1
         if not (gray and self.norm == "l2" and np.all(np.atleast_1d(self.stride) == 1)):
             return None
-        return _Kernels(self, *self._geometry(2)[0][1:])
+        return WindowKernels(self, *self._geometry(2)[0][1:])
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
         geometry = self._geometry(x.ndim - 1)
@@ -167,13 +167,20 @@ class OverlappingGroupLasso(Penalty):
         return float(gap), float(value)
 
     def _gap_of(self, z: Array, p: Array) -> tuple[float, float]:
-        """`_gap` from K x in float64."""
-        lengths = np.sqrt(np.square(z).sum(axis=(0, 1))) if self.norm == "l2" else np.abs(z).max(axis=(0, 1))
-        return total(self._w() * lengths - (z * p).sum(axis=(0, 1))), self._w() * total(lengths)
+        """`_gap` from K x."""
+        gap, value = kernels.gap_of_copies(to_4d(z, lead=1), to_4d(p, lead=1), self.norm == "l2", self._w())
+        return float(gap), float(value)
 
     def _clear_inside(self, z: Array, p: Array, margin: float) -> None:
         """Make 0 the copies of the groups whose dual is shorter than (1 - margin) w."""
+        if self.norm == "l2":
+            kernels.clear_copies_inside(to_4d(z, lead=1), to_4d(p, lead=1), (1.0 - margin) * self._w())
+            return
         z[:, :, self._group_norms(p) < (1.0 - margin) * self._w()] = 0
+
+    def _least_copies(self, out: Array, p: Array) -> None:
+        """Out = the least of each pixel and the sizes of its copies p."""
+        kernels.least_copies(to_4d(out), to_4d(p, lead=1), *self._geometry(out.ndim - 1))
 
     def _group_norms(self, p: Array) -> Array:
         if self.norm == "l2":
@@ -229,11 +236,13 @@ class OverlappingGroupLasso(Penalty):
         x[:, touched[0] > 0] = 0
 
 
-class _Kernels:
+class WindowKernels:
     """Whole iterations for gray images under l2 windows of that height and width at stride 1."""
 
-    def __init__(self, penalty: OverlappingGroupLasso, height: int, width: int) -> None:
+    def __init__(self, penalty: OverlappingGroupLasso, height: int, width: int, shrinking: bool = False) -> None:
         self.penalty, self.height, self.width = penalty, height, width
+        #: whether the dual is drawn towards 0, instead of projected: the conjugate's step
+        self.shrinking = True if shrinking else None
 
     def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
         """See `Fused.begin`."""
@@ -244,7 +253,8 @@ class _Kernels:
 
     def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
         """Iterations in place; see `InPlace`."""
-        scalars = (self.width, self.penalty._group_radius(p), *(x.dtype.type(v) for v in limits))
+        radius = self.penalty._group_radius(p) if self.shrinking is None else p.dtype.type(self.penalty._w())
+        scalars = (self.width, self.shrinking, radius, *(x.dtype.type(v) for v in limits))
         (rows, columns), height = x.shape[1:], self.height
         # so many iterations together that the rows at work stay in a cache, and calls that stay short
         depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
@@ -259,7 +269,7 @@ class _Kernels:
 
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """See `Fused.sums`."""
-        if x.dtype != p.dtype:
+        if x.dtype != p.dtype or self.shrinking is not None:
             return None
         rows, columns = x.shape[1:]
         sums, ring = np.empty((rows, 5)), np.zeros((self.height, columns))

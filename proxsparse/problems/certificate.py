@@ -40,7 +40,7 @@ class Certificate:
 
     def copy(self, into: Certificate | None = None) -> Certificate:
         """Return a certificate that does not share the solver's arrays, but takes those of an earlier copy that is given up."""
-        if into is None:
+        if into is None or into.p.shape != self.p.shape:
             x, p = self.x.copy(), self.p.copy()
         else:
             x, p = into.x, into.p

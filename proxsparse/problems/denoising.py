@@ -26,7 +26,7 @@ class DenoisingProblem(Problem):
     Parts that are w|x| are left to the primal step (see `Denoising`): `stack` holds the others.
     """
 
-    is_denoising = True
+    is_denoising = smooth = True
 
     def __init__(self, posed: Posed, measured: Measured, returned: WithBackground | None = None) -> None:
         super().__init__(posed, measured, returned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -12,9 +12,11 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..arrays.roundoff import UNIT
+from ..dual.denoising import Denoising
 from ..dual.term import Term
 from ..linear.diagonal import Diagonalised
 from ..penalties.infimal import InfimalPenalty, part_of_lift
+from ..penalties.latent import LatentGroups
 from ..runtime.workers import Workers
 from .certificate import Certificate
 from .channelwise import Channelwise
@@ -66,8 +68,8 @@ class LiftedProblem(InverseProblem):
         self.base.configure(workers, tol)
 
     def image_of(self, x: Array) -> Array:
-        """S X."""
-        return self._part._synthesis(x, self.base.shape)
+        """S X, rounded once."""
+        return self._part._synthesis(x, self.base.shape, np.float64).astype(self.dtype)
 
     def floor(self, x: Array) -> float:
         """All that storing X in its dtype may add to F: each summand of S X was rounded by itself."""
@@ -87,14 +89,19 @@ class LiftedProblem(InverseProblem):
 
     def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
         """That of S X, by the dual of the image's problem that goes with p."""
+        return self._certified(x, p, self._image_duals(p), q)
+
+    def _certified(self, x: Array, p: Array, duals: Sequence[Array], q: Array | None) -> Certificate:
+        """`certificate`, by these duals of the image's problem."""
         x = self.clip(x)
-        cost, image = self.stack.terms[self._index], self.image_of(x)
+        cost, exact = self.stack.terms[self._index], self._part._synthesis(x, self.base.shape, np.float64)
+        image = exact.astype(self.dtype)
         value = cost.value(x)
         # the image is that of X but for rounding
         rounding = UNIT * 2 * (8 + cost.group_size) * value + cost.rounding(x)
-        off = image - self._part._synthesis(x.astype(np.float64), self.base.shape)
+        off = image - exact
         value += self._part._value_bound(off) if off.any() else 0.0
-        flat = self.base.flat_dual(self._image_duals(p))
+        flat = self.base.flat_dual(duals)
         # a copy of the image beside X is none of its dual
         own = None if q is None or q.shape != self.base.y.shape else q
         found = self.base.certificate(image, flat, own, costs={self._index: value})
@@ -117,6 +124,42 @@ class LiftedProblem(InverseProblem):
 
     def _raised(self, duals: Sequence[Array]) -> list[Array]:
         return [self._part._lift_of_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
+
+
+class LatentProblem(LiftedProblem):
+    """Least squares under latent groups alone: y less the nearest point of the balls of the dual.
+
+    That is a denoising problem, strongly convex in the point, whose multipliers are the summands v_g of the image.
+    """
+
+    smooth = True
+
+    @cached_property
+    def projection(self) -> Denoising:
+        """The problem of the nearest point."""
+        return Denoising(self.base.y, [cast(LatentGroups, self._part)._balls()])
+
+    def nearest(self, x: Array | None, p: Array | None) -> tuple[Array | None, Array | None]:
+        """The point, and its multipliers, that go with X and its dual."""
+        if x is None or p is None:
+            return None, None
+        return self.dtype.type(1) * self._image_duals(p)[0], x.reshape(-1)
+
+    def certify(self, reached: Iterable[Array]) -> Certificate:
+        """That of X, or of a point and its multipliers, the v_g, brought into the balls."""
+        first, second, *_ = reached
+        if first.shape != self.projection.y.shape:
+            return super().certify((first, second))
+        point, summands = first, second
+        return self._certified(summands.reshape(self.shape), point.reshape(-1), [point], None)
+
+    def duals(self, x: Array, p: Array) -> list[Array]:
+        """The dual of the v_g."""
+        return super().duals(x, p) if p.size == self.stack.size else self._raised(self._image_duals(p))
+
+    def _image_duals(self, p: Array) -> list[Array]:
+        # a point is a dual of the image
+        return super()._image_duals(p) if p.size == self.stack.size else [p.reshape(self.base.shape)]
 
 
 class _TrivialLift(Trivial):

@@ -63,8 +63,10 @@ class Problem(abc.ABC):
     `full` holds all terms of the penalty, `stack` those whose dual the solvers work on.
     """
 
-    #: whether it is denoising: gaps fall smoothly, and the image to start from is the one given
+    #: whether it is denoising: the image to start from is the one given
     is_denoising = False
+    #: whether gaps fall smoothly
+    smooth = False
     #: whether an algorithm ends with the minimiser
     has_exact = False
 

@@ -183,7 +183,7 @@ class Pace:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.problem, self.smooth = problem, problem.is_denoising
+        self.problem, self.smooth = problem, problem.smooth
         self.least = min(64, (1 << 15) // math.prod(problem.shape)) if problem.is_denoising else 0
         # where nothing has far to travel a few iterations may do
         self.first = 5 if problem.stack.first_step > 1 else 10

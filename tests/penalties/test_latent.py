@@ -69,6 +69,59 @@ def test_latent_supports_are_unions_of_groups_and_overlapping_zeros_are():
     assert not np.array_equal(opened(overlap != 0), overlap != 0)
 
 
+KINDS = {
+    "windows": {},
+    "stride": {"window": (4, 3), "stride": 2},
+    "linf": {"window": 2, "norm": "linf"},
+    "pairs": {"groups": "pairs"},
+    "weights": {"groups": "pairs", "group_weight": "sqrt"},
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_nearest_point_of_the_balls_and_the_summands_themselves_lead_to_one_answer(kind, dtype):
+    """Chambolle-Pock works on the point, ADMM on the summands."""
+    penalty = OverlappingGroupLasso(0.3, kind="latent", **KINDS[kind])
+    for y, axis in ((image_of((12, 13)), None), (image_of((9, 8, 3)), -1)):
+        tol = 1e-4 if dtype == np.float32 else 1e-6
+        call = {"tol": tol, "channel_axis": axis, "options": {"maxiter": 20000}}
+        point, summands = (solve(y.astype(dtype), penalty, method=m, **call) for m in ("chambolle-pock", "admm"))
+        assert point.success
+        assert summands.success
+        assert abs(point.fun - summands.fun) <= max(point.gap, summands.gap)
+        assert np.linalg.norm(point.x.astype(float) - summands.x) <= point.x_error_bound + summands.x_error_bound
+        assert penalty.dual_norm(point.dual[0], channel_axis=axis) <= 0.3
+        # the dual is the image less the answer
+        np.testing.assert_allclose(point.dual[0], y - point.x, atol=2 * point.x_error_bound)
+        again = solve(y.astype(dtype), penalty, x0=point, **call)
+        assert abs(again.fun - point.fun) <= max(again.gap, point.gap)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_a_dual_is_brought_into_its_balls_pixel_by_pixel(kind, size, rng):
+    """Feasible in fact, no pixel larger or of another sign, and those that are feasible alone."""
+    penalty = OverlappingGroupLasso(0.3, kind="latent", **KINDS[kind])
+    for dtype in (np.float32, np.float64):
+        p = (size * rng.standard_normal((2, 9, 8))).astype(dtype)
+        q = p.copy()
+        penalty._project(q)
+        assert penalty._dual_norm(q.astype(np.float64)) <= 0.3
+        assert (np.abs(q) <= np.abs(p)).all()
+        assert (q * p >= 0).all()
+        if size == 1e-3:
+            np.testing.assert_array_equal(q, p)
+        # a pixel outside all balls leaves those far from it as they are
+        if kind in ("windows", "pairs"):
+            p[:, 4:] = 0
+            p *= dtype(1e-3 / size)
+            p[:, 0, 0] = 10
+            q = p.copy()
+            penalty._project(q)
+            np.testing.assert_array_equal(q[:, 3:], p[:, 3:])
+
+
 def test_latent_groups_go_with_operators_masks_and_other_penalties():
     y = image_of((12, 13))
     penalty = OverlappingGroupLasso(0.3, window=2, kind="latent")
