@@ -50,7 +50,7 @@ def _mask(columns: int, width: int, free_column: bool, dtype: Any) -> Array:
     return mask
 
 
-def _allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
+def allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
     """Planes of zeros whose rows begin at whole vectors, and at another place of the cache than those of the other planes."""
     item = dtype.itemsize
     # what lies a multiple of a page apart is one place to the cache
@@ -78,7 +78,7 @@ def whole_run(
     """`whole_runs.total_variation` for images of this shape: its arguments up to the memory, which each such function has."""
     rows, columns = shape[-2:]
     width = width_of(columns, dtype)
-    x, down, across, y, *copies = _allocated(7, rows * width + 2 * MARGIN, dtype)
+    x, down, across, y, *copies = allocated(7, rows * width + 2 * MARGIN, dtype)
     ring, sums, now = np.zeros(2 * (width + MARGIN), dtype), np.empty((rows, 5)), np.zeros(whole_runs.FIELDS)
     limits = limits if limits != FREE else None
     mask, anisotropic = _mask(columns, width, False, dtype), None if isotropic else True
@@ -125,7 +125,7 @@ class Planes:
         self.width = width_of(self.columns, x.dtype)
         self.mask = _mask(self.columns, self.width, without_dual[1], x.dtype)
         given = [x, p[-2], p[-1], y]
-        self.planes = _allocated(4, self._size(self.rows), x.dtype)
+        self.planes = allocated(4, self._size(self.rows), x.dtype)
         for plane, array in zip(self.planes, given, strict=True):
             self._image(plane)[...] = array.reshape(self.rows, self.columns)
         #: the factors of the differences, and for the certificate in float64
@@ -134,7 +134,7 @@ class Planes:
             self.factors = self._factors(scales, np.dtype(np.float64))
 
     def _factors(self, scales: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-        down, across = _allocated(2, self._size(self.rows), dtype)
+        down, across = allocated(2, self._size(self.rows), dtype)
         self._image(down)[...], self._image(across)[...] = scales
         return down, across
 

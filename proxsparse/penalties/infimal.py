@@ -62,6 +62,10 @@ class InfimalPenalty(Penalty):
         """A bound on P(x): the cost of one X."""
         return self._lift_term(x.shape).value(self._lift(x))
 
+    def _denoising_steps(self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps | None:
+        """Iterations of its own for 1/2 ||S X - y||^2 + h(K X), which yield X and a flat dual, of K or of the image itself."""
+        return None
+
     @abc.abstractmethod
     def _synthesis_gram(self, shape: tuple[int, ...]) -> Any:
         """S S^T, which is diagonal: a number, or one a pixel."""

@@ -11,6 +11,9 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
+from ..dual.accelerated import accelerated
+from ..dual.denoising import Denoising
+from ..dual.driver import Steps
 from ..dual.term import Fused
 from ..linear.diagonal import Diagonalised
 from .base import Identity, Penalty
@@ -97,9 +100,13 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
 
     # -- the problem of the dual: the point of the balls that is nearest to y, whose multipliers are the v_g ----------
 
-    def _balls(self) -> Penalty:
-        """The balls of the dual, as a penalty: 0 inside, infinite outside."""
-        return _Balls(self.weight, inner=self._groups)
+    def _denoising_steps(self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps | None:
+        nearest = Denoising(y, [_Balls(self.weight, inner=self._groups)])
+        point, summands = self._dual_of_lift(dual.reshape(lifted.shape), y.shape), lifted.reshape(-1)
+        if not dual.any():
+            point, summands = y, np.zeros_like(summands)
+        steps = accelerated(nearest, point, summands, 1.0 if tau is None else tau, 1.0 if gamma is None else gamma)
+        return _as_lift(steps, lifted.shape)
 
     # -- the larger problem ------------------------------------------------------------------------------------------
 
@@ -138,6 +145,14 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
 
     def _lift_of_dual(self, p: Array) -> Array:
         return self._synthesis_adjoint(p)
+
+
+def _as_lift(steps: Steps, shape: tuple[int, ...]) -> Steps:
+    """Points and their multipliers as the summands, X, and a dual of the image."""
+    point, summands = next(steps)
+    while True:
+        n = yield summands.reshape(shape), point.reshape(-1)
+        point, summands = steps.send(n)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

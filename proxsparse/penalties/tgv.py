@@ -12,7 +12,9 @@ import numpy as np
 from ..arrays.checks import check_number, inverse_spacing
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import UNIT
+from ..dual.driver import Steps
 from ..kernels import tgv as kernels
+from . import tgv_kernels
 from .base import Penalty
 from .infimal import InfimalPenalty
 from .second_order import SecondOrderTV, _two, largest_laplacian
@@ -90,6 +92,22 @@ class TGV(InfimalPenalty, SecondOrderTV):
         whole[: shape[0]] = bound
         return whole
 
+    def _denoising_steps(self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps | None:
+        if not self._has_kernels(y) or lifted.dtype != dual.dtype:
+            return None
+        return tgv_kernels.steps(self, y, lifted, dual.reshape(-1, *lifted.shape[1:]), tau, gamma)
+
+    def _has_kernels(self, image: Array) -> bool:
+        gray = image.ndim == 3 and len(image) == 1 and min(image.shape[1:]) >= 3
+        return gray and self.spacing is None and self._w() > 0
+
+    def _project(self, p: Array, factor: float = 1.0) -> None:
+        if self._has_kernels(p[0]) and self._dual_norm(p) > float(self._radius(p, factor, size=p.shape[0])):
+            # scaled as it is it would lose by its worst pixel
+            first = self._radius(p, factor, size=p.shape[0])
+            tgv_kernels.draw_in(p[:, 0], first, first * p.dtype.type(self.ratio))
+        super()._project(p, factor)
+
     def _bound_by_size(self, size: Array) -> float:
         # the cost of the field u = D x
         return self.ratio * super()._bound_by_size(size)
@@ -109,6 +127,9 @@ class TGV(InfimalPenalty, SecondOrderTV):
         return super()._length_bound(value * (together + 1 / self.ratio), shape)
 
     def _dual_norm(self, p: Array) -> float:
+        if self._has_kernels(p[0]) and np.isfinite(p).all():
+            own, first = kernels.largest(p[:, 0])
+            return max(math.sqrt(own) / self.ratio, math.sqrt(first))
         own = super()._dual_norm(p) / self.ratio
         first = _symmetrised_adjoint(p.astype(np.float64, copy=False), self.spacing)
         return max(own, float(np.sqrt(np.square(first).sum(axis=(0, 1)).max())))
@@ -219,6 +240,9 @@ class _FieldCost(Penalty):
         SecondOrderTV()._clear_unused(p[axes:])
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
+        if x.ndim == 3 and len(x) == 3 and min(x.shape[1:]) >= 3 and self.spacing is None:
+            gap, value = kernels.gap(x, p[:, 0], self._w(), self.ratio)
+            return float(gap), float(value)
         z = self._analysed(x)
         axes = p.ndim - 2
         lengths = np.sqrt(np.square(z[:axes]).sum(axis=(0, 1))) + self.ratio * np.sqrt(np.square(z[axes:]).sum(axis=(0, 1)))

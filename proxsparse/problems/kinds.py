@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..penalties.infimal import InfimalPenalty
-from ..penalties.latent import LatentGroups
 from .denoising import DenoisingProblem
-from .lifted import LatentProblem, LiftedProblem
+from .lifted import LiftedDenoisingProblem, LiftedProblem
 from .measured import Measured, is_strong
 from .pixelwise import dualised_problem
 from .posed import Posed
@@ -16,8 +15,8 @@ def problem_of(posed: Posed, returned: WithBackground | None = None) -> Problem:
     """Denoising, pixelwise or inverse; or where a part is a minimisation of its own the larger problem behind it."""
     least_squares = posed.operator is None and posed.data.quadratic
     if any(isinstance(q, InfimalPenalty) and q._w() > 0 for q in posed.parts):
-        alone = len(posed.parts) == 1 and posed.m is None and isinstance(posed.parts[0], LatentGroups)
-        return (LatentProblem if alone and least_squares else LiftedProblem)(posed, returned)
+        alone = len(posed.parts) == 1 and posed.m is posed.lo is posed.hi is None
+        return (LiftedDenoisingProblem if alone and least_squares else LiftedProblem)(posed, returned)
     measured = Measured.of(posed)
     if least_squares and (is_strong(measured.data) or measured.is_pixelwise):
         return DenoisingProblem(posed, measured, returned)

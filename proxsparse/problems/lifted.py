@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import cast
 
@@ -12,11 +12,10 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..arrays.roundoff import UNIT
-from ..dual.denoising import Denoising
+from ..dual.driver import Steps
 from ..dual.term import Term
 from ..linear.diagonal import Diagonalised
 from ..penalties.infimal import InfimalPenalty, part_of_lift
-from ..penalties.latent import LatentGroups
 from ..runtime.workers import Workers
 from .certificate import Certificate
 from .channelwise import Channelwise
@@ -82,17 +81,17 @@ class LiftedProblem(InverseProblem):
 
     def start_from(self, x: Array, duals: Sequence[Array] | None) -> tuple[Array, Array]:
         """Where to start from an image and one dual a part."""
-        lifted = self._part._null_lift(np.array(self.base.clip(x)))
+        lifted = self._lifted(np.array(self.base.clip(x)))
         if duals is None:
             return lifted, np.zeros(self.stack.size, self.dtype)
         return lifted, self.flat_dual(self._raised(duals))
 
+    def _lifted(self, x: Array) -> Array:
+        """An X behind an image to start from."""
+        return self._part._null_lift(x)
+
     def certificate(self, x: Array, p: Array, q: Array | None = None, *, costs: Costs | None = None) -> Certificate:
         """That of S X, by the dual of the image's problem that goes with p."""
-        return self._certified(x, p, self._image_duals(p), q)
-
-    def _certified(self, x: Array, p: Array, duals: Sequence[Array], q: Array | None) -> Certificate:
-        """`certificate`, by these duals of the image's problem."""
         x = self.clip(x)
         cost, exact = self.stack.terms[self._index], self._part._synthesis(x, self.base.shape, np.float64)
         image = exact.astype(self.dtype)
@@ -101,7 +100,7 @@ class LiftedProblem(InverseProblem):
         rounding = UNIT * 2 * (8 + cost.group_size) * value + cost.rounding(x)
         off = image - exact
         value += self._part._value_bound(off) if off.any() else 0.0
-        flat = self.base.flat_dual(duals)
+        flat = self.base.flat_dual(self._image_duals(p))
         # a copy of the image beside X is none of its dual
         own = None if q is None or q.shape != self.base.y.shape else q
         found = self.base.certificate(image, flat, own, costs={self._index: value})
@@ -126,40 +125,30 @@ class LiftedProblem(InverseProblem):
         return [self._part._lift_of_dual(dual) if i == self._index else dual for i, dual in enumerate(duals)]
 
 
-class LatentProblem(LiftedProblem):
-    """Least squares under latent groups alone: y less the nearest point of the balls of the dual.
+class LiftedDenoisingProblem(LiftedProblem):
+    """Least squares without an operator under a part alone that is a minimisation of its own.
 
-    That is a denoising problem, strongly convex in the point, whose multipliers are the summands v_g of the image.
+    Its own iterations may yield X with a dual of the image in place of one of the part's.
     """
 
     smooth = True
 
-    @cached_property
-    def projection(self) -> Denoising:
-        """The problem of the nearest point."""
-        return Denoising(self.base.y, [cast(LatentGroups, self._part)._balls()])
+    def own_steps(self, x: Array | None, p: Array | None, tau: float | None, gamma: float | None) -> Steps | None:
+        """Iterations of the part's own, from X and its dual; None where it has none."""
+        x = self.start() if x is None else x
+        p = np.zeros(self.stack.size, self.dtype) if p is None else p
+        return self._part._denoising_steps(self.base.y, x, p, tau, gamma)
 
-    def nearest(self, x: Array | None, p: Array | None) -> tuple[Array | None, Array | None]:
-        """The point, and its multipliers, that go with X and its dual."""
-        if x is None or p is None:
-            return None, None
-        return self.dtype.type(1) * self._image_duals(p)[0], x.reshape(-1)
-
-    def certify(self, reached: Iterable[Array]) -> Certificate:
-        """That of X, or of a point and its multipliers, the v_g, brought into the balls."""
-        first, second, *_ = reached
-        if first.shape != self.projection.y.shape:
-            return super().certify((first, second))
-        point, summands = first, second
-        return self._certified(summands.reshape(self.shape), point.reshape(-1), [point], None)
+    def _lifted(self, x: Array) -> Array:
+        # found sooner from the field 0
+        return self._part._lift(x)
 
     def duals(self, x: Array, p: Array) -> list[Array]:
-        """The dual of the v_g."""
+        """The dual of the part behind which X is."""
         return super().duals(x, p) if p.size == self.stack.size else self._raised(self._image_duals(p))
 
     def _image_duals(self, p: Array) -> list[Array]:
-        # a point is a dual of the image
-        return super()._image_duals(p) if p.size == self.stack.size else [p.reshape(self.base.shape)]
+        return super()._image_duals(p) if p.size == self.stack.size else self.base.stack.split(p)
 
 
 class _TrivialLift(Trivial):

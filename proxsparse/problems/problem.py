@@ -63,10 +63,10 @@ class Problem(abc.ABC):
     `full` holds all terms of the penalty, `stack` those whose dual the solvers work on.
     """
 
-    #: whether it is denoising: the image to start from is the one given
-    is_denoising = False
-    #: whether gaps fall smoothly
+    #: whether gaps fall smoothly, from the image given, which is no answer yet
     smooth = False
+    #: whether it is the problem of a proximal operator
+    is_denoising = False
     #: whether an algorithm ends with the minimiser
     has_exact = False
 

@@ -12,7 +12,7 @@ from ..dual.accelerated import accelerated
 from ..dual.driver import Steps
 from ..kernels import pointwise
 from ..problems.denoising import DenoisingProblem
-from ..problems.lifted import LatentProblem
+from ..problems.lifted import LiftedDenoisingProblem
 from ..problems.problem import Problem
 
 
@@ -24,9 +24,10 @@ def steps(problem: Problem, x: Array | None, p: Array | None, *, tau: float | No
     """
     if isinstance(problem, DenoisingProblem):
         return accelerated(problem.denoising, x, p, tau, gamma)
-    if isinstance(problem, LatentProblem):
-        tau, gamma = (1.0 if value is None else value for value in (tau, gamma))
-        return accelerated(problem.projection, *problem.nearest(x, p), tau, gamma)
+    if isinstance(problem, LiftedDenoisingProblem):
+        own = problem.own_steps(x, p, tau, gamma)
+        if own is not None:
+            return own
     if gamma:
         raise ValueError(f"option gamma={gamma} needs a data term that is strongly convex; this problem's is not")
     x = problem.start() if x is None else x

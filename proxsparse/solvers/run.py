@@ -98,7 +98,7 @@ class _Watch:
         with _quiet():
             found = problem.certify(reached)
             # at A = I the first image is the one given, and no answer yet
-            if nit > 0 or not problem.is_denoising:
+            if nit > 0 or not problem.smooth:
                 found = self.shortcut(_better_of(problem, found), nit)
         if self.options.history:
             self.history.append((nit, found.fun, found.gap, time.perf_counter() - self.begin))

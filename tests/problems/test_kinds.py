@@ -10,7 +10,7 @@ from proxsparse.problems.channelwise import Channelwise
 from proxsparse.problems.denoising import DenoisingProblem
 from proxsparse.problems.inverse import InverseProblem
 from proxsparse.problems.kinds import problem_of
-from proxsparse.problems.lifted import LatentProblem, LiftedProblem
+from proxsparse.problems.lifted import LiftedDenoisingProblem, LiftedProblem
 from proxsparse.problems.pixelwise import PixelwiseProblem
 from proxsparse.problems.posed import Posed
 
@@ -31,9 +31,9 @@ BLUR = Channelwise(Blur.gaussian(0.6), SHAPE)
         (TotalVariation(0.1), {"data": Huber(0.1)}, PixelwiseProblem),
         (TotalVariation(0.1), {"operator": BLUR}, InverseProblem),
         (TotalVariation(0.1), {"operator": BLUR, "data": Huber(0.1)}, InverseProblem),
-        (TGV(0.1), {}, LiftedProblem),
+        (TGV(0.1), {}, LiftedDenoisingProblem),
         (TGV(0.1), {"operator": BLUR}, LiftedProblem),
-        (OverlappingGroupLasso(0.1, kind="latent"), {}, LatentProblem),
+        (OverlappingGroupLasso(0.1, kind="latent"), {}, LiftedDenoisingProblem),
         (OverlappingGroupLasso(0.1, kind="latent"), {"m": 0.5 + HOLE}, LiftedProblem),
         (OverlappingGroupLasso(0.1, kind="latent") + L1(0.1), {}, LiftedProblem),
         (TGV(0.0), {}, DenoisingProblem),
