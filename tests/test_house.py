@@ -214,6 +214,7 @@ TRIED_IN = {
     "kernels.region_means": "promises/test_known_answers.py",
     "kernels.second_order": "penalties/test_second_order.py",
     "kernels.tgv": "penalties/test_tgv.py",
+    "kernels.windows_2d": "penalties/test_windows.py",
     "penalties.tgv_kernels": "kernels/test_tgv_2d.py",
     "kernels.total_variation": "penalties/test_base.py",
     "kernels.total_variation_2d": "kernels/test_planes.py",

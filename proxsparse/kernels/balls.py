@@ -50,3 +50,88 @@ def onto_l1_balls(flat, order, starts, radii):
         for c in range(channels):
             for k in range(n):
                 flat[c, order[first + k]] = v[c * n + k]
+
+
+@jit
+def add_sizes(total, row):
+    """Add the sizes of a row to the sums of its groups, in float64."""
+    for i in range(total.size):
+        total[i] += abs(np.float64(row[i]))
+
+
+@jit
+def _add_those_beyond(rest, count, row, theta):
+    """Add to the sums of the sizes beyond theta, and to their number."""
+    for i in range(row.size):
+        v = abs(np.float64(row[i]))
+        rest[i] += v if v > theta[i] else 0.0
+        count[i] += 1.0 if v > theta[i] else 0.0
+
+
+@jit
+def _risen(theta, rest, count, total, radius):
+    """theta = (rest - radius) / count where that is more; the number of those."""
+    risen = 0
+    for i in range(theta.size):
+        new = (rest[i] - radius) / count[i]
+        rises = total[i] > radius and new > theta[i]
+        theta[i] = new if rises else theta[i]
+        risen += 1 if rises else 0
+    return risen
+
+
+@jit
+def l1_thresholds(theta, total, rest, count, p, row, radius):
+    """theta >= 0 by which soft-thresholding brings the groups p[:, row] of sums `total` onto the l1 ball; 0 inside.
+
+    In float64: far from a small ball float32 would lose the answer in the difference. Michelot, J. Optim. Theory Appl. 1986,
+    all groups of a row at once.
+    """
+    many = p.shape[0]
+    for i in range(theta.size):
+        over = (total[i] - radius) / many
+        theta[i] = over if over > 0 else 0.0
+    for _ in range(many):
+        rest[:] = 0.0
+        count[:] = 0.0
+        for o in range(many):
+            _add_those_beyond(rest, count, p[o, row], theta)
+        if _risen(theta, rest, count, total, radius) == 0:
+            break
+
+
+@jit
+def soften(row, theta, size):
+    """Soft-threshold by theta, and add the sizes that are left."""
+    for i in range(row.size):
+        v = np.float64(row[i])
+        more, less = v - theta[i], v + theta[i]
+        row[i] = (more if more > 0 else 0.0) + (less if less < 0 else 0.0)
+        size[i] += abs(np.float64(row[i]))
+
+
+@jit
+def _scale_in(row, size, radius):
+    for i in range(row.size):
+        if size[i] > radius:
+            row[i] *= radius / size[i]
+
+
+@jit
+def scale_in(p, row, size, radius):
+    """Scale the groups p[:, row] of these sums of sizes into the ball: rounding may leave what is far from it outside."""
+    beyond = 0
+    for i in range(size.size):
+        beyond += 1 if size[i] > radius else 0
+    if beyond > 0:
+        for o in range(p.shape[0]):
+            _scale_in(p[o, row], size, radius)
+
+
+@jit
+def clip_by(row, theta):
+    """Clip by theta: what is left of a group is itself less its projection."""
+    for i in range(row.size):
+        v = np.float64(row[i])
+        v = v if v < theta[i] else theta[i]
+        row[i] = v if v > -theta[i] else -theta[i]

@@ -127,7 +127,7 @@ def sweep(
 
 @jit
 def _beyond(dy, dx, yy, xx, xy, place, columns, radius):
-    """What of E^T q is outside the ball, on the row at `place`."""
+    """E^T q less its projection onto the ball, on the row at `place`."""
     one = yy.dtype.type(1)
     root, of_ball, inside, whole = splat(yy.dtype.type(math.sqrt(0.5))), splat(radius), _inside(radius, one), splat(one)
     for j in range(0, columns, 64 // yy.itemsize):

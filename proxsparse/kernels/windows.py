@@ -7,8 +7,7 @@ o = (od kh + oh) kw + ow. Copies outside the image are zero and stay zero.
 import numpy as np
 
 from ._jit import borrowed, jit, jit_sum
-from .balls import onto_l1_ball
-from .pointwise import pixel_loss, primal_step
+from .balls import add_sizes, l1_thresholds, scale_in, soften
 
 
 @jit
@@ -71,7 +70,8 @@ def _scale(row, s):
 
 
 @jit
-def _lengths_to_scales(s, radius):
+def lengths_to_scales(s, radius):
+    """s, squares of lengths, become what scales these into the ball."""
     floor = radius if radius > 0 else s.dtype.type(1)
     for i in range(s.size):
         length = np.sqrt(s[i])
@@ -88,7 +88,7 @@ def project_l2(p, radius):
             for o in range(p.shape[0]):
                 for c in range(p.shape[1]):
                     _add_squares(s, p[o, c, a, b])
-            _lengths_to_scales(s, radius)
+            lengths_to_scales(s, radius)
             for o in range(p.shape[0]):
                 for c in range(p.shape[1]):
                     _scale(p[o, c, a, b], s)
@@ -98,22 +98,23 @@ def project_l2(p, radius):
 def project_l1(p, radius):
     """Project each group onto the l1 ball of that radius."""
     p = borrowed(p)
-    # in float64: far from a small ball float32 would lose the answer in the difference
-    v = np.empty(p.shape[0] * p.shape[1])
-    for a in range(p.shape[2]):
-        for b in range(p.shape[3]):
-            for i in range(p.shape[4]):
-                for o in range(p.shape[0]):
-                    for c in range(p.shape[1]):
-                        v[o * p.shape[1] + c] = p[o, c, a, b, i]
-                onto_l1_ball(v, radius)
-                for o in range(p.shape[0]):
-                    for c in range(p.shape[1]):
-                        p[o, c, a, b, i] = v[o * p.shape[1] + c]
+    n = p.shape[4]
+    rows = p.reshape(p.shape[0] * p.shape[1], p.shape[2] * p.shape[3], n)
+    theta, total, rest, count = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for row in range(rows.shape[1]):
+        total[:] = 0.0
+        for o in range(rows.shape[0]):
+            add_sizes(total, rows[o, row])
+        l1_thresholds(theta, total, rest, count, rows, row, radius)
+        rest[:] = 0.0
+        for o in range(rows.shape[0]):
+            soften(rows[o, row], theta, rest)
+        scale_in(rows, row, rest, radius)
 
 
 @jit
-def _step_and_add_squares(row, s, pixels, sigma):
+def step_and_add_squares(row, s, pixels, sigma):
+    """row += sigma pixels; s += the squares."""
     for i in range(row.size):
         v = row[i] + sigma * pixels[i]
         row[i] = v
@@ -121,7 +122,8 @@ def _step_and_add_squares(row, s, pixels, sigma):
 
 
 @jit
-def _scale_and_scatter(row, out, s):
+def scale_and_scatter(row, out, s):
+    """row *= s; out += row."""
     for i in range(row.size):
         v = row[i] * s[i]
         row[i] = v
@@ -149,13 +151,13 @@ def dual_step(out, p, xbar, window, stride, sigma, radius):
                             copies = p[(od * kh + oh) * kw + ow, c, a, b, :n]
                             pixels = xbar[c, a * sd + od, b * sh + oh]
                             if sw == 1:
-                                _step_and_add_squares(copies, s, pixels[ow : ow + n], sigma)
+                                step_and_add_squares(copies, s, pixels[ow : ow + n], sigma)
                             else:
                                 for i in range(n):
                                     v = copies[i] + sigma * pixels[i * sw + ow]
                                     copies[i] = v
                                     s[i] += v * v
-            _lengths_to_scales(s, radius)
+            lengths_to_scales(s, radius)
             for od in range(min(kd, planes - a * sd)):
                 for oh in range(min(kh, rows - b * sh)):
                     for ow in range(kw):
@@ -164,7 +166,7 @@ def dual_step(out, p, xbar, window, stride, sigma, radius):
                             copies = p[(od * kh + oh) * kw + ow, c, a, b, :n]
                             pixels = out[c, a * sd + od, b * sh + oh]
                             if sw == 1:
-                                _scale_and_scatter(copies, pixels[ow : ow + n], s)
+                                scale_and_scatter(copies, pixels[ow : ow + n], s)
                             else:
                                 for i in range(n):
                                     v = copies[i] * s[i]
@@ -208,14 +210,6 @@ def gap(x, p, window, stride, l2, radius):
             value_total += row_value
             gap_total += row_gap
     return gap_total, value_total
-
-
-@jit
-def _lengths_to_shrinkage(s, cut):
-    one, zero = s.dtype.type(1), s.dtype.type(0)
-    for i in range(s.size):
-        length = np.sqrt(s[i])
-        s[i] = one - cut / length if length > cut else zero
 
 
 @jit
@@ -281,106 +275,6 @@ def clear_copies_inside(z, p, least):
                     for o in range(p.shape[0]):
                         for c in range(p.shape[1]):
                             z[o, c, a, b, i] = 0
-
-
-@jit
-def sweep(x, xbar, p, y, ring, width, shrinking, radius, soft, lo, hi, steps, begin, end):
-    """Chambolle-Pock iterations in place for gray images (rows, columns) under l2 windows at stride 1, p (offset, row, column).
-
-    Duals are projected onto balls of that radius; where they are `shrinking`, which is None or not, drawn towards 0 by sigma
-    times the radius.
-
-    The windows of a row need the extrapolated primal of `height` rows, and complete the sum over windows of the first of
-    them, kept in ring (iterations, height, columns), 0 at the start. The iterations go down the rows together, each
-    height - 1 rows behind the one before it; only the rows `begin` to `end` of the first are worked.
-    """
-    x, xbar, p, y, ring, steps = borrowed(x), borrowed(xbar), borrowed(p), borrowed(y), borrowed(ring), borrowed(steps)
-    rows, height = x.shape[0], ring.shape[1]
-    s = np.empty(p.shape[2], x.dtype)
-    n = p.shape[2]
-    for row in range(begin, end):
-        for k in range(steps.shape[0]):
-            a = row - k * (height - 1)
-            if a < 0 or a >= rows:
-                continue
-            sums = ring[k]
-            if a < p.shape[1]:
-                for i in range(n):
-                    s[i] = 0
-                for oh in range(height):
-                    for ow in range(width):
-                        _step_and_add_squares(p[oh * width + ow, a], s, xbar[a + oh, ow : ow + n], steps[k, 1])
-                if shrinking is None:
-                    _lengths_to_scales(s, radius)
-                else:
-                    _lengths_to_shrinkage(s, radius * steps[k, 1])
-                for oh in range(height):
-                    for ow in range(width):
-                        _scale_and_scatter(p[oh * width + ow, a], sums[(a + oh) % height, ow : ow + n], s)
-            ktp = sums[a % height]
-            primal_step(x[a], xbar[a], ktp, y[a], soft, lo, hi, steps[k])
-            # for the row that comes there next
-            for j in range(ktp.size):
-                ktp[j] = 0
-
-
-@jit_sum
-def _add_products(length, dot, pixels, copies):
-    for i in range(copies.size):
-        v, q = np.float64(pixels[i]), np.float64(copies[i])
-        dot[i] += v * q
-        length[i] += v * v
-
-
-@jit
-def _add(out, row):
-    for i in range(row.size):
-        out[i] += np.float64(row[i])
-
-
-@jit_sum
-def _group_sums(length, dot, radius):
-    gap, value = 0.0, 0.0
-    for i in range(length.size):
-        part = radius * np.sqrt(length[i])
-        value += part
-        gap += part - dot[i]
-    return gap, value
-
-
-@jit_sum
-def _pixel_sums(x, ktp, y, soft, lo, hi):
-    loss, data, size = 0.0, 0.0, 0.0
-    for j in range(x.size):
-        t, v = np.float64(x[j]), np.float64(y[j])
-        loss += pixel_loss(t, v, np.float64(ktp[j]), soft, lo, hi)
-        data += 0.5 * (t - v) * (t - v)
-        size += abs(t)
-    return loss, data, size
-
-
-@jit
-def certificate(sums, x, p, y, ring, width, radius, soft, lo, hi, begin, end):
-    """sums[row] = the sums of `total_variation_2d.certificate` over each row from `begin` to `end`; arrays as in `sweep`."""
-    x, p, y, ring = borrowed(x), borrowed(p), borrowed(y), borrowed(ring)
-    n, height = p.shape[2], ring.shape[0]
-    length, dot = np.empty(n), np.empty(n)
-    for a in range(begin, end):
-        for i in range(5):
-            sums[a, i] = 0.0
-        if a < p.shape[1]:
-            for i in range(n):
-                length[i] = dot[i] = 0.0
-            for oh in range(height):
-                for ow in range(width):
-                    copies = p[oh * width + ow, a]
-                    _add_products(length, dot, x[a + oh, ow : ow + n], copies)
-                    _add(ring[(a + oh) % height, ow : ow + n], copies)
-            sums[a, 0], sums[a, 1] = _group_sums(length, dot, radius)
-        ktp = ring[a % height]
-        sums[a, 2], sums[a, 3], sums[a, 4] = _pixel_sums(x[a], ktp, y[a], soft, lo, hi)
-        for j in range(ktp.size):
-            ktp[j] = 0.0
 
 
 @jit

@@ -7,6 +7,7 @@ certificates and the solvers follow from them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import numbers
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ import numpy as np
 from ..arrays.checks import check_weight
 from ..arrays.numbers import Array, as_scalar
 from ..arrays.roundoff import UNIT, norm
+from ..dual.term import Exact
 from ..linear.diagonal import Diagonalised
 from ..operators import Operator, Wavelet, as_operator
 from .on_arrays import OnArrays
@@ -293,6 +295,12 @@ class Composed(Penalty):
             return None
         return gram * float(inner.eigenvalues)
 
+    def _exact(self, shape: tuple[int, ...]) -> Exact | None:
+        # orthogonal and square: the answer is that of the coefficients
+        square = isinstance(self.operator, Wavelet) and self._out_shape(shape) == shape
+        own = self.inner.bind(shape).exact if square else None
+        return None if own is None else Exact(functools.partial(_by_coefficients, self.operator, own))
+
     def _spaced(self, spacing: Any) -> Penalty:
         if self.inner._spaced(spacing) is not self.inner:
             raise ValueError(f"spacing={spacing!r} is not passed on to {self!r}: give it where the penalty is made")
@@ -330,14 +338,11 @@ class Composed(Penalty):
     def _out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[0], *self.operator.output_shape(shape[1:]))
 
-    def _forward(self, x: Array) -> Array:
-        return np.stack([np.asarray(self.operator.forward(c)) for c in x]).astype(x.dtype, copy=False)
-
     def _dual_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return self.inner._dual_shape(self._out_shape(shape))
 
     def _analysis(self, out: Array, x: Array) -> None:
-        self.inner._analysis(out, self._forward(x))
+        self.inner._analysis(out, _each_channel(self.operator, x))
 
     def _add_adjoint(self, out: Array, p: Array) -> None:
         image = np.zeros(self._out_shape(out.shape), out.dtype)
@@ -367,7 +372,7 @@ class Composed(Penalty):
         self.inner._project(p, factor)
 
     def _gap(self, x: Array, p: Array) -> tuple[float, float]:
-        return self.inner._gap(self._forward(x.astype(np.float64, copy=False)), p)
+        return self.inner._gap(_each_channel(self.operator, x.astype(np.float64, copy=False)), p)
 
     def _dual_norm(self, p: Array) -> float:
         return self.inner._dual_norm(p)
@@ -397,3 +402,15 @@ class Composed(Penalty):
 
     def _norm_squared(self, shape: tuple[int, ...]) -> float:
         return float(self.operator.norm_squared(shape[1:]) * self.inner._norm_squared(self._out_shape(shape)))
+
+
+def _each_channel(operator: Operator, x: Array) -> Array:
+    return np.stack([np.asarray(operator.forward(c)) for c in x]).astype(x.dtype, copy=False)
+
+
+def _by_coefficients(operator: Operator, own: Exact, x: Array, p: Array | None, y: Array) -> None:
+    """See `Exact.solve`: what solves it for the coefficients, behind an orthogonal operator."""
+    found = np.empty(y.shape, y.dtype)
+    own.solve(found, p, np.ascontiguousarray(_each_channel(operator, y)))
+    for image, coefficients in zip(x, found, strict=True):
+        image[...] = operator.adjoint(coefficients, y.shape[1:])

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
+from ..dual.term import Fused
 from ..kernels import balls
 from ..kernels import listed_groups as kernels
 from ..linear.diagonal import Diagonalised
-from .windows import OverlappingGroupLasso
+from .windows import OverlappingGroupLasso, WindowKernels
 
 
 def _is_membership(groups: Any) -> bool:
@@ -260,6 +261,17 @@ class ListedGroups(OverlappingGroupLasso):
         z[:, self._inside(p, margin)] = 0
 
 
+@functools.lru_cache(maxsize=16)
+def _roots_of_sizes(window: Any, stride: Any, shape: tuple[int, ...]) -> Array:
+    """The root of the number of pixels of each window."""
+    windows = OverlappingGroupLasso(1.0, window=window, stride=stride)
+    inside = np.zeros(windows._dual_shape(shape))
+    windows._analysis(inside, np.ones(shape))
+    roots = np.asarray(np.sqrt(inside.sum(axis=(0, 1))))
+    roots.flags.writeable = False
+    return roots
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class WeightedWindows(OverlappingGroupLasso):
     """P(x) = w sum over windows of a_g times the length of x on the window: K multiplies each window's copies by a_g."""
@@ -269,9 +281,7 @@ class WeightedWindows(OverlappingGroupLasso):
     def _scales(self, windows: tuple[int, ...], shape: tuple[int, ...]) -> Array:
         """a_g of each window."""
         if isinstance(self.group_weight, str):
-            inside = np.zeros(super()._dual_shape((1, *shape[1:])))
-            super()._analysis(inside, np.ones((1, *shape[1:])))
-            return np.asarray(np.sqrt(inside.sum(axis=(0, 1))))
+            return _roots_of_sizes(self.window, self.stride, (1, *shape[1:]))
         if self.group_weight.size != math.prod(windows):
             raise ValueError(
                 f"group_weight has shape {self.group_weight.shape}, there are {math.prod(windows)} groups, {windows}"
@@ -282,6 +292,12 @@ class WeightedWindows(OverlappingGroupLasso):
         dual = super()._dual_shape(shape)
         self._scales(dual[2:], shape)
         return dual
+
+    def _fused(self, shape: tuple[int, ...]) -> Fused | None:
+        fused = super()._fused(shape) if self.norm == "l2" else None
+        if isinstance(fused, WindowKernels):
+            fused.weights = self._scales(self._dual_shape(shape)[2:], shape)
+        return fused
 
     def _analysis(self, out: Array, x: Array) -> None:
         super()._analysis(out, x)

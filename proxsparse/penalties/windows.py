@@ -15,6 +15,7 @@ from ..arrays.numbers import Array
 from ..dual.null_space import free_pixels
 from ..dual.term import Fused, InPlace, Iterations, Limits, Partition
 from ..kernels import windows as kernels
+from ..kernels import windows_2d
 from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers
 from .base import Penalty
@@ -157,7 +158,7 @@ class OverlappingGroupLasso(Penalty):
 
     def _fused(self, shape: tuple[int, ...]) -> Fused | None:
         gray = len(shape) == 3 and shape[0] == 1
-        if not (gray and self.norm == "l2" and np.all(np.atleast_1d(self.stride) == 1)):
+        if not (gray and np.all(np.atleast_1d(self.stride) == 1)):
             return None
         return WindowKernels(self, *self._geometry(2)[0][1:])
 
@@ -237,12 +238,22 @@ class OverlappingGroupLasso(Penalty):
 
 
 class WindowKernels:
-    """Whole iterations for gray images under l2 windows of that height and width at stride 1."""
+    """Whole iterations for gray images under windows of that height and width at stride 1."""
 
-    def __init__(self, penalty: OverlappingGroupLasso, height: int, width: int, shrinking: bool = False) -> None:
+    def __init__(
+        self,
+        penalty: OverlappingGroupLasso,
+        height: int,
+        width: int,
+        *,
+        shrinking: bool = False,
+        weights: Array | None = None,
+    ) -> None:
         self.penalty, self.height, self.width = penalty, height, width
+        #: the factors of the windows' copies
+        self.weights = weights
         #: whether the dual is drawn towards 0, instead of projected: the conjugate's step
-        self.shrinking = True if shrinking else None
+        self.shrinking, self.linf = True if shrinking else None, True if penalty.norm == "linf" else None
 
     def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
         """See `Fused.begin`."""
@@ -254,7 +265,7 @@ class WindowKernels:
     def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
         """Iterations in place; see `InPlace`."""
         radius = self.penalty._group_radius(p) if self.shrinking is None else p.dtype.type(self.penalty._w())
-        scalars = (self.width, self.shrinking, radius, *(x.dtype.type(v) for v in limits))
+        scalars = (self.width, self.linf, self.shrinking, self._weights(x.dtype), radius, *(x.dtype.type(v) for v in limits))
         (rows, columns), height = x.shape[1:], self.height
         # so many iterations together that the rows at work stay in a cache, and calls that stay short
         depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
@@ -265,18 +276,23 @@ class WindowKernels:
             at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns * len(some)))
             for begin in range(0, end, at_once):
                 stop = min(begin + at_once, end)
-                kernels.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
+                windows_2d.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
+
+    def _weights(self, dtype: Any) -> Array | None:
+        return None if self.weights is None else np.ascontiguousarray(self.weights, dtype)
 
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """See `Fused.sums`."""
         if x.dtype != p.dtype or self.shrinking is not None:
             return None
-        rows, columns = x.shape[1:]
+        weights, (rows, columns) = self._weights(np.float64), x.shape[1:]
         sums, ring = np.empty((rows, 5)), np.zeros((self.height, columns))
         at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns))
         for begin in range(0, rows, at_once):
             stop = min(begin + at_once, rows)
-            kernels.certificate(sums, x[0], p[:, 0], y[0], ring, self.width, self.penalty._w(), *limits, begin, stop)
+            windows_2d.certificate(
+                sums, x[0], p[:, 0], y[0], ring, self.width, self.linf, weights, self.penalty._w(), *limits, begin, stop
+            )
         return tuple(sums.sum(axis=0).tolist())
 
 

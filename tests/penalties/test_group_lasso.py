@@ -8,6 +8,7 @@ from oracles import naive
 from proxsparse import (
     GroupLasso,
     OverlappingGroupLasso,
+    Wavelet,
     solve,
 )
 
@@ -80,3 +81,19 @@ def test_disjoint_lists_are_labels():
     a = solve(y, OverlappingGroupLasso(0.5, groups=lists, group_weight="sqrt"), tol=1e-8)
     b = solve(y, GroupLasso(0.5, labels=labels, group_weight="sqrt"))
     assert np.linalg.norm(a.x - b.x) <= a.x_error_bound + b.x_error_bound
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_blocks_of_orthogonal_wavelets_are_exact_where_nothing_is_padded(dtype):
+    """The image of the coefficients that the blocks leave."""
+    pytest.importorskip("pywt")
+    penalty = GroupLasso(0.3, block=2).of(Wavelet("db2", 2))
+    for shape, channel_axis in (((16, 24), None), ((16, 24, 2), -1)):
+        y = image_of(shape, dtype=dtype)
+        found = solve(y, penalty, channel_axis=channel_axis)
+        assert (found.method, found.nit, found.success) == ("exact", 0, True)
+        general = solve(y, penalty, channel_axis=channel_axis, method="fista", tol=1e-5 if dtype == np.float32 else 1e-9)
+        assert abs(found.fun - general.fun) <= max(found.gap, general.gap)
+        assert penalty.dual_norm(found.dual[0], channel_axis=channel_axis) <= 0.3
+    padded = solve(image_of((17, 24), dtype=dtype), penalty)
+    assert (padded.method, padded.success) == ("chambolle-pock", True)
