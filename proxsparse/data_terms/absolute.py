@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +31,13 @@ class LeastAbsoluteDeviations(DataTerm):
         """By Cauchy and Schwarz."""
         return off * norm(np.broadcast_to(self.m, np.shape(self.y)))
 
-    def rounding(self, z: Array, off: float = 0.0) -> float:
+    def rounding(self, z: Array, off: float = 0.0, value: float | None = None) -> float:
         """The rounding of any term, with a slope of at most m."""
-        return UNIT * 16 * self.value(z) + off * norm(np.broadcast_to(self.m, z.shape))
+        return UNIT * 16 * (self.value(z) if value is None else value) + off * norm(np.broadcast_to(self.m, z.shape))
+
+    def form(self) -> tuple[Any, ...] | None:
+        """Of absolute deviations."""
+        return self._form(absolute=True)
 
     def reach(self, value: float) -> float:
         """sum m |z| <= sum m |y| + value."""

@@ -69,6 +69,16 @@ class DataTerm(abc.ABC):
         """argmin D, pixel by pixel."""
         return np.asarray(self.y)
 
+    def form(self) -> tuple[Any, ...] | None:
+        """The data term as `kernels.data_steps` knows it; None where it does not."""
+        return None
+
+    def _form(self, corner: Any = None, absolute: Any = None, background: Any = None) -> tuple[Any, ...] | None:
+        """`form` of these numbers and the weights."""
+        if isinstance(self.m, float):
+            return (None, corner, absolute, background) if self.m == 1.0 else None
+        return (np.ascontiguousarray(np.broadcast_to(self.m, np.shape(self.y))), corner, absolute, background)
+
     def off_by(self, e: Array) -> float:
         """A bound on D at an image that is off by up to e, pixel by pixel, from one where D is 0."""
         return 0.5 * total(self.m * np.square(e, dtype=np.float64))
@@ -77,10 +87,11 @@ class DataTerm(abc.ABC):
         """A bound on D at an image that is off, in length, by up to `off` from one where D is 0."""
         return 0.5 * self.lipschitz * off * off
 
-    def rounding(self, z: Array, off: float = 0.0) -> float:
-        """How far D(z) may be off where z is, in length, by `off`."""
-        slope = norm(np.broadcast_to(self.gradient(z), z.shape))
-        return UNIT * 16 * self.value(z) + 2 * slope * off + (0.0 if math.isinf(self.lipschitz) else self.lipschitz * off * off)
+    def rounding(self, z: Array, off: float = 0.0, value: float | None = None) -> float:
+        """How far D(z) may be off where z is, in length, by `off`; the value D(z) where it is known."""
+        value = self.value(z) if value is None else value
+        slope = norm(np.broadcast_to(self.gradient(z), z.shape)) if off > 0 else 0.0
+        return UNIT * 16 * value + 2 * slope * off + (0.0 if math.isinf(self.lipschitz) else self.lipschitz * off * off)
 
     @abc.abstractmethod
     def reach(self, value: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,10 @@ class Huber(DataTerm):
     def scaled(self, factor: float) -> DataTerm:
         """The corner moves with the image."""
         return dataclasses.replace(self, delta=self._delta * factor)
+
+    def form(self) -> tuple[Any, ...] | None:
+        """Of the corner."""
+        return self._form(corner=self._delta)
 
     def reach(self, value: float) -> float:
         """d(r) >= delta |r| - delta^2 / 2."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,10 @@ class LeastSquares(DataTerm):
     def lipschitz(self) -> float:
         """Lipschitz constant of the gradient."""
         return self.m if isinstance(self.m, float) else float(np.max(self.m))
+
+    def form(self) -> tuple[Any, ...] | None:
+        """Of the weights alone."""
+        return self._form()
 
     def reach(self, value: float) -> float:
         """By the triangle inequality."""

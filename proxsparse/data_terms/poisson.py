@@ -92,10 +92,14 @@ class Poisson(DataTerm):
         curvature = float(np.divide(m, y, out=np.zeros(y.shape), where=bright).max(initial=0.0))
         return curvature * off * off + off * norm(np.where(bright, 0.0, m))
 
-    def rounding(self, z: Array, off: float = 0.0) -> float:
+    def rounding(self, z: Array, off: float = 0.0, value: float | None = None) -> float:
         """The rounding of any term, and that of s - y, which the logarithm cancels."""
         s = np.abs(z + np.asarray(self.background, np.float64))
-        return super().rounding(z, off) + UNIT * 16 * total(self.m * (s + self.y))
+        return super().rounding(z, off, value) + UNIT * 16 * total(self.m * (s + self.y))
+
+    def form(self) -> tuple[Any, ...] | None:
+        """Of counts, where the background is a number."""
+        return self._form(background=self.background) if isinstance(self.background, float) else None
 
     def reach(self, value: float) -> float:
         """log(1 + t) <= log 2 + (t - 1) / 2 at s = (1 + t) y: sum m s <= 2 value + 1.4 sum m y, and z >= -background."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
-from .running import Running
+from .running import UnderWay
 
 #: what a solver yields: the primal, the dual that certifies it, and that of the data term where it works on one; and is sent:
 #: how many iterations to go on
@@ -56,7 +56,7 @@ def drive(
             n = 1 if deadline < math.inf else target - nit
             if time.perf_counter() >= deadline:
                 target = nit + n
-            if isinstance(reached, Running):
+            if isinstance(reached, UnderWay):
                 # where time is short the last iteration before a look is the one after it is over
                 reached.unfinished = nit + n < target
             try:
@@ -64,5 +64,5 @@ def drive(
             except StopIteration:
                 return Ended(ENDED, nit, reached, found)
             nit += n
-            if not isinstance(reached, Running) and time.perf_counter() >= deadline:
+            if not isinstance(reached, UnderWay) and time.perf_counter() >= deadline:
                 break

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..kernels import whole_runs
+from ..runtime.workers import Workers
 from .denoising import Denoising, Measure
 from .term import Iterations
 
@@ -66,13 +67,22 @@ class Schedule:
         return steps.astype(dtype)
 
 
-class Running:
-    """Iterations by kernels under way: their certificate, and what they have reached, of which copies are made on demand."""
+class Constant:
+    """Over-relaxed steps that stay as they are, tau sigma ||K||^2 = 1: for data terms that are not strongly convex."""
 
-    def __init__(self, denoising: Denoising, iterations: Iterations, schedule: Schedule) -> None:
-        self.denoising, self.iterations, self.schedule = denoising, iterations, schedule
-        #: whether the dual is known to be 0
-        self.no_dual = False
+    def __init__(self, tau: float, norm_squared: float, relaxation: float) -> None:
+        self.step = tau, 1.0 / (tau * (norm_squared or 1.0)), 1.0 / (1.0 + tau), relaxation, 0.0
+
+    def next(self, n: int, dtype: Any) -> Array:
+        """The next n rows of steps, see `Schedule`."""
+        return np.tile(np.array([self.step], dtype), (n, 1))
+
+
+class UnderWay:
+    """Iterations by kernels under way: copies of what they have reached are made on demand."""
+
+    def __init__(self, iterations: Iterations, schedule: Schedule | Constant, dtype: Any, workers: Workers) -> None:
+        self.iterations, self.schedule, self.dtype, self.workers = iterations, schedule, dtype, workers
         #: whether the iterations to come are not certified at their end
         self.unfinished = False
         #: whether a certificate changes nothing of what comes after it; and, since the last one, where to go on
@@ -84,13 +94,6 @@ class Running:
         """Whether the iterations are over-relaxed."""
         return self.iterations.relaxed
 
-    def measure(self) -> Measure:
-        """See `Denoising.measure`."""
-        sums = self.iterations.sums(self.denoising.workers)
-        if sums is None:
-            return self.denoising.measure(*self.pair())
-        return self.denoising.measure_of(sums, lambda: self.pair()[1], self.no_dual)
-
     def pair(self) -> tuple[Array, Array]:
         """The image and its dual."""
         x, p = self.iterations.pair()
@@ -101,8 +104,7 @@ class Running:
 
     def advance(self, n: int) -> None:
         """Go on by so many iterations, the last of them without over-relaxation: what it reaches is feasible."""
-        self.no_dual = False
-        steps = self.schedule.next(n, self.denoising.y.dtype)
+        steps = self.schedule.next(n, self.dtype)
         if self._before is not None:
             # what was certified is not what is gone on with
             (state, skipped), self._before = self._before, None
@@ -118,4 +120,31 @@ class Running:
 
     def _advance(self, steps: Array) -> None:
         if len(steps):
-            self.iterations.advance(steps, self.denoising.workers)
+            self.iterations.advance(steps, self.workers)
+
+
+class Running(UnderWay):
+    """Those of a denoising problem, with their certificate."""
+
+    def __init__(self, denoising: Denoising, iterations: Iterations, schedule: Schedule) -> None:
+        super().__init__(iterations, schedule, denoising.y.dtype, denoising.workers)
+        self.denoising = denoising
+        #: whether the dual is known to be 0
+        self.no_dual = False
+
+    def measure(self) -> Measure:
+        """See `Denoising.measure`."""
+        sums = self.iterations.sums(self.workers)
+        if sums is None:
+            return self.denoising.measure(*self.pair())
+        return self.denoising.measure_of(sums, lambda: self.pair()[1], self.no_dual)
+
+    def advance(self, n: int) -> None:
+        """See `UnderWay.advance`."""
+        self.no_dual = False
+        super().advance(n)
+
+    def hold(self) -> None:
+        """Keep the step from here on."""
+        if isinstance(self.schedule, Schedule):
+            self.schedule.hold()

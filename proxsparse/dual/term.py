@@ -38,6 +38,9 @@ class Fused(Protocol):
     def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
         """Iterations from x and p, which are left as they are: limits = soft, lo, hi."""
 
+    def begin_pixelwise(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...]) -> Iterations | None:
+        """Over-relaxed iterations with the data term of that form, soft 0; None where there are none."""
+
     def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> Callable[..., bool] | None:
         """A kernel that solves images of that shape whole, see `whole_runs`; None where there is none."""
 

@@ -116,6 +116,7 @@ class Planes:
         without_dual: tuple[bool, bool] = (False, False),
         scales: Array | None = None,
         limits: Limits = None,
+        form: tuple[Any, ...] | None = None,
     ) -> None:
         self.rows, self.columns = int(x.shape[-2]), int(x.shape[-1])
         self.dtype = x.dtype
@@ -128,6 +129,8 @@ class Planes:
         self.planes = allocated(4, self._size(self.rows), x.dtype)
         for plane, array in zip(self.planes, given, strict=True):
             self._image(plane)[...] = array.reshape(self.rows, self.columns)
+        #: the data term where it is not 1/2 ||x - y||^2, see `data_steps`
+        self.form = None if form is None else self._form(*form)
         #: the factors of the differences, and for the certificate in float64
         self.scales = self.factors = None if scales is None else self._factors(scales, x.dtype)
         if scales is not None and x.dtype != np.float64:
@@ -137,6 +140,15 @@ class Planes:
         down, across = allocated(2, self._size(self.rows), dtype)
         self._image(down)[...], self._image(across)[...] = scales
         return down, across
+
+    def _form(self, m: Array | None, *numbers: Any) -> tuple[Any, ...]:
+        """The form with its weights as a plane, and its numbers in the type of the image."""
+        scalars = [number if number is None or number is True else self.dtype.type(number) for number in numbers]
+        if m is None:
+            return (None, *scalars)
+        (plane,) = allocated(1, self._size(self.rows), self.dtype)
+        self._image(plane)[...] = m.reshape(self.rows, self.columns)
+        return (plane, *scalars)
 
     def _size(self, rows: int) -> int:
         return rows * self.width + 2 * MARGIN
@@ -160,6 +172,7 @@ class Planes:
             self.width,
             self.dtype.type(radius),
             _rounded(self.limits, self.dtype),
+            self.form,
             self.anisotropic,
             self.inner,
         )
@@ -202,6 +215,9 @@ class Planes:
         x, down, across = copies or [self._strip(plane, first, last) for plane in self.planes[:3]]
         y = self._strip(self.planes[3], first, last)
         scales = None if self.scales is None else tuple(self._strip(plane, first, last) for plane in self.scales)
+        if self.form is not None and self.form[0] is not None:
+            mask, width, radius, limits, (m, *form), *rest = settings
+            settings = (mask, width, radius, limits, (self._strip(m, first, last), *form), *rest)
         rows, pixels = last - first, (last - first) * self.width
         cuts = first > 0, last < self.rows
         bytes_of_row = (4 if scales is None else 6) * self.width * x.itemsize
@@ -219,8 +235,7 @@ class Planes:
             at_once = bands if len(some) > depth else max(1, _PIXELS_PER_CALL // (band * self.width * len(some)))
             for begin in range(0, bands, at_once):
                 end = min(begin + at_once, bands)
-                mask, width, *rest = settings
-                kernels.sweep(x, down, across, y, scales, ring, mask, width, *rest, some, cuts, depth, done, band, begin, end)
+                kernels.sweep(x, down, across, y, scales, ring, *settings, some, cuts, depth, done, band, begin, end)
 
     # -- the certificate -------------------------------------------------------------------------------------------
 

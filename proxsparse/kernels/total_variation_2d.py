@@ -24,6 +24,7 @@ from ._vectors import (
     vfma,
     where_larger,
 )
+from .data_steps import nearest
 
 #: numbers before the first row of a plane, and behind the last
 MARGIN = 16
@@ -40,12 +41,15 @@ def _bounded(v, limits, cut):
 
 
 @inlined
-def _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut):
+def _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, step, form):
     """Write x + relaxation (v - x) for the proximal step v, and return v + (v - x)."""
     old = load(x, i)
-    v = _bounded(mul(vfma(tau, sub(load(y, i), ktp), old), inverse), limits, cut)
+    if form is None:
+        v = _bounded(mul(vfma(tau, sub(load(y, i), ktp), old), inverse), limits, cut)
+    else:
+        v = _bounded(nearest(sub(old, mul(tau, ktp)), y, i, step, x.dtype.type(1), form), limits, cut)
     further = sub(v, old)
-    if limits is None:
+    if limits is None and form is None:
         store(x, i, vfma(rho, further, old))
     else:
         # at the relaxation 1 exactly v: within the bounds, and 0 where it is
@@ -61,7 +65,7 @@ def _scaled(v, scales, axis, place):
 
 
 @jit
-def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limits, steps, k):
+def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limits, form, steps, k):
     """The primal of the first row at work, whose xbar goes to ring at `here`; `above` says whether there is a row above."""
     one = x.dtype.type(1)
     tau, inverse, rho, rest = splat(steps[k, 0]), splat(steps[k, 2]), splat(steps[k, 3]), splat(one - steps[k, 3])
@@ -76,12 +80,13 @@ def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limit
             sub(up, _scaled(load(py, i), scales, 0, i)),
             sub(_scaled(load(px, i - 1), scales, 1, i - 1), _scaled(load(px, i), scales, 1, i)),
         )
-        store(ring, here + j, _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut))
+        store(ring, here + j, _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form))
 
 
 @jit
 def _row(
-    x, py, px, y, scales, ring, here, following, mask, place, columns, is_last, radius, limits, anisotropic, inner, steps, k
+    x, py, px, y, scales, ring, here, following, mask, place, columns, is_last, radius, limits, form, anisotropic, inner, steps,
+    k,
 ):  # fmt: skip
     """The primal of the row below, whose xbar goes to `following`, and the dual of the row at `place`, whose xbar is at `here`.
 
@@ -105,7 +110,7 @@ def _row(
                 sub(_scaled(down, scales, 0, i), _scaled(load(py, z), scales, 0, z)),
                 sub(_scaled(load(px, z - 1), scales, 1, z - 1), _scaled(load(px, z), scales, 1, z)),
             )
-            below = _primal(x, y, z, ktp, tau, inverse, rho, rest, limits, cut)
+            below = _primal(x, y, z, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form)
             store(ring, following + j, below)
         a = vfma(_scaled(sigma, scales, 0, i), sub(below, pixel), down)
         b = mul(vfma(_scaled(sigma, scales, 1, i), sub(shifted(pixel, ahead), pixel), across), load(mask, j))
@@ -134,6 +139,7 @@ def sweep(
     columns,
     radius,
     limits,
+    form,
     anisotropic,
     inner,
     steps,
@@ -151,7 +157,8 @@ def sweep(
     extrapolated primal of that row and the next, which are in ring, two rows and margins for each iteration, and the primal
     the dual of that row and the one before. Only the bands `begin` to `end` are worked.
     `limits` = soft, lo, hi, or None where there are none. Differences are multiplied by scales = (down, across), planes too, or
-    None. `anisotropic` is None or not. `columns` are those of a plane; mask holds a 0 for the last of each row of the image.
+    None. `form` is None, or that of another data term than 1/2 ||x - y||^2, see `data_steps`; soft is 0 then. `anisotropic` is
+    None or not. `columns` are those of a plane; mask holds a 0 for the last of each row of the image.
     `cuts` says whether the rows are a strip of an image, cut off above, below: there each iteration, `done` earlier ones
     counted, is right on one row less. `inner` is None, or says of the last row whether its pixels have no dual; those of the
     columns that have none are 0 in the second row of mask.
@@ -172,11 +179,11 @@ def sweep(
                     if i & 1:
                         here, following = following, here
                     if i == start:
-                        _first_primal(x, py, px, y, scales, ring, here, place, i > 0, columns, limits, steps, k)
+                        _first_primal(x, py, px, y, scales, ring, here, place, i > 0, columns, limits, form, steps, k)
                     if i < rows - 1 or inner is None or not inner:
                         _row(
                             x, py, px, y, scales, ring, here, following, mask, place, columns, i == rows - 1, radius, limits,
-                            anisotropic, inner, steps, k,
+                            form, anisotropic, inner, steps, k,
                         )  # fmt: skip
 
 

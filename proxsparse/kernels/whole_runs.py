@@ -206,8 +206,8 @@ def total_variation(
                     state[DONE] + n == state[NEXT],
                 )  # fmt: skip
                 sweep(
-                    x, down, across, y, None, ring, mask, columns, radius, limits, anisotropic, None, steps, (False, False),
-                    1, 0, band, 0, bands,
+                    x, down, across, y, None, ring, mask, columns, radius, limits, None, anisotropic, None, steps,
+                    (False, False), 1, 0, band, 0, bands,
                 )  # fmt: skip
                 state[DONE] += n
                 budget -= n * pixels

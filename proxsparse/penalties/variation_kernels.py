@@ -33,13 +33,17 @@ class Kernels:
         """See `Fused.begin`."""
         return self._on_planes(x, p, y, limits) or InPlace(self, x, p, y, limits)
 
-    def _on_planes(self, x: Array, p: Array, y: Array, limits: Limits) -> OnPlanes | None:
+    def begin_pixelwise(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...]) -> Iterations | None:
+        """See `Fused.begin_pixelwise`."""
+        return self._on_planes(x, p, y, limits, form) if len(x) == 1 else None
+
+    def _on_planes(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...] | None = None) -> OnPlanes | None:
         if self.is_signal or not fits(x[:1].shape) or x.dtype != p.dtype:
             return None
         units = self.penalty._channel_slices(x, y, p)
         if len(units[0][0]) > 1:
             return None
-        layers = [Planes(u, q, v, self.isotropic, self.without_dual[1:], limits=limits) for u, v, q in units]
+        layers = [Planes(u, q, v, self.isotropic, self.without_dual[1:], limits=limits, form=form) for u, v, q in units]
         return OnPlanes(self.penalty, layers, p.shape)
 
     def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> Callable[..., bool] | None:
@@ -79,10 +83,13 @@ class ScaledKernels:
     def __init__(self, penalty: TotalVariation, scales: Array) -> None:
         self.penalty, self._scales = penalty, scales
 
-    def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> OnPlanes:
+    def begin(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...] | None = None) -> OnPlanes:
         """See `Fused.begin`."""
         scales = np.broadcast_to(self._scales, (2, *x.shape[1:]))
-        return OnPlanes(self.penalty, [Planes(x, p, y, self.penalty.isotropic, scales=scales, limits=limits)], p.shape)
+        planes = Planes(x, p, y, self.penalty.isotropic, scales=scales, limits=limits, form=form)
+        return OnPlanes(self.penalty, [planes], p.shape)
+
+    begin_pixelwise = begin
 
     def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> None:
         """See `Fused.whole_run`."""

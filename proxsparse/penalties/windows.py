@@ -259,6 +259,9 @@ class WindowKernels:
         """See `Fused.begin`."""
         return InPlace(self, x, p, y, limits)
 
+    def begin_pixelwise(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...]) -> None:
+        """See `Fused.begin_pixelwise`."""
+
     def whole_run(self, shape: tuple[int, ...], dtype: Any, limits: Limits) -> None:
         """See `Fused.whole_run`."""
 

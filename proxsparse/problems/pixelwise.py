@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 
+from ..arrays.kinds import is_own
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import SUM, UNIT, norm
+from ..dual.term import Iterations
 from .certificate import Certificate
 from .inverse import InverseProblem
 from .measured import Measured, is_strong
@@ -17,6 +19,15 @@ from .problem import WithBackground
 
 class PixelwiseProblem(InverseProblem):
     """A = I: the data term stays in the primal step, or is dualised with what K^T p says."""
+
+    def iterations(self, x: Array, p: Array) -> Iterations | None:
+        """Over-relaxed iterations by kernels from x and the flat dual p; None where there are none."""
+        terms, form = self.stack.terms, self.data.form() if is_own(type(self.data)) else None
+        fused = terms[0].fused if len(terms) == 1 else None
+        lo, hi = -math.inf if self.lo is None else self.lo, math.inf if self.hi is None else self.hi
+        if fused is None or form is None or np.ndim(lo) or np.ndim(hi):
+            return None
+        return fused.begin_pixelwise(x, self.stack.split(p)[0], self.y, (0.0, float(lo), float(hi)), form)
 
     def start(self) -> Array:
         """The image given; where it was not measured, or hardly, the best image that costs nothing."""
@@ -42,23 +53,23 @@ class PixelwiseProblem(InverseProblem):
         ktp = self.stack.adjoint(p)
         limits = (-math.inf if self.lo is None else self.lo, math.inf if self.hi is None else self.hi)
         best = np.clip(self.data.lowest(ktp), *(limits if self.reach.box is None else self.reach.box))
-        terms = self.data.values(x64)
+        terms, least = self.data.values(x64), self.data.values(best)
         data = total(terms)
-        loss = total(terms - self.data.values(best) + ktp * (x64 - best)) if math.isfinite(data) else math.inf
+        loss = total(terms - least + ktp * (x64 - best)) if math.isfinite(data) else math.inf
         values = [value for _, value in parts]
         gap = max(loss, 0.0) + sum(max(gap, 0.0) for gap, _ in parts)
         off = 0.0
         if math.isfinite(gap):
-            off = self._rounding_in_box(x64, best, ktp, p) + float(self.stack.rounding(x64, p, parts))
+            off = self._rounding_in_box(x64, best, ktp, p, data, total(least)) + float(self.stack.rounding(x64, p, parts))
         return Certificate(x, p, None, data + sum(values), float(gap + off), data, values, rounding=off)
 
-    def _rounding_in_box(self, x: Array, best: Array, ktp: Array, p: Array) -> float:
-        """How far D(x) - D(best) + <K^T p, x - best> may be too small, and D(best) + <K^T p, best> above its minimum."""
-        own = total(np.abs(ktp * (x - best))) + self.data.value(x) + self.data.value(best)
+    def _rounding_in_box(self, x: Array, best: Array, ktp: Array, p: Array, data: float, least: float) -> float:
+        """How far data - least + <K^T p, x - best> may be too small, and least + <K^T p, best> above its minimum."""
+        own = total(np.abs(ktp * (x - best))) + data + least
         # the minimiser of a pixel as it is rounded, and as K^T p is: what it loses is of the square of that, or of K^T p alone
         far = norm(x - best) + UNIT * 16 * (norm(x) + norm(best) + norm(self.y))
         off = UNIT * (self.stack.roundings * self.stack.dual_length(p) + 16 * norm(ktp))
-        return UNIT * SUM * own + 2 * far * off + self.data.rounding(x) + self.data.rounding(best)
+        return UNIT * SUM * own + 2 * far * off + self.data.rounding(x, value=data) + self.data.rounding(best, value=least)
 
     def _induced_data_duals(self, ktp: Array) -> list[Array]:
         return [np.where(np.greater(self.data.m, 0), -ktp, 0.0)]

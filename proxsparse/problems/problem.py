@@ -20,7 +20,7 @@ from ..dual.stack import Stack
 from ..dual.term import Term
 from ..linear.diagonal import Diagonalised
 from ..penalties.infimal import InfimalPenalty
-from ..runtime.workers import Workers
+from ..runtime.workers import SERIAL, Workers
 from .certificate import Certificate
 from .channelwise import Channelwise, Unchanged
 from .measured import Measured
@@ -83,6 +83,7 @@ class Problem(abc.ABC):
         linear: Channelwise = Unchanged(posed.shape) if posed.operator is None else posed.operator
         self.linear, self.forward, self.adjoint = linear, linear.forward, linear.adjoint
         self.tol = 0.0
+        self.workers: Workers = SERIAL
         #: whether images are certified as they are, and not brought into the domain of the data term
         self.given = False
         #: iterations of conjugate gradients that the last certificate took
@@ -129,7 +130,7 @@ class Problem(abc.ABC):
 
     def configure(self, workers: Workers, tol: float) -> None:
         """Let these threads share the work, and take more care of certificates that come near this relative gap."""
-        self.tol = tol
+        self.workers, self.tol = workers, tol
 
     # -- the data term and its operator ----------------------------------------------------------------------------
 

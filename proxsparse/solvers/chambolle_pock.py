@@ -10,9 +10,12 @@ import numpy as np
 from ..arrays.numbers import Array, total
 from ..dual.accelerated import accelerated
 from ..dual.driver import Steps
+from ..dual.running import Constant, UnderWay
+from ..dual.term import Iterations
 from ..kernels import pointwise
 from ..problems.denoising import DenoisingProblem
 from ..problems.lifted import LiftedDenoisingProblem
+from ..problems.pixelwise import PixelwiseProblem
 from ..problems.problem import Problem
 
 
@@ -30,13 +33,26 @@ def steps(problem: Problem, x: Array | None, p: Array | None, *, tau: float | No
             return own
     if gamma:
         raise ValueError(f"option gamma={gamma} needs a data term that is strongly convex; this problem's is not")
-    x = problem.start() if x is None else x
-    return _dualised(problem, x, np.zeros(problem.stack.size, problem.dtype) if p is None else p, tau)
+    x, p = problem.start() if x is None else x, np.zeros(problem.stack.size, problem.dtype) if p is None else p
+    iterations = problem.iterations(x, p) if isinstance(problem, PixelwiseProblem) else None
+    if iterations is not None:
+        return _by_kernels(problem, iterations, tau)
+    return _dualised(problem, x, p, tau)
 
 
 #: how far beyond what an iteration finds the next one starts, below 2: the more the sooner, but that behind an operator what
 #: is oscillating does so for longer beyond the second number
 _RELAXATION, _RELAXATION_BEHIND = 1.9, 1.5
+
+
+def _by_kernels(problem: Problem, iterations: Iterations, tau: float | None) -> Steps:
+    """`_dualised` without an operator, by kernels for whole iterations."""
+    tau = balanced_step(problem) if tau is None else tau / problem.curvature
+    schedule = Constant(tau, problem.stack.norm_squared, _RELAXATION)
+    running = UnderWay(iterations, schedule, problem.dtype, problem.workers)
+    while True:
+        n = yield running
+        running.advance(n)
 
 
 def _dualised(problem: Problem, x: Array, p: Array, tau: float | None) -> Steps:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..dual.accelerated import LARGE
 from ..dual.driver import LIMIT, MET, Steps, drive
-from ..dual.running import HOLD, Running
+from ..dual.running import HOLD, Running, UnderWay
 from ..kernels.pace import exp2, first_check, iterations_ahead, log2
 from ..problems.certificate import Certificate
 from ..problems.identify import identified
@@ -127,10 +127,10 @@ class _Watch:
 
     def ahead(self, found: Certificate, nit: int) -> int:
         """Iterations until the next check: no more is spent on certificates than on iterations."""
-        running, every = isinstance(self.reached, Running), self.options.check_every
-        if running:
+        every = self.options.check_every
+        if isinstance(self.reached, UnderWay):
             self.reached.undisturbed = every is not None
-        relaxed = running and self.reached.relaxed
+        relaxed = isinstance(self.reached, Running) and self.reached.relaxed
         return every or max(self.pace(nit - self.first, found, self.tol, relaxed), self.problem.effort)
 
 
@@ -274,7 +274,7 @@ class _Best:
             return self.found
         self.worse += 1
         if isinstance(reached, Running) and self.worse == HOLD:
-            reached.schedule.hold()
+            reached.hold()
         if self.falls:
             # what the kernels had before is gone
             self.found, self.falls = found.copy() if math.isfinite(found.gap) else self._first(), False
