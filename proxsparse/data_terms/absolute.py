@@ -36,7 +36,7 @@ class LeastAbsoluteDeviations(DataTerm):
         return UNIT * 16 * (self.value(z) if value is None else value) + off * norm(np.broadcast_to(self.m, z.shape))
 
     def form(self) -> tuple[Any, ...] | None:
-        """Of absolute deviations."""
+        """See `DataTerm.form`."""
         return self._form(absolute=True)
 
     def reach(self, value: float) -> float:

@@ -49,7 +49,7 @@ class Huber(DataTerm):
         return dataclasses.replace(self, delta=self._delta * factor)
 
     def form(self) -> tuple[Any, ...] | None:
-        """Of the corner."""
+        """See `DataTerm.form`."""
         return self._form(corner=self._delta)
 
     def reach(self, value: float) -> float:

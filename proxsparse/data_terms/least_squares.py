@@ -30,7 +30,7 @@ class LeastSquares(DataTerm):
         return self.m if isinstance(self.m, float) else float(np.max(self.m))
 
     def form(self) -> tuple[Any, ...] | None:
-        """Of the weights alone."""
+        """See `DataTerm.form`."""
         return self._form()
 
     def reach(self, value: float) -> float:

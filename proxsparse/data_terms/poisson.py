@@ -98,7 +98,7 @@ class Poisson(DataTerm):
         return super().rounding(z, off, value) + UNIT * 16 * total(self.m * (s + self.y))
 
     def form(self) -> tuple[Any, ...] | None:
-        """Of counts, where the background is a number."""
+        """See `DataTerm.form`; a background of pixels has none."""
         return self._form(background=self.background) if isinstance(self.background, float) else None
 
     def reach(self, value: float) -> float:

@@ -61,7 +61,7 @@ def allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
     return [memory[i * apart : i * apart + size] for i in range(many)]
 
 
-def _rounded(limits: Limits, dtype: np.dtype[Any]) -> tuple[Any, ...] | None:
+def rounded(limits: Limits, dtype: np.dtype[Any]) -> tuple[Any, ...] | None:
     """The limits in the type that the sweep works in."""
     return None if limits is None else tuple(dtype.type(v) for v in limits)
 
@@ -92,7 +92,7 @@ def whole_run(
         mask,
         width,
         dtype.type(radius),
-        _rounded(limits, dtype),
+        rounded(limits, dtype),
         anisotropic,
         weight,
         limits,
@@ -171,7 +171,7 @@ class Planes:
             self.mask,
             self.width,
             self.dtype.type(radius),
-            _rounded(self.limits, self.dtype),
+            rounded(self.limits, self.dtype),
             self.form,
             self.anisotropic,
             self.inner,

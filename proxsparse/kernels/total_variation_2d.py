@@ -41,7 +41,7 @@ def _bounded(v, limits, cut):
 
 
 @inlined
-def _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, step, form):
+def primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, step, form):
     """Write x + relaxation (v - x) for the proximal step v, and return v + (v - x)."""
     old = load(x, i)
     if form is None:
@@ -80,7 +80,7 @@ def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limit
             sub(up, _scaled(load(py, i), scales, 0, i)),
             sub(_scaled(load(px, i - 1), scales, 1, i - 1), _scaled(load(px, i), scales, 1, i)),
         )
-        store(ring, here + j, _primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form))
+        store(ring, here + j, primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form))
 
 
 @jit
@@ -110,7 +110,7 @@ def _row(
                 sub(_scaled(down, scales, 0, i), _scaled(load(py, z), scales, 0, z)),
                 sub(_scaled(load(px, z - 1), scales, 1, z - 1), _scaled(load(px, z), scales, 1, z)),
             )
-            below = _primal(x, y, z, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form)
+            below = primal(x, y, z, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form)
             store(ring, following + j, below)
         a = vfma(_scaled(sigma, scales, 0, i), sub(below, pixel), down)
         b = mul(vfma(_scaled(sigma, scales, 1, i), sub(shifted(pixel, ahead), pixel), across), load(mask, j))

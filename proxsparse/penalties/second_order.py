@@ -13,8 +13,10 @@ from ..arrays.checks import check_spacing, inverse_spacing
 from ..arrays.numbers import Array, total
 from ..arrays.roundoff import UNIT
 from ..dual.null_space import affine_images
+from ..dual.term import Fused
 from ..kernels import second_order as kernels
 from ..linear.diagonal import Diagonalised, neumann_laplacian
+from . import second_order_kernels
 from .base import Penalty
 
 
@@ -116,6 +118,10 @@ class SecondOrderTV(Penalty):
             return
         radius = self._radius(p, size=p.shape[0])
         kernels.dual_step(out[0], *p[:, 0], x[0], x.dtype.type(sigma), radius)
+
+    def _fused(self, shape: tuple[int, ...]) -> Fused | None:
+        gray = len(shape) == 3 and shape[0] == 1 and min(shape[1:]) >= 3
+        return second_order_kernels.Kernels(self) if gray else None
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
         radius = self._radius(p, factor, size=p.shape[0] * p.shape[1])

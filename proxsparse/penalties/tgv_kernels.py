@@ -10,8 +10,7 @@ import numpy as np
 from ..arrays.numbers import Array
 from ..dual.driver import Steps
 from ..kernels import tgv_2d as kernels
-from ..kernels.planes import allocated, width_of
-from ..kernels.total_variation_2d import MARGIN
+from ..kernels.padded import Padded
 
 if TYPE_CHECKING:
     from .tgv import TGV
@@ -23,35 +22,13 @@ _STEP, _LEAST_STEP, _FIELD_SHARE, _SECOND, _POWER = 0.3, 0.0098, 0.4, 3.0, 1.5
 _DRAWN_IN, _DEPTH, _PIXELS_PER_CALL = 25, 8, 1 << 22
 
 
-class _Planes:
-    """Planes of `kernels`, of images of one shape."""
-
-    def __init__(self, many: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.rows, self.columns = shape
-        self.width = width_of(self.columns + 1, dtype)
-        self.planes = allocated(many, (self.rows + 2) * self.width + 2 * MARGIN, dtype)
-        mask = np.zeros((3, self.width), dtype)
-        mask[0, : self.columns - 1] = mask[1, 1 : self.columns - 1] = mask[2, 1 : self.columns] = 1
-        self.mask = mask.reshape(-1)
-
-    def images(self, first: int, last: int) -> list[Array]:
-        """The pixels of some of the planes."""
-        flat = [plane[MARGIN:-MARGIN].reshape(-1, self.width) for plane in self.planes[first:last]]
-        return [plane[1:-1, : self.columns] for plane in flat]
-
-    def write(self, first: int, arrays: Any) -> None:
-        """Write arrays into the planes from that one on."""
-        for image, array in zip(self.images(first, first + len(arrays)), arrays, strict=True):
-            image[...] = array
-
-
 def steps(penalty: TGV, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps:
     """Chambolle & Pock 2011, algorithm 2, with steps of their own for the image and its field.
 
     The image's step falls, as its data term is strongly convex, to where the weight would have it, and is held there.
     """
     weight, ratio = penalty._w(), penalty.ratio
-    state = _Planes(12, y.shape[1:], lifted.dtype)
+    state = Padded(12, y.shape[1:], lifted.dtype)
     for first, arrays in ((0, lifted), (3, lifted), (6, dual), (11, y)):
         state.write(first, arrays)
     first_ball, second_ball = penalty._radius(dual, size=2), penalty._radius(dual, size=3) * dual.dtype.type(ratio)
@@ -86,7 +63,7 @@ def _sigma(tau: float, of_field: float, second_share: float) -> float:
 
 def draw_in(q: Array, first: Any, second: Any) -> None:
     """q (3, rows, columns) nearer to |q| <= second, |E^T q| <= first, in place."""
-    state = _Planes(8, q.shape[1:], q.dtype)
+    state = Padded(8, q.shape[1:], q.dtype)
     state.write(0, q)
     state.write(3, q)
     planes = state.planes

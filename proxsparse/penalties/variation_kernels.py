@@ -15,6 +15,7 @@ from ..dual.term import Half, InPlace, Iterations, Limits
 from ..kernels import region_means, taut_string
 from ..kernels import total_variation as kernels
 from ..kernels.planes import Planes, fits, whole_run
+from ..kernels.units import Units
 from ..runtime.workers import Workers
 from .differences import planes
 
@@ -31,7 +32,12 @@ class Kernels:
 
     def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
         """See `Fused.begin`."""
-        return self._on_planes(x, p, y, limits) or InPlace(self, x, p, y, limits)
+        return self._on_planes(x, p, y, limits) or self._on_units(x, p, y, limits) or InPlace(self, x, p, y, limits)
+
+    def _on_units(self, x: Array, p: Array, y: Array, limits: Limits) -> OnUnits | None:
+        if self.is_signal or x.dtype != p.dtype or any(self.without_dual):
+            return None
+        return OnUnits(self.penalty, self.penalty._channel_slices(x, y, p), limits, p.shape)
 
     def begin_pixelwise(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...]) -> Iterations | None:
         """See `Fused.begin_pixelwise`."""
@@ -140,6 +146,44 @@ class OnPlanes:
         for layer, kept in zip(self.layers, state, strict=True):
             for plane, copied in zip(layer.planes, kept, strict=False):
                 plane[...] = copied
+
+
+class OnUnits:
+    """Over-relaxed iterations on colours and volumes; channels that are separate one after the other."""
+
+    relaxed = True
+
+    def __init__(
+        self, penalty: TotalVariation, slices: list[tuple[Array, ...]], limits: Limits, dual_shape: tuple[int, ...]
+    ) -> None:
+        self.layers = [Units(x, p, y, penalty.isotropic, limits) for x, y, p in slices]
+        self.dual_shape, own = dual_shape, slices[0][2]
+        self.radius = penalty._ball_radius(own, own.shape[0] * own.shape[1])
+
+    def advance(self, steps: Array, workers: Workers) -> None:
+        """See `Iterations`."""
+        workers.run([partial(layer.sweep, self.radius, steps) for layer in self.layers])
+
+    def sums(self, workers: Workers) -> None:
+        """See `Iterations`: that takes the general way."""
+
+    def pair(self) -> tuple[Array, Array]:
+        """See `Iterations`."""
+        x, p = np.empty(self.dual_shape[1:], self.layers[0].dtype), np.zeros(self.dual_shape, self.layers[0].dtype)
+        share = len(x) // len(self.layers)
+        for c, layer in enumerate(self.layers):
+            own = slice(c * share, (c + 1) * share)
+            layer.read(x[own], p[:, own])
+        return x, p
+
+    def save(self) -> Any:
+        """See `Iterations`."""
+        return [layer.save() for layer in self.layers]
+
+    def restore(self, state: Any) -> None:
+        """See `Iterations`."""
+        for layer, kept in zip(self.layers, state, strict=True):
+            layer.restore(kept)
 
 
 def taut_strings(penalty: TotalVariation, x: Array, p: Array | None, y: Array) -> None:

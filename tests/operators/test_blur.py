@@ -183,7 +183,7 @@ def test_no_motion_is_refused(arguments):
 
 def test_a_moved_camera_is_undone():
     """An image seen in motion, its weight chosen by itself."""
-    truth = phantoms.rectangles((96, 96))
+    truth = phantoms.rectangles((64, 64))
     camera = Blur.motion(9, 30)
     seen = phantoms.add_noise(camera.forward(truth), 0.02)
     result = solve(seen, "tv", operator=camera, bounds=(-1, 1), tol=1e-3)

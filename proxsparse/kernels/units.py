@@ -1,0 +1,88 @@
+"""Colours or a volume, their dual and what is worked of them under total variation, laid out for the kernels.
+
+How many iterations go together changes no bit of what is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..arrays.layout import to_4d
+from ..arrays.numbers import Array
+from . import total_variation_nd as kernels
+from .planes import FREE, Limits, allocated, rounded, width_of
+from .total_variation_2d import MARGIN
+
+#: most iterations that go down the units together, bytes of the units at work, and pixels times iterations of a call
+_DEPTH, _CACHE, _PIXELS_PER_CALL = 8, 4 << 20, 1 << 23
+
+
+class Units:
+    """The state of Chambolle-Pock: x, the extrapolated xbar, the dual by axes, and y, see `total_variation_nd`."""
+
+    def __init__(self, x: Array, p: Array, y: Array, isotropic: bool, limits: Limits = None) -> None:
+        channels, deep, down, self.columns = to_4d(x).shape
+        # planes of a volume, else rows
+        units, rows = (deep, down) if deep > 1 else (down, 1)
+        self.dtype, self.anisotropic = x.dtype, None if isotropic else True
+        self.limits = limits if limits != FREE else None
+        self.layout = channels, units, rows, width_of(self.columns + 1, x.dtype)
+        self.mask = np.zeros(self.layout[3], x.dtype)
+        self.mask[: self.columns - 1] = 1
+        #: the axes of the dual to the next unit, row and column; what has no difference is None
+        axes = len(p)
+        self.axes = axes - 3 if deep > 1 else axes - 2, axes - 2 if rows > 1 else None, axes - 1
+        arrays = allocated(5 if rows == 1 else 6, int(np.prod(self.layout)) + 2 * MARGIN, x.dtype)
+        self.x, self.xbar, self.y, *duals = arrays
+        # what stands for a dual that there is not is never touched
+        self.duals = [*duals, duals[0]] if rows == 1 else duals
+        self._write(self.x, x)
+        self._write(self.y, y)
+        for plane, axis in self._pairs():
+            self._write(plane, p[axis])
+
+    def _pairs(self) -> list[tuple[Array, int]]:
+        """The duals and their axes."""
+        to_unit, to_row, across = self.axes
+        found = [(self.duals[0], to_unit), (self.duals[1], across)]
+        if to_row is not None:
+            found.append((self.duals[2], to_row))
+        return [(plane, axis) for plane, axis in found if axis >= 0]
+
+    def _pixels(self, flat: Array) -> Array:
+        return flat[MARGIN:-MARGIN].reshape(self.layout)[..., : self.columns]
+
+    def _write(self, flat: Array, image: Array) -> None:
+        self._pixels(flat)[...] = image.reshape(*self.layout[:3], self.columns)
+
+    def read(self, x: Array, p: Array) -> None:
+        """Write the image and its dual into arrays of the user's shapes, the dual 0 so far."""
+        x[...] = self._pixels(self.x).reshape(x.shape)
+        for plane, axis in self._pairs():
+            p[axis] = self._pixels(plane).reshape(x.shape)
+
+    def sweep(self, radius: Any, steps: Array) -> None:
+        """Iterations in place, one a row of `steps`, see `kernels.sweep`."""
+        channels, units, rows, width = self.layout
+        size = channels * rows * width
+        depth = max(1, min(_DEPTH, _CACHE // (6 * size * self.dtype.itemsize)))
+        to_unit, across, to_row = self.duals
+        settings = self.x, self.xbar, to_unit, to_row, across, self.y, self.mask, self.layout, self.dtype.type(radius)
+        for k in range(0, len(steps), depth):
+            some = steps[k : k + depth]
+            end, at_once = units + 1 + 2 * (len(some) - 1), max(1, _PIXELS_PER_CALL // (size * len(some)))
+            for begin in range(0, end, at_once):
+                stop = min(begin + at_once, end)
+                kernels.sweep(*settings, rounded(self.limits, self.dtype), self.anisotropic, some, begin, stop)
+
+    def save(self) -> Any:
+        """The state, for `restore` to go back to; the extrapolation is made anew."""
+        return [array.copy() for array in (self.x, *self.duals)]
+
+    def restore(self, state: Sequence[Array]) -> None:
+        """Go back."""
+        for array, kept in zip((self.x, *self.duals), state, strict=True):
+            array[...] = kept
