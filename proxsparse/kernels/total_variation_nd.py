@@ -1,7 +1,7 @@
 """Total variation of colours and volumes: over-relaxed Chambolle-Pock in place, in vectors.
 
-An array is flat: `MARGIN` zeros, channel after channel, each its units one after the other, and a margin again. A unit is a row
-of an image or a plane of a volume, of rows filled up with zeros to a multiple of a vector, one column of zeros at least.
+An array is flat: `MARGIN` zeros and a row of them, channel after channel, each its units one after the other, and a margin.
+A unit is a row of an image or a plane of a volume, of rows filled up with zeros to a multiple of a vector, one column at least.
 """
 
 from ._jit import borrowed, inlined, jit
@@ -19,7 +19,7 @@ def _primal_unit(x, xbar, pu, pr, pc, y, layout, u, limits, steps, k):
     # nothing comes from before the first unit
     back, before = (size, splat(one)) if u > 0 else (0, splat(one - one))
     for c in range(channels):
-        start = MARGIN + (c * units + u) * size
+        start = MARGIN + columns + (c * units + u) * size
         for i in range(start, start + size, 64 // x.itemsize):
             ktp = sub(mul(before, load(pu, i - back)), load(pu, i))
             ktp = vfma(splat(one), sub(load(pc, i - 1), load(pc, i)), ktp)
@@ -58,7 +58,7 @@ def _dual_unit(xbar, pu, pr, pc, mask, layout, u, radius, anisotropic, steps, k)
     next_unit = size if u < units - 1 else 0
     for row in range(rows):
         below = columns if row < rows - 1 else 0
-        start = MARGIN + u * size + row * columns
+        start = MARGIN + columns + u * size + row * columns
         for j in range(0, columns, 64 // xbar.itemsize):
             square = splat(one - one)
             if anisotropic is None and channels == 1 and rows > 1:

@@ -35,7 +35,7 @@ class Units:
         #: the axes of the dual to the next unit, row and column; what has no difference is None
         axes = len(p)
         self.axes = axes - 3 if deep > 1 else axes - 2, axes - 2 if rows > 1 else None, axes - 1
-        arrays = allocated(5 if rows == 1 else 6, int(np.prod(self.layout)) + 2 * MARGIN, x.dtype)
+        arrays = allocated(5 if rows == 1 else 6, int(np.prod(self.layout)) + self.layout[3] + 2 * MARGIN, x.dtype)
         self.x, self.xbar, self.y, *duals = arrays
         # what stands for a dual that there is not is never touched
         self.duals = [*duals, duals[0]] if rows == 1 else duals
@@ -53,7 +53,7 @@ class Units:
         return [(plane, axis) for plane, axis in found if axis >= 0]
 
     def _pixels(self, flat: Array) -> Array:
-        return flat[MARGIN:-MARGIN].reshape(self.layout)[..., : self.columns]
+        return flat[MARGIN + self.layout[3] : -MARGIN].reshape(self.layout)[..., : self.columns]
 
     def _write(self, flat: Array, image: Array) -> None:
         self._pixels(flat)[...] = image.reshape(*self.layout[:3], self.columns)

@@ -24,6 +24,9 @@ SHAPES = [
     (1, 5, 1, 17),
     (1, 3, 17, 1),
     (2, 9),
+    # wider than what lies between two arrays
+    (1, 3, 4, 1000),
+    (2, 3, 1100),
 ]
 
 
