@@ -51,11 +51,17 @@ def drive(
             status = LIMIT
         if status is not None:
             return Ended(status, nit, reached, found)
-        target = min(nit + ahead(found, nit), most)
+        target, began = min(nit + ahead(found, nit), most), nit
+        start = time.perf_counter() if deadline < math.inf else 0.0
         while nit < target:
-            n = 1 if deadline < math.inf else target - nit
-            if time.perf_counter() >= deadline:
-                target = nit + n
+            n = target - nit
+            if deadline < math.inf:
+                # half of what there is time for, as long as iterations took since the look
+                now = time.perf_counter()
+                fits = (deadline - now) * (nit - began) / (2 * max(now - start, 1e-9)) if nit > began else 1.0
+                n = min(n, max(1, int(min(fits, n))))
+                if now >= deadline:
+                    target = nit + n
             if isinstance(reached, UnderWay):
                 # where time is short the last iteration before a look is the one after it is over
                 reached.unfinished = nit + n < target

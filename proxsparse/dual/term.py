@@ -51,7 +51,7 @@ class Fused(Protocol):
 class Iterations(Protocol):
     """Such iterations, in arrays of their own."""
 
-    #: whether they are over-relaxed, which says what a row of steps is: see `accelerated.Schedule`
+    #: whether they are over-relaxed, which says what a row of steps is: see `running.Schedule`
     relaxed: bool
 
     def advance(self, steps: Array, workers: Workers) -> None:

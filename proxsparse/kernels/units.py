@@ -32,7 +32,7 @@ class Units:
         self.layout = channels, units, rows, width_of(self.columns + 1, x.dtype)
         self.mask = np.zeros(self.layout[3], x.dtype)
         self.mask[: self.columns - 1] = 1
-        #: the axes of the dual to the next unit, row and column; what has no difference is None
+        #: the axes of the dual to the next unit, row and column: negative, or None, where there are no such differences
         axes = len(p)
         self.axes = axes - 3 if deep > 1 else axes - 2, axes - 2 if rows > 1 else None, axes - 1
         arrays = allocated(5 if rows == 1 else 6, int(np.prod(self.layout)) + self.layout[3] + 2 * MARGIN, x.dtype)

@@ -184,9 +184,9 @@ def part_of_lift(q: Penalty, part: InfimalPenalty, shape: tuple[int, ...]) -> Pe
 
 
 def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tuple[Array, Array, float, float, int]:
-    """The proximal point, its dual, the objective, the gap and the iterations: Chambolle & Pock 2011, algorithm 1, on X.
+    """The proximal point, its dual, the objective, the gap and the iterations: the penalty's own, or algorithm 1 on X.
 
-    The data term stays in the primal step: S S^T is diagonal, so that its proximal point is a formula.
+    Chambolle & Pock 2011; the data term stays in the primal step: S S^T is diagonal, so that its proximal point is a formula.
     """
     if penalty._w() == 0:
         return y.copy(), np.zeros(penalty._dual_shape(y.shape), y.dtype), 0.0, 0.0, 0
@@ -195,10 +195,14 @@ def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tu
     seen: list[tuple[Array, Array, float, float]] = []
 
     def _look(reached: tuple[Array, Array], _: int) -> float:
-        seen[:] = [min([*seen, _measured(penalty, cost, *reached, y)], key=lambda each: each[3])]
+        found = _measured(penalty, cost, *reached, y)
+        if not seen or found[3] < seen[0][3] or math.isnan(seen[0][3]):
+            seen[:] = [found]
         return relative_gap(seen[0][3], seen[0][2])
 
-    steps = _lifted_steps(penalty, cost, y, penalty._lift(y.astype(np.float64)), tau, 1.3, tau / (1 + tau * counts))
+    steps = penalty._denoising_steps(y, penalty._lift(y), np.zeros(math.prod(cost.dual_shape), y.dtype), None, None)
+    if steps is None:
+        steps = _lifted_steps(penalty, cost, y, penalty._lift(y.astype(np.float64)), tau, 1.3, tau / (1 + tau * counts))
     ended = drive(steps, _look, lambda gap, _: MET if gap <= tol else None, _ahead, maxiter)
     ((x, p, fun, gap),), nit = seen, ended.nit
     if ended.status != MET:
@@ -235,13 +239,17 @@ def _lifted_steps(
 
 def _measured(penalty: InfimalPenalty, cost: Term, lifted: Array, dual: Array, y: Array) -> tuple[Array, Array, float, float]:
     """The image, its dual, the objective and the gap, of terms >= 0."""
-    x, p = penalty._synthesis(lifted, y.shape), penalty._dual_of_lift(dual, y.shape)
+    x = penalty._synthesis(lifted, y.shape, np.float64).astype(lifted.dtype)
+    # iterations of its own may have a dual of the image
+    of_lift = dual.size == math.prod(cost.dual_shape)
+    p = penalty._dual_of_lift(dual.reshape(cost.dual_shape), y.shape) if of_lift else dual.reshape(x.shape).copy()
     penalty._project(p)
     value = cost.value(lifted)
     ktp = np.zeros(y.shape)
     penalty._add_adjoint(ktp, p)
-    loss = 0.5 * total(np.square(x - y + ktp))
-    return x, p, 0.5 * total(np.square(x - y)) + value, loss + max(value - total(penalty._analysed(x) * p), 0.0)
+    off = np.subtract(x, y, dtype=np.float64)
+    loss = 0.5 * total(np.square(off + ktp))
+    return x, p, 0.5 * total(np.square(off)) + value, loss + max(value - total(penalty._analysed(x) * p), 0.0)
 
 
 def _least(penalty: InfimalPenalty, x: Array, tol: float) -> float:

@@ -21,6 +21,9 @@ from .infimal import InfimalPenalty
 from .listed_groups import ListedGroups
 from .windows import OverlappingGroupLasso, WindowKernels
 
+#: the least weight, in units of the image's spread, at which the point nearest to it is sought
+_LEAST_SHARE = 0.01
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
@@ -101,6 +104,9 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
     # -- the problem of the dual: the point of the balls that is nearest to y, whose multipliers are the v_g ----------
 
     def _denoising_steps(self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps | None:
+        # the point of small balls is found soon, the multipliers, as large as the image, are not
+        if self._w() * float(self._weights(y.shape).max()) < _LEAST_SHARE * float(np.std(y, dtype=np.float64)):
+            return None
         nearest = Denoising(y, [_Balls(self.weight, inner=self._groups)])
         point, summands = self._dual_of_lift(dual.reshape(lifted.shape), y.shape), lifted.reshape(-1)
         if not dual.any():

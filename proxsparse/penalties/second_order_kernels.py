@@ -21,7 +21,7 @@ _DEPTH, _PIXELS_PER_CALL = 8, 1 << 23
 
 
 class Kernels:
-    """Whole iterations for gray images of two rows and columns at least."""
+    """Whole iterations for gray images of three rows and columns at least."""
 
     def __init__(self, penalty: SecondOrderTV) -> None:
         self.penalty = penalty

@@ -102,18 +102,21 @@ class TGV(InfimalPenalty, SecondOrderTV):
         return gray and self.spacing is None and self._w() > 0
 
     def _project(self, p: Array, factor: float = 1.0) -> None:
-        if self._has_kernels(p[0]) and self._dual_norm(p) > float(self._radius(p, factor, size=p.shape[0])):
+        first = self._radius(p, factor, size=p.shape[0])
+        # what is beyond all sizes is only scaled: squares would not be numbers
+        if self._has_kernels(p[0]) and float(first) < self._dual_norm(p) < float(np.finfo(p.dtype).max) ** 0.25:
             # scaled as it is it would lose by its worst pixel
-            first = self._radius(p, factor, size=p.shape[0])
             tgv_kernels.draw_in(p[:, 0], first, first * p.dtype.type(self.ratio))
         super()._project(p, factor)
 
     def _bound_by_size(self, size: Array) -> float:
-        # the cost of the field u = D x
-        return self.ratio * super()._bound_by_size(size)
+        # the cost of the field u = D x, or of none
+        first = TotalVariation(self._w(), spacing=self.spacing)._bound_by_size(size)
+        return min(self.ratio * super()._bound_by_size(size), first)
 
     def _bound_by_length(self, length: float, shape: tuple[int, ...]) -> float:
-        return max(1.0, self.ratio) * super()._bound_by_length(length, shape)
+        first = TotalVariation(self._w(), spacing=self.spacing)._bound_by_length(length, shape)
+        return min(max(1.0, self.ratio) * super()._bound_by_length(length, shape), first)
 
     def _rounding(self, x: Array) -> float:
         # the rounding of <p, E D x>: the cost is that of a field, see `_FieldCost`

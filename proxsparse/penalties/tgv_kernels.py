@@ -37,6 +37,8 @@ def steps(penalty: TGV, y: Array, lifted: Array, dual: Array, tau: float | None,
     tau, gamma = max(_STEP, least) if tau is None else tau, 1.0 if gamma is None else gamma
     share, second_share = _FIELD_SHARE * (2.0 / ratio) ** _POWER, _SECOND * (ratio / 2.0) ** _POWER
     n = yield lifted, dual.reshape(-1)
+    # they are in the planes
+    del lifted, dual
     while True:
         rows = np.empty((n, 5))
         for k in range(n):

@@ -65,11 +65,13 @@ class PixelwiseProblem(InverseProblem):
 
     def _rounding_in_box(self, x: Array, best: Array, ktp: Array, p: Array, data: float, least: float) -> float:
         """How far data - least + <K^T p, x - best> may be too small, and least + <K^T p, best> above its minimum."""
+        # a term of one's own may know no value
+        known: list[dict[str, float]] = [{"value": data}, {"value": least}] if is_own(type(self.data)) else [{}, {}]
         own = total(np.abs(ktp * (x - best))) + data + least
         # the minimiser of a pixel as it is rounded, and as K^T p is: what it loses is of the square of that, or of K^T p alone
         far = norm(x - best) + UNIT * 16 * (norm(x) + norm(best) + norm(self.y))
         off = UNIT * (self.stack.roundings * self.stack.dual_length(p) + 16 * norm(ktp))
-        return UNIT * SUM * own + 2 * far * off + self.data.rounding(x, value=data) + self.data.rounding(best, value=least)
+        return UNIT * SUM * own + 2 * far * off + self.data.rounding(x, **known[0]) + self.data.rounding(best, **known[1])
 
     def _induced_data_duals(self, ktp: Array) -> list[Array]:
         return [np.where(np.greater(self.data.m, 0), -ktp, 0.0)]

@@ -324,7 +324,7 @@ def _fused(draw: _Sample, fused: Fused) -> Iterator[str]:
 
 
 def _iterations(draw: _Sample, limits: tuple[float, float, float], steps: Array) -> tuple[Array, Array]:
-    """Those of Chambolle and Pock by the formulas, as `accelerated.Schedule` has their steps."""
+    """Those of Chambolle and Pock by the formulas, as `running.Schedule` has their steps."""
     x, p, one = draw.x.copy(), np.zeros(draw.kx.shape, draw.dtype), draw.dtype.type(1)
     xbar = x
 
