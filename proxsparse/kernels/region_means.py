@@ -73,11 +73,3 @@ def flatten(x, label, joined, shared, planes, rows, columns):
         x[origin[r]] += sums[r] / counts[r]
     for i in range(x.size):
         x[i] = x[origin[-1 - label[i]]]
-
-
-@jit
-def flatten_each(x, joined, shared, rows, columns, chosen):
-    """`flatten` for each of the chosen images x[i], by joined[i]."""
-    label = np.empty(x.shape[1], np.int32)
-    for i in chosen:
-        flatten(x[i], label, joined[i], shared, 1, rows, columns)
