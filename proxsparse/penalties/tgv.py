@@ -20,6 +20,9 @@ from .infimal import InfimalPenalty
 from .second_order import SecondOrderTV, _two, largest_laplacian
 from .total_variation import TotalVariation
 
+#: how many times what the field 0 would cost rounding may make of a cost of 0
+_FAR = 100.0
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class TGV(InfimalPenalty, SecondOrderTV):
@@ -110,13 +113,13 @@ class TGV(InfimalPenalty, SecondOrderTV):
         super()._project(p, factor)
 
     def _bound_by_size(self, size: Array) -> float:
-        # the cost of the field u = D x, or of none
+        # the cost of the field u = D x; under ratios beyond size none costs less
         first = TotalVariation(self._w(), spacing=self.spacing)._bound_by_size(size)
-        return min(self.ratio * super()._bound_by_size(size), first)
+        return min(self.ratio * super()._bound_by_size(size), _FAR * first)
 
     def _bound_by_length(self, length: float, shape: tuple[int, ...]) -> float:
         first = TotalVariation(self._w(), spacing=self.spacing)._bound_by_length(length, shape)
-        return min(max(1.0, self.ratio) * super()._bound_by_length(length, shape), first)
+        return min(max(1.0, self.ratio) * super()._bound_by_length(length, shape), _FAR * first)
 
     def _rounding(self, x: Array) -> float:
         # the rounding of <p, E D x>: the cost is that of a field, see `_FieldCost`

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from proxsparse.dual import driver
 from proxsparse.dual.driver import ENDED, LIMIT, MET, drive
 
 
@@ -68,3 +69,28 @@ def test_what_fails_in_an_iteration_is_raised():
 
     with pytest.raises(ArithmeticError, match="of its own"):
         driven(failing(), 1)
+
+
+def test_while_there_is_time_iterations_go_together(monkeypatch):
+    """By a clock of a second an iteration."""
+    clock, sent = [0.0], []
+    monkeypatch.setattr(driver.time, "perf_counter", lambda: clock[0])
+
+    def counting():
+        n = yield 1.0
+        while True:
+            sent.append(n)
+            clock[0] += n
+            n = yield 1.0
+
+    ended, looks = driven(counting(), 50, most=60, deadline=100.0)
+    assert (ended.status, ended.nit) == (LIMIT, 60)
+    assert looks == [0, 50, 60]
+    # one to know how long they take, then as many as half of the time is for
+    assert sent[:3] == [1, 49, 1]
+    # near the deadline fewer and fewer, and a look as soon as it is over
+    sent.clear()
+    _, looks = driven(counting(), 50, most=50, deadline=clock[0] + 20.0)
+    assert sent[0] == 1
+    assert 5 <= max(sent) < 12
+    assert 20 <= looks[1] <= 22

@@ -5,7 +5,7 @@ import functools
 import cvxpy as cp
 import numpy as np
 import pytest
-from examples import image_of
+from examples import image_of, loose
 from oracles import naive
 
 import proxsparse
@@ -221,3 +221,22 @@ def test_the_fused_step_equals_the_general_path(shape, dtype, rng):
         np.testing.assert_allclose(outs[0], outs[1], atol=500 * eps, rtol=0)
         assert cost._dual_norm(duals[0]) <= 0.3
     assert np.abs(duals[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("ratio", [1e7, 1e18])
+def test_under_a_ratio_beyond_size_no_image_is_its_own_answer(ratio, dtype):
+    """What rounding may make of a cost of 0 grows with the ratio, but not beyond what the image costs."""
+    y = image_of((20, 21), dtype=dtype)
+    result = loose(y, TGV(0.3, ratio=ratio), options={"maxiter": 200})
+    assert result.rel_gap == pytest.approx(result.gap / result.fun)
+    assert result.success == (result.rel_gap <= 1e-4)
+    assert not np.array_equal(result.x, y)
+
+
+def test_a_dual_beyond_squares_is_projected_to_numbers():
+    for dtype, size in ((np.float32, 1e25), (np.float64, 1e160)):
+        p = (size * np.random.default_rng(0).standard_normal((3, 8, 8))).astype(dtype)
+        q = TGV(1.0).project(p)
+        assert np.isfinite(q).all()
+        assert TGV(1.0).dual_norm(q) <= 1
