@@ -73,7 +73,7 @@ def _risen(theta, rest, count, total, radius):
     """theta = (rest - radius) / count where that is more; the number of those."""
     risen = 0
     for i in range(theta.size):
-        new = (rest[i] - radius) / count[i]
+        new = (rest[i] - radius) / (count[i] if count[i] > 0 else 1.0)
         rises = total[i] > radius and new > theta[i]
         theta[i] = new if rises else theta[i]
         risen += 1 if rises else 0
