@@ -12,6 +12,7 @@ import numpy as np
 
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array
+from ..runtime.workers import short_calls
 from . import total_variation_nd as kernels
 from .planes import FREE, Limits, allocated, rounded, width_of
 from .total_variation_2d import MARGIN
@@ -73,9 +74,8 @@ class Units:
         settings = self.x, self.xbar, to_unit, to_row, across, self.y, self.mask, self.layout, self.dtype.type(radius)
         for k in range(0, len(steps), depth):
             some = steps[k : k + depth]
-            end, at_once = units + 1 + 2 * (len(some) - 1), max(1, _PIXELS_PER_CALL // (size * len(some)))
-            for begin in range(0, end, at_once):
-                stop = min(begin + at_once, end)
+            end = units + 1 + 2 * (len(some) - 1)
+            for begin, stop in short_calls(end, size * len(some), _PIXELS_PER_CALL):
                 kernels.sweep(*settings, rounded(self.limits, self.dtype), self.anisotropic, some, begin, stop)
 
     def save(self) -> Any:

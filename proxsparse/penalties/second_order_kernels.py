@@ -11,7 +11,7 @@ from ..dual.term import Iterations, Limits
 from ..kernels import second_order_2d as kernels
 from ..kernels.padded import Padded
 from ..kernels.planes import FREE, rounded
-from ..runtime.workers import Workers
+from ..runtime.workers import Workers, short_calls
 
 if TYPE_CHECKING:
     from .second_order import SecondOrderTV
@@ -58,9 +58,8 @@ class OnPadded:
         for k in range(0, len(steps), _DEPTH):
             some = steps[k : k + _DEPTH]
             end = self.state.rows + 1 + 2 * (len(some) - 1)
-            at_once = max(1, _PIXELS_PER_CALL // (self.state.width * len(some)))
-            for begin in range(0, end, at_once):
-                kernels.sweep(*self.settings, some, begin, min(begin + at_once, end))
+            for begin, stop in short_calls(end, self.state.width * len(some), _PIXELS_PER_CALL):
+                kernels.sweep(*self.settings, some, begin, stop)
 
     def sums(self, workers: Workers) -> None:
         """See `Iterations`: that takes the general way."""

@@ -11,6 +11,7 @@ from ..arrays.numbers import Array
 from ..dual.driver import Steps
 from ..kernels import tgv_2d as kernels
 from ..kernels.padded import Padded
+from ..runtime.workers import short_calls
 
 if TYPE_CHECKING:
     from .tgv import TGV
@@ -47,10 +48,9 @@ def steps(penalty: TGV, y: Array, lifted: Array, dual: Array, tau: float | None,
             rows[k] = tau, share * tau, sigma, second_share * sigma, theta
             tau *= theta
         for some in np.array_split(rows.astype(y.dtype), -(-n // _DEPTH)):
-            # calls that stay short
-            end, at_once = state.rows + 1 + 2 * (len(some) - 1), max(1, _PIXELS_PER_CALL // (state.width * len(some)))
-            for begin in range(0, end, at_once):
-                kernels.sweep(*settings, some, begin, min(begin + at_once, end))
+            end = state.rows + 1 + 2 * (len(some) - 1)
+            for begin, stop in short_calls(end, state.width * len(some), _PIXELS_PER_CALL):
+                kernels.sweep(*settings, some, begin, stop)
         n = yield np.stack(state.images(0, 3)), np.stack(state.images(6, 11)).reshape(-1)
 
 

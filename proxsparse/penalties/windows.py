@@ -17,7 +17,7 @@ from ..dual.term import Fused, InPlace, Iterations, Limits, Partition
 from ..kernels import windows as kernels
 from ..kernels import windows_2d
 from ..linear.diagonal import Diagonalised
-from ..runtime.workers import Workers
+from ..runtime.workers import Workers, short_calls
 from .base import Penalty
 from .registry import load
 
@@ -276,9 +276,7 @@ class WindowKernels:
             some = steps[k : k + depth]
             ring = np.zeros((len(some), height, columns), x.dtype)
             end = rows + (len(some) - 1) * (height - 1)
-            at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns * len(some)))
-            for begin in range(0, end, at_once):
-                stop = min(begin + at_once, end)
+            for begin, stop in short_calls(end, len(p) * columns * len(some), _NUMBERS_PER_CALL):
                 windows_2d.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
 
     def _weights(self, dtype: Any) -> Array | None:
@@ -290,9 +288,7 @@ class WindowKernels:
             return None
         weights, (rows, columns) = self._weights(np.float64), x.shape[1:]
         sums, ring = np.empty((rows, 5)), np.zeros((self.height, columns))
-        at_once = max(1, _NUMBERS_PER_CALL // (len(p) * columns))
-        for begin in range(0, rows, at_once):
-            stop = min(begin + at_once, rows)
+        for begin, stop in short_calls(rows, len(p) * columns, _NUMBERS_PER_CALL):
             windows_2d.certificate(
                 sums, x[0], p[:, 0], y[0], ring, self.width, self.linf, weights, self.penalty._w(), *limits, begin, stop
             )

@@ -5,13 +5,20 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
 
 class _Interrupted(BaseException):
     """Ends a call in a helping thread, where no signal arrives."""
+
+
+def short_calls(units: int, size: int, most: int) -> Iterator[tuple[int, int]]:
+    """Where calls of a kernel begin and end that work so many units of that size, no more than `most` in a call."""
+    at_once = max(1, most // size)
+    for begin in range(0, units, at_once):
+        yield begin, min(begin + at_once, units)
 
 
 class Workers:

@@ -10,7 +10,7 @@ import pytest
 from examples import image_of
 
 from proxsparse import solve, solve_batch
-from proxsparse.runtime.workers import Workers
+from proxsparse.runtime.workers import Workers, short_calls
 
 
 def test_all_calls_run_and_errors_come_out_when_all_have_ended():
@@ -91,3 +91,10 @@ def test_workers_share_calls_after_a_fork():
         same = solve(y, "tv", 0.2, options={"workers": 2}).x.tobytes() == expected
         os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_calls_that_stay_short_cover_all_units_once():
+    assert list(short_calls(10, 3, 12)) == [(0, 4), (4, 8), (8, 10)]
+    # one unit at least, however large; none of none
+    assert list(short_calls(3, 100, 12)) == [(0, 1), (1, 2), (2, 3)]
+    assert list(short_calls(0, 1, 12)) == []
