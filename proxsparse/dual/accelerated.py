@@ -23,7 +23,9 @@ def accelerated(
     """Algorithm 2; from the image and the dual 0 where neither is given, or from the problem at half the size."""
     fresh = x is None or p is None or (not p.any() and np.array_equal(x, denoising.start()))
     coarse = fresh and tau is None and denoising.y.size > LARGE
-    x, p = denoising.start() if x is None else x, denoising.no_dual if p is None else p
+    if x is None:
+        x = denoising.y if denoising.is_free else denoising.start()
+    p = denoising.no_dual if p is None else p
     fused = denoising.fused
     if fused is None or not denoising.uniform:
         advance = _by_term if denoising.uniform else _in_numpy

@@ -97,10 +97,15 @@ class Denoising:
             x = np.clip(x, self.lo, self.hi)
         return x.astype(self.y.dtype, copy=False)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether there is neither a threshold nor a bound: the dual 0 induces y then."""
+        return not (self._soft or self.bounded)
+
     def start(self) -> Array:
         """The primal that the dual 0 induces, of y's dtype; a fresh array."""
         # in float64 where there is something to do: a threshold may be beyond float32
-        y = self.y.astype(np.float64) if self._soft or self.bounded else self.y
+        y = self.y if self.is_free else self.y.astype(np.float64)
         return self._induced(y).astype(self.y.dtype)
 
     def exact(self, dual: bool = True) -> tuple[Array, Array] | None:
@@ -201,8 +206,8 @@ class Denoising:
 
     @cached_property
     def no_dual(self) -> Array:
-        """The flat dual 0."""
-        return np.zeros(self.dualised.size, self.y.dtype)
+        """The flat dual 0, as one number: to be read only."""
+        return np.broadcast_to(np.zeros((), self.y.dtype), self.dualised.size)
 
     @cached_property
     def reach(self) -> float:

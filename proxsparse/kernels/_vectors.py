@@ -13,15 +13,6 @@ from typing import Any
 import numba
 import numpy as np
 
-#: of 1 / sqrt(a), by the numbers' bits: a guess (Lomont 2003); the powers of e = 1 - a guess^2 in the polynomial nearest to
-#: 1 / sqrt(1 - e), right to 2e-8 and 7e-10; Newton's steps that are left
-_GUESS = {32: 0x5F375A86, 64: 0x5FE6EB50C7B537A9}
-_SERIES = {
-    32: (0.2740369776, 0.3139393736, 0.3750007008, 0.4999983201, 1.0),
-    64: (0.2467344352, 0.2750213949, 0.3125010361, 0.3749972271, 0.4999999979, 1.000000001),
-}
-_NEWTON = {32: 0, 64: 1}
-
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
     def splat(a: Any) -> Any:
@@ -72,18 +63,6 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     def root(a: Any) -> Any:
         """The square root."""
         return np.sqrt(a)
-
-    def inverse_root(a: Any) -> Any:
-        """1 / sqrt(a) to a few units in the last place, for a > 0; too small for a below the normal numbers."""
-        bits, number = 8 * a.itemsize, a.dtype.type
-        y = (_GUESS[bits] - (a.view(f"i{bits // 8}") >> 1)).astype(f"i{bits // 8}").view(a.dtype)
-        e, series = 1 - a * y * y, number(0)
-        for power in _SERIES[bits]:
-            series = series * e + number(power)
-        y = y * series
-        for _ in range(_NEWTON[bits]):
-            y = y * number(0.5) * (1 - a * y * y) + y
-        return y
 
     def where_larger(a: Any, b: Any, yes: Any, no: Any) -> Any:
         """The numbers of `yes` where a > b, else those of `no`."""
@@ -234,45 +213,6 @@ else:
     vfma = _function("fma", 3, "A * b + c, rounded once.")
     root = _function("sqrt", 1, "The square root.")
     size = _function("fabs", 1, "The absolute value.")
-
-    @intrinsic
-    def inverse_root(typing: Any, a: Any) -> Any:
-        """1 / sqrt(a) to a few units in the last place, for a > 0; too small for a below the normal numbers.
-
-        Of IEEE's operations and a shift: a root and a division take several times as long on some processors, and what
-        processors have for this differs in its bits.
-        """
-        bits = a.number.bitwidth
-        whole = ir.VectorType(ir.IntType(bits), a.lanes)
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (s,) = arguments
-            fused = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(a.form, [a.form] * 3), f"llvm.fma.{a.suffix}"
-            )
-
-            def _all(value: float) -> Any:
-                return ir.Constant(a.form, [value] * a.lanes)
-
-            def _left(y: Any) -> Any:
-                return builder.call(fused, [builder.fneg(builder.fmul(s, y)), y, _all(1.0)])
-
-            shift, guess = (ir.Constant(whole, [value] * a.lanes) for value in (1, _GUESS[bits]))
-            y = builder.bitcast(builder.sub(guess, builder.lshr(builder.bitcast(s, whole), shift)), a.form)
-            e, (highest, *lower) = _left(y), (_all(_rounded(power, bits)) for power in _SERIES[bits])
-            series = highest
-            for power in lower:
-                series = builder.call(fused, [series, e, power])
-            y = builder.fmul(y, series)
-            for _ in range(_NEWTON[bits]):
-                y = builder.call(fused, [builder.fmul(y, _all(0.5)), _left(y), y])
-            return y
-
-        return a(a), generate
-
-    def _rounded(value: float, bits: int) -> float:
-        # what LLVM takes for a number of float32 must be one
-        return float(np.float32(value)) if bits == 32 else value
 
     @intrinsic
     def where_larger(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:

@@ -1,8 +1,22 @@
-"""Projections of groups of numbers onto l1 balls."""
+"""Projections onto balls: factors for many vectors of numbers at once, and groups of numbers onto l1 balls."""
 
 import numpy as np
 
-from ._jit import borrowed, jit
+from ._jit import borrowed, inlined, jit
+from ._vectors import div, largest, root, splat
+
+
+@inlined
+def squared(radius, one):
+    """The square of the radius for `into_ball`; 1 for a ball of radius 0, which then takes everything to 0."""
+    square = radius * radius
+    return splat(square if square > 0 else one)
+
+
+@inlined
+def into_ball(radius, square, inside):
+    """The factor that brings what has this squared length into the ball, `inside` its squared radius: exactly 1 inside."""
+    return div(radius, root(largest(square, inside)))
 
 
 @jit

@@ -5,8 +5,10 @@ How rows are cut, for caches and workers, changes no bit of what is computed.
 
 from __future__ import annotations
 
+import collections
 import functools
 import itertools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +28,11 @@ _CACHE = 640 << 10
 _PIXELS_PER_CALL = 1 << 25
 #: most iterations between two meetings of the workers
 _APART = 16
+
+#: memory of the last solves: to be given pages by the system anew takes a small solve a fifth of its time
+_SPARE: collections.deque[Array] = collections.deque(maxlen=4)
+#: the most bytes of it that are kept
+_MOST_SPARE = 9 << 20
 
 #: soft, lo, hi; None where there are none
 Limits = tuple[float, float, float] | None
@@ -50,12 +57,32 @@ def _mask(columns: int, width: int, free_column: bool, dtype: Any) -> Array:
     return mask
 
 
+def _memory(size: int) -> Array:
+    """Bytes that are 0: those of an earlier solve that nothing looks at any more, where there are some."""
+    for _ in range(len(_SPARE)):
+        try:
+            raw = _SPARE.popleft()
+        except IndexError:
+            break
+        is_free = sys.getrefcount(raw) == 2
+        if raw.size != size or not is_free:
+            _SPARE.append(raw)
+            continue
+        raw[...] = 0
+        _SPARE.append(raw)
+        return raw
+    raw = np.zeros(size, np.uint8)
+    if size <= _MOST_SPARE:
+        _SPARE.append(raw)
+    return raw
+
+
 def allocated(many: int, size: int, dtype: np.dtype[Any]) -> list[Array]:
     """Planes of zeros whose rows begin at whole vectors, and at another place of the cache than those of the other planes."""
     item = dtype.itemsize
     # what lies a multiple of a page apart is one place to the cache
     apart = -(-size * item // 4096) * 4096 + 832 if size * item > 4096 else -(-size * item // 64) * 64
-    raw = np.zeros(many * apart + 64, np.uint8)
+    raw = _memory(many * apart + 64)
     begin = -raw.__array_interface__["data"][0] % 64
     memory, apart = raw[begin : begin + many * apart].view(dtype), apart // item
     return [memory[i * apart : i * apart + size] for i in range(many)]

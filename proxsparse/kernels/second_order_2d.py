@@ -3,7 +3,8 @@
 import math
 
 from ._jit import borrowed, jit
-from ._vectors import add, inverse_root, load, mul, splat, store, sub, vfma, where_larger
+from ._vectors import add, load, mul, splat, store, sub, vfma
+from .balls import into_ball, squared
 from .total_variation_2d import MARGIN, primal
 
 
@@ -28,8 +29,7 @@ def _dual_row(yy, xx, xy, xbar, mask, place, columns, i, rows, rates, radius, st
     """The dual step of row i, which is at `place`; differences that leave the image stay 0."""
     one = xbar.dtype.type(1)
     zero, sigma = one - one, step[1]
-    rho, rest, relaxed = splat(step[3]), splat(one - step[3]), splat(radius * step[3])
-    inside = splat(radius * radius if radius > 0 else -one)
+    rest, relaxed, inside = splat(one - step[3]), splat(radius * step[3]), squared(radius, one)
     down = splat(sigma * rates[0] if 0 < i < rows - 1 else zero)
     across = splat(sigma * rates[1])
     mixed = splat(sigma * rates[2] * xbar.dtype.type(math.sqrt(2.0)) if i < rows - 1 else zero)
@@ -42,7 +42,7 @@ def _dual_row(yy, xx, xy, xbar, mask, place, columns, i, rows, rates, radius, st
         b = vfma(mul(across, load(mask, j + columns)), sub(add(load(xbar, k - 1), right), twice), own_xx)
         c = vfma(mul(mixed, load(mask, j)), sub(sub(load(xbar, k + columns + 1), below), sub(right, here)), own_xy)
         square = vfma(a, a, vfma(b, b, mul(c, c)))
-        scale = where_larger(square, inside, mul(relaxed, inverse_root(square)), rho)
+        scale = into_ball(relaxed, square, inside)
         store(yy, k, vfma(scale, a, mul(rest, own_yy)))
         store(xx, k, vfma(scale, b, mul(rest, own_xx)))
         store(xy, k, vfma(scale, c, mul(rest, own_xy)))

@@ -8,21 +8,16 @@ xx, xy).
 import math
 
 from ._jit import borrowed, inlined, jit
-from ._vectors import add, inverse_root, load, mul, splat, store, sub, vfma, where_larger
+from ._vectors import add, load, mul, splat, store, sub, vfma
+from .balls import into_ball, squared
 from .total_variation_2d import MARGIN
 
 
 @inlined
-def _inside(radius, one):
-    """The square beyond which a vector is brought into the ball; a ball of radius 0 holds nothing but 0."""
-    return splat(radius * radius if radius > 0 else -one)
-
-
-@inlined
-def _store_second(yy, xx, xy, i, c, d, e, inside, radius, one):
+def _store_second(yy, xx, xy, i, c, d, e, inside, radius):
     """Write (c, d, e) brought into the ball."""
     square = vfma(c, c, vfma(d, d, mul(e, e)))
-    scale = where_larger(square, inside, mul(radius, inverse_root(square)), one)
+    scale = into_ball(radius, square, inside)
     store(yy, i, mul(scale, c))
     store(xx, i, mul(scale, d))
     store(xy, i, mul(scale, e))
@@ -31,8 +26,7 @@ def _store_second(yy, xx, xy, i, c, d, e, inside, radius, one):
 @jit
 def _second_row(yy, xx, xy, uy, ux, mask, place, columns, i, rows, radius, sigma):
     """(yy, xx, xy) = project(q + sigma E u) on row i, which is at `place`."""
-    number = yy.dtype.type(1)
-    one, of_ball, inside = splat(number), splat(radius), _inside(radius, number)
+    of_ball, inside = splat(radius), squared(radius, yy.dtype.type(1))
     step, down = splat(sigma), splat(sigma if 0 < i < rows - 1 else sigma - sigma)
     mixed = splat(sigma * yy.dtype.type(math.sqrt(0.5)) if i < rows - 1 else sigma - sigma)
     for j in range(0, columns, 64 // yy.itemsize):
@@ -41,14 +35,13 @@ def _second_row(yy, xx, xy, uy, ux, mask, place, columns, i, rows, radius, sigma
         c = vfma(down, sub(v, load(uy, k - columns)), load(yy, k))
         d = vfma(step, mul(load(mask, j + columns), sub(w, load(ux, k - 1))), load(xx, k))
         e = vfma(mixed, mul(load(mask, j), add(sub(load(uy, k + 1), v), sub(load(ux, k + columns), w))), load(xy, k))
-        _store_second(yy, xx, xy, k, c, d, e, inside, of_ball, one)
+        _store_second(yy, xx, xy, k, c, d, e, inside, of_ball)
 
 
 @jit
 def _first_row(py, px, x, uy, ux, mask, place, columns, i, rows, radius, sigma):
     """(py, px) = project(p + sigma (D x - u)) on row i, which is at `place`."""
-    number = py.dtype.type(1)
-    one, of_ball, inside, step = splat(number), splat(radius), _inside(radius, number), splat(sigma)
+    of_ball, inside, step = splat(radius), squared(radius, py.dtype.type(1)), splat(sigma)
     down = splat(sigma if i < rows - 1 else sigma - sigma)
     for j in range(0, columns, 64 // py.itemsize):
         k = place + j
@@ -56,7 +49,7 @@ def _first_row(py, px, x, uy, ux, mask, place, columns, i, rows, radius, sigma):
         a = vfma(down, sub(load(x, k + columns), here), sub(load(py, k), mul(step, load(uy, k))))
         b = vfma(step, sub(mul(load(mask, j), sub(load(x, k + 1), here)), load(ux, k)), load(px, k))
         square = vfma(a, a, mul(b, b))
-        scale = where_larger(square, inside, mul(of_ball, inverse_root(square)), one)
+        scale = into_ball(of_ball, square, inside)
         store(py, k, mul(scale, a))
         store(px, k, mul(scale, b))
 
@@ -129,12 +122,12 @@ def sweep(
 def _beyond(dy, dx, yy, xx, xy, place, columns, radius):
     """E^T q less its projection onto the ball, on the row at `place`."""
     one = yy.dtype.type(1)
-    root, of_ball, inside, whole = splat(yy.dtype.type(math.sqrt(0.5))), splat(radius), _inside(radius, one), splat(one)
+    root, of_ball, inside, whole = splat(yy.dtype.type(math.sqrt(0.5))), splat(radius), squared(radius, one), splat(one)
     for j in range(0, columns, 64 // yy.itemsize):
         k = place + j
         a, b = _field_adjoint_down(yy, xy, k, columns, root), _field_adjoint_across(xx, xy, k, columns, root)
         square = vfma(a, a, mul(b, b))
-        scale = sub(whole, where_larger(square, inside, mul(of_ball, inverse_root(square)), whole))
+        scale = sub(whole, into_ball(of_ball, square, inside))
         store(dy, k, mul(scale, a))
         store(dx, k, mul(scale, b))
 

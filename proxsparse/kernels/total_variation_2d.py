@@ -10,20 +10,20 @@ from ._jit import borrowed, inlined, jit
 from ._vectors import (
     add,
     added_up,
-    inverse_root,
     largest,
     least,
     load,
     load_double,
     mul,
+    root,
     shifted,
     size,
     splat,
     store,
     sub,
     vfma,
-    where_larger,
 )
+from .balls import into_ball, squared
 from .data_steps import nearest
 
 #: numbers before the first row of a plane, and behind the last
@@ -64,7 +64,7 @@ def _scaled(v, scales, axis, place):
     return mul(v, load(scales[axis], place))
 
 
-@jit
+@inlined
 def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limits, form, steps, k):
     """The primal of the first row at work, whose xbar goes to ring at `here`; `above` says whether there is a row above."""
     one = x.dtype.type(1)
@@ -83,7 +83,7 @@ def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limit
         store(ring, here + j, primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form))
 
 
-@jit
+@inlined
 def _row(
     x, py, px, y, scales, ring, here, following, mask, place, columns, is_last, radius, limits, form, anisotropic, inner, steps,
     k,
@@ -94,9 +94,8 @@ def _row(
     """
     tau, sigma, inverse, cut = splat(steps[k, 0]), splat(steps[k, 1]), splat(steps[k, 2]), steps[k, 4]
     rho, rest = splat(steps[k, 3]), splat(x.dtype.type(1) - steps[k, 3])
-    # a ball of radius 0 holds nothing but 0
-    inside = splat(radius * radius if radius > 0 else -x.dtype.type(1))
     most, minus, relaxed = splat(radius), splat(-radius), splat(radius * steps[k, 3])
+    inside = squared(radius, x.dtype.type(1))
     ahead = load(ring, here)
     for j in range(0, columns, 64 // x.itemsize):
         i = place + j
@@ -118,7 +117,7 @@ def _row(
             a = mul(a, load(mask, j + columns))
         if anisotropic is None:
             square = vfma(a, a, mul(b, b))
-            scale = where_larger(square, inside, mul(relaxed, inverse_root(square)), rho)
+            scale = into_ball(relaxed, square, inside)
             store(py, i, vfma(scale, a, mul(rest, down)))
             store(px, i, vfma(scale, b, mul(rest, across)))
         else:
@@ -204,7 +203,7 @@ def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, aniso
     """
     x, py, px, y, mask = borrowed(x), borrowed(py), borrowed(px), borrowed(y), borrowed(mask)
     rows = (x.size - 2 * MARGIN) // columns
-    zero, half, tiny = splat(0.0), splat(0.5), splat(1e-300)
+    zero, half = splat(0.0), splat(0.5)
     for row in range(begin, end):
         first, is_last = MARGIN + row * columns, row == rows - 1
         cost = splat(0.0 if inner is not None and inner and is_last else np.float64(radius))
@@ -219,11 +218,8 @@ def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, aniso
             dx = mul(_scaled_double(sub(load_double(x, i + 1), t), scales, 1, i), load_double(mask, j))
             if inner is not None:
                 dy = mul(dy, load_double(mask, j + columns))
-            if anisotropic is None:
-                square = vfma(dx, dx, mul(dy, dy))
-                own = mul(mul(cost, square), inverse_root(largest(square, tiny)))
-            else:
-                own = mul(cost, add(size(dx), size(dy)))
+            own_length = root(vfma(dx, dx, mul(dy, dy))) if anisotropic is None else add(size(dx), size(dy))
+            own = mul(cost, own_length)
             value = add(value, own)
             gap = add(gap, sub(own, vfma(dx, across, mul(dy, down))))
             up = zero

@@ -5,7 +5,8 @@ A unit is a row of an image or a plane of a volume, of rows filled up with zeros
 """
 
 from ._jit import borrowed, inlined, jit
-from ._vectors import inverse_root, largest, least, load, mul, splat, store, sub, vfma, where_larger
+from ._vectors import largest, least, load, mul, splat, store, sub, vfma
+from .balls import into_ball, squared
 from .total_variation_2d import MARGIN, primal
 
 
@@ -51,8 +52,7 @@ def _dual_unit(xbar, pu, pr, pc, mask, layout, u, radius, anisotropic, steps, k)
     channels, units, rows, columns = layout
     one = xbar.dtype.type(1)
     sigma, rho, rest = splat(steps[k, 1]), splat(steps[k, 3]), splat(one - steps[k, 3])
-    inside = splat(radius * radius if radius > 0 else -one)
-    most, minus, relaxed = splat(radius), splat(-radius), splat(radius * steps[k, 3])
+    most, minus, relaxed, inside = splat(radius), splat(-radius), splat(radius * steps[k, 3]), squared(radius, one)
     size = rows * columns
     # beyond the last unit and the last row there are no differences
     next_unit = size if u < units - 1 else 0
@@ -66,7 +66,7 @@ def _dual_unit(xbar, pu, pr, pc, mask, layout, u, radius, anisotropic, steps, k)
                 a, b = _moved(pu, xbar, i, next_unit, sigma), _across(pc, xbar, mask, i, j, sigma)
                 d = _moved(pr, xbar, i, below, sigma)
                 square = vfma(a, a, vfma(b, b, mul(d, d)))
-                scale = where_larger(square, inside, mul(relaxed, inverse_root(square)), rho)
+                scale = into_ball(relaxed, square, inside)
                 _mix(pu, i, a, scale, rest)
                 _mix(pc, i, b, scale, rest)
                 _mix(pr, i, d, scale, rest)
@@ -78,7 +78,7 @@ def _dual_unit(xbar, pu, pr, pc, mask, layout, u, radius, anisotropic, steps, k)
                     if rows > 1:
                         a = _moved(pr, xbar, i, below, sigma)
                         square = vfma(a, a, square)
-                scale = where_larger(square, inside, mul(relaxed, inverse_root(square)), rho)
+                scale = into_ball(relaxed, square, inside)
                 for c in range(channels):
                     i = start + c * units * size + j
                     _mix(pu, i, _moved(pu, xbar, i, next_unit, sigma), scale, rest)

@@ -149,7 +149,7 @@ def _checked(now, found, one, numbers, state, planes, kept, is_linear):
         return MET
     if nit >= numbers[MAXITER]:
         return LIMIT
-    ahead = first_check(fun, gap, state[TRIVIAL], numbers[TOL])
+    ahead = first_check(fun, gap, numbers[REACH], numbers[TOL])
     if nit > 0:
         ahead = iterations_ahead(nit, rel_gap, numbers[TOL], int(state[BEFORE]), state[GAP_BEFORE], is_linear)
     state[BEFORE], state[GAP_BEFORE] = state[DONE], rel_gap

@@ -200,8 +200,9 @@ def half_of(penalty: TotalVariation, y: Array) -> Half | None:
     """The gray image at half the size, where that is a good start."""
     if not penalty.is_plain or not fits(y.shape) or min(y.shape[-2:]) < 64:
         return None
-    # where the weight is beyond the differences of neighbours, on every fourth row and column, the dual has far to travel
-    differences = np.abs(np.diff(y[..., ::4, :])), np.abs(np.diff(y[..., ::4], axis=-2))
+    # where the weight is beyond the differences of neighbours, on some rows and columns, the dual has far to travel
+    apart = max(1, min(y.shape[-2:]) // 32)
+    differences = np.abs(np.diff(y[..., ::apart, :])), np.abs(np.diff(y[..., ::apart], axis=-2))
     if penalty._w() < 0.75 * sum(float(d.mean(dtype=np.float64)) for d in differences):
         return None
     even = np.pad(y, [(0, 0)] * (y.ndim - 2) + [(0, n % 2) for n in y.shape[-2:]], mode="edge")

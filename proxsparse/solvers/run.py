@@ -131,7 +131,8 @@ class _Watch:
         if isinstance(self.reached, UnderWay):
             self.reached.undisturbed = every is not None
         relaxed = isinstance(self.reached, Running) and self.reached.relaxed
-        return every or max(self.pace(nit - self.first, found, self.tol, relaxed), self.problem.effort)
+        reach = self.reached.denoising.reach if relaxed else None
+        return every or max(self.pace(nit - self.first, found, self.tol, reach), self.problem.effort)
 
 
 def _outside(problem: Problem, found: Certificate) -> bool:
@@ -189,13 +190,13 @@ class Pace:
         self.first = 5 if problem.stack.first_step > 1 else 10
         self.nit, self.gap = 0, math.inf
 
-    def __call__(self, nit: int, found: Certificate, tol: float, relaxed: bool) -> int:
-        """After a check at `nit`; of over-relaxed iterations as their kernels do by themselves, see `whole_runs`."""
+    def __call__(self, nit: int, found: Certificate, tol: float, reach: float | None) -> int:
+        """After a check at `nit`; of over-relaxed iterations, which have a `reach`, as kernels do it, see `whole_runs`."""
         gap = found.rel_gap
-        if relaxed:
+        if reach is not None:
             before, self.nit, self.gap = (self.nit, self.gap), nit, gap
             if nit == 0:
-                return int(first_check(found.fun, found.gap, self.problem.trivial.fun, tol))
+                return int(first_check(found.fun, found.gap, reach, tol))
             return int(iterations_ahead(nit, gap, tol, *before, self.problem.stack.polyhedral))
         # on small images the Python around a check costs as much as this many iterations
         share = 1.0 if self.smooth else 0.5 if gap > 100 * tol else 0.25

@@ -24,12 +24,6 @@ def _operations(out, a, b):
     return v.added_up(v.load_double(a, 1))
 
 
-@jit
-def _inverse_roots(out, a):
-    for i in range(0, a.size, 64 // a.itemsize):
-        v.store(out, i, v.inverse_root(v.load(a, i)))
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_operations_are_those_of_numpy(dtype, rng):
     n = 64 // np.dtype(dtype).itemsize
@@ -45,14 +39,3 @@ def test_operations_are_those_of_numpy(dtype, rng):
             np.testing.assert_array_equal(row, expected)
     np.testing.assert_allclose(out[6], x.astype(np.float64) * y + float(x[0]), rtol=2e-6)
     assert total == pytest.approx(a[1:9].sum(dtype=np.float64), rel=1e-14)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_inverse_roots_are_right_to_three_units_in_the_last_place(dtype, rng):
-    """Of all sizes: exponents are even and odd, and the whole range of the dtype but for its subnormal numbers."""
-    reach = np.finfo(dtype).maxexp - 2
-    a = (2.0 ** rng.uniform(-reach, reach, 1 << 14)).astype(dtype)
-    a[:64] = 1
-    out = np.empty_like(a)
-    _inverse_roots(out, a)
-    np.testing.assert_allclose(out.astype(np.longdouble) * np.sqrt(a.astype(np.longdouble)), 1, rtol=3 * np.finfo(dtype).eps)
