@@ -185,7 +185,7 @@ class Denoising:
         fused = self.fused
         sums = None if fused is None else fused.sums(x, self.dualised.split(p)[0], self.y, self.limits, self.workers)
         if sums is not None:
-            return self.measure_of(sums, lambda: p, not p.any())
+            return self.measure_of(sums, lambda: p, sums[0] + sums[2] <= 0 and not p.any())
         return self.measure_by_formulas(x, p)
 
     def measure_by_formulas(self, x: Array, p: Array) -> Measure:

@@ -12,7 +12,7 @@ from ..arrays.numbers import Array
 from ..kernels import whole_runs
 from ..runtime.workers import Workers
 from .denoising import Denoising, Measure
-from .term import Iterations
+from .term import InPlace, Iterations
 
 #: tau sigma ||K||^2 without over-relaxation: at theta = 1 Chambolle-Pock converges up to 4/3 (Banert, Upadhyaya & Giselsson
 #: 2023); found to hold under acceleration too, where the certificate watches over it. With it no more than 1 does.
@@ -23,6 +23,9 @@ _RELAXATION = 1.8
 _GAMMA, _GAMMA_RELAXED = {False: 0.4, True: 0.2}, {False: 0.5, True: 0.3}
 #: where the step is held under a polyhedral norm
 _LEAST = 0.01
+#: the step that makes of an iteration the dual's gradient step, with which those begin whose dual has not far to travel: some
+#: are certified then; and the step that comes after it
+_GRADIENT, _AFTER_GRADIENT = 1e5, 0.35
 #: checks without a smaller gap after which the step of over-relaxed iterations is held: the case known to converge
 HOLD = 3
 
@@ -42,6 +45,9 @@ class Schedule:
         self.tau, self.gamma = (rest.first_step if tau is None else tau) / mu, rate * mu
         self.least = _LEAST / mu if polyhedral and gamma is None else 0.0
         self.relaxed, self.soft = relaxed, denoising.soft
+        #: whether the first iteration is the dual's gradient step
+        self.begins = rest.first_step > 1 and tau is None and denoising.m is None and not relaxed
+        self.norm_squared = rest.norm_squared or 1.0
         self.product = (_PRODUCT_RELAXED if relaxed else _PRODUCT) / (rest.norm_squared or 1.0)
 
     @property
@@ -59,8 +65,11 @@ class Schedule:
             steps = np.empty((n, 5), dtype)
             self.tau = whole_runs.relaxed_steps(steps, *self.settings, False)
             return steps
-        steps = np.empty((n, 4))
-        for k in range(n):
+        steps, begins = np.empty((n, 4)), self.begins
+        if begins:
+            self.begins, self.tau = False, _AFTER_GRADIENT
+            steps[0] = _GRADIENT, 1 / self.norm_squared, 0.0, 1 / (1 + _GRADIENT)
+        for k in range(begins, n):
             theta = 1 / math.sqrt(1 + 2 * self.gamma * self.tau) if self.tau > self.least else 1.0
             steps[k] = self.tau, self.product / self.tau, theta, 1 / (1 + self.tau)
             self.tau *= theta
@@ -88,6 +97,8 @@ class UnderWay:
         #: whether a certificate changes nothing of what comes after it; and, since the last one, where to go on
         self.undisturbed = False
         self._before: tuple[Any, Array] | None = None
+        #: whether there are no iterations to come
+        self.over = False
 
     @property
     def relaxed(self) -> bool:
@@ -95,8 +106,9 @@ class UnderWay:
         return self.iterations.relaxed
 
     def pair(self) -> tuple[Array, Array]:
-        """The image and its dual."""
-        x, p = self.iterations.pair()
+        """The image and its dual: copies while there are iterations to come."""
+        own = self.iterations
+        x, p = (own.x, own.p) if self.over and isinstance(own, InPlace) else own.pair()
         return x, p.reshape(-1)
 
     def __iter__(self) -> Iterator[Array]:

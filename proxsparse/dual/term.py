@@ -77,7 +77,7 @@ class InPlace:
 
     def __init__(self, kernels: Any, x: Array, p: Array, y: Array, limits: Limits) -> None:
         self.kernels, self.y, self.limits = kernels, y, limits
-        self.x, self.xbar, self.p = x.copy(), x.copy(), p.copy()
+        self.x, self.xbar, self.p = _own(x), x.copy(), _own(p)
 
     def advance(self, steps: Array, workers: Workers) -> None:
         """See `Iterations`."""
@@ -99,6 +99,11 @@ class InPlace:
     def restore(self, state: Any) -> None:
         """See `Iterations`."""
         self.x[...], self.xbar[...], self.p[...] = state
+
+
+def _own(array: Array) -> Array:
+    """A copy, a view of an array of the user's shape where images are gray, so that answers need no more copies."""
+    return array.reshape([n for n in array.shape if n > 1]).copy().reshape(array.shape)
 
 
 @dataclasses.dataclass(frozen=True)

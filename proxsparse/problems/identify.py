@@ -47,5 +47,7 @@ def _identified(problem: Problem, found: Certificate, null_space: str, accept: C
             break
         identified = problem.certificate(problem.clip(x), found.p, found.q)
         if identified.certified and accept(identified):
+            # which takes over the dual
+            identified.owned = found.owned
             return identified
     return found

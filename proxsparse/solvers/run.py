@@ -61,6 +61,8 @@ def run(
     watch = _Watch(problem, tol, options, report, before, patience)
     nit, deadline = 0 if before is None else before.nit, watch.begin + options.maxtime
     ended = drive(steps, watch.look, watch.judge, watch.ahead, options.maxiter, nit=nit, deadline=deadline)
+    if isinstance(ended.reached, UnderWay):
+        ended.reached.over = True
     seconds = time.perf_counter() - watch.begin
     return Run(watch.best, ended.status, ended.nit, watch.history, identified=watch.shortcut.taken, seconds=seconds)
 
@@ -187,7 +189,7 @@ class Pace:
         self.problem, self.smooth = problem, problem.smooth
         self.least = min(64, (1 << 15) // math.prod(problem.shape)) if problem.is_denoising else 0
         # where nothing has far to travel a few iterations may do
-        self.first = 5 if problem.stack.first_step > 1 else 10
+        self.first = 3 if problem.stack.first_step > 1 else 10
         self.nit, self.gap = 0, math.inf
 
     def __call__(self, nit: int, found: Certificate, tol: float, reach: float | None) -> int:

@@ -99,9 +99,9 @@ def test_a_rectangle_keeps_its_height_where_nothing_more_is_paid(penalty, functi
 def test_it_may_start_from_the_weights_of_an_image(penalty):
     y = image_of((12, 13))
     start = solve(y, "tv", 0.2)
-    found = solve(y, Reweighted(penalty, solves=1, epsilon=0.2, start="x0"), x0=start.x, tol=1e-8)
+    found = solve(y, Reweighted(penalty, solves=1, epsilon=0.2, start="x0"), x0=start.x, tol=1e-10)
     plain = Reweighted(penalty, solves=1, epsilon=0.2)
-    convex = solve(y, plain.reweighted(plain.lengths(start.x)), tol=1e-8)
+    convex = solve(y, plain.reweighted(plain.lengths(start.x)), tol=1e-10)
     np.testing.assert_allclose(found.x, convex.x, atol=1e-4)
     assert found.fun == pytest.approx(0.5 * np.sum((found.x - y) ** 2) + plain.value(found.x))
     # from its own answer it goes on where it was
