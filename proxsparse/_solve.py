@@ -123,7 +123,7 @@ def solve(
         whose plain refit would return the noise. `x` stays the minimiser.
     options : dict, optional
         For every method: maxiter (5000), maxtime (seconds), check_every (iterations), history (True), disp (False),
-        workers (1: threads; total variation of gray images uses them, and the answer is the same bit for bit).
+        workers (1: threads, -1: one a core; where work can be shared the answer is the same bit for bit).
         "fista": step, backtracking, restart. "admm": rho, adapt, relaxation. "chambolle-pock": tau, gamma.
 
     Returns

@@ -253,7 +253,6 @@ TRIED_IN = {
     "solvers.admm": "promises/test_methods.py",
     "solvers.convex": "test_solve.py",
     "solvers.pixel_sets": "solvers/test_regions.py",
-    "solvers.options": "promises/test_refusals.py",
     "testing.data_terms": "test_testing.py",
     "testing.operators": "test_testing.py",
     "testing.penalties": "test_testing.py",

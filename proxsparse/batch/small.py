@@ -42,7 +42,7 @@ def solve_small(
     if (auto_method(problem) if method == "auto" else method) != "chambolle-pock":
         return None
     tol = search.get("tol", 1e-4)
-    runs = whole_runs(problem, tol, parse("chambolle-pock", search.get("options")))
+    runs = whole_runs(problem, tol, parse("chambolle-pock", search.get("options")), len(y))
     if runs is None:
         return None
     solved = runs.solve(y, np.arange(len(y)), pool, duals=False)

@@ -50,8 +50,9 @@ def solve_batch(images: Any, penalty: AnyPenalty = "tv", weight: Any = None, *, 
     penalty, weight
         As in `solve`; a weight is the same for all images, one that a rule chooses is chosen for each by itself.
     workers : int
-        Threads that share the images; the answers do not depend on it. Inside ``joblib.parallel_config(...)`` the images are
-        shared among its processes, threads or cluster, each with so many threads.
+        Threads that share the images, -1 for one a core; the answers do not depend on it. Inside
+        ``joblib.parallel_config(...)`` the images are shared among its processes, threads or cluster, each with so many
+        threads.
     **kwargs
         The other arguments of `solve`, the same for all images, but for `x0`, `callback` and `debias`. The option `disp` shows
         how many images are done.

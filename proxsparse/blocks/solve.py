@@ -131,8 +131,8 @@ def solve_blocks(
     client : dask.distributed.Client, optional
         The blocks of a colour are worked on its cluster; a block whose worker dies is worked again.
     workers : int
-        Threads that share the blocks of a colour; beside a client they look after the certificate only. The answer does not
-        depend on it.
+        Threads that share the blocks of a colour, -1 for one a core; beside a client they look after the certificate only. The
+        answer does not depend on it.
     disp : bool
         Show progress on standard error.
 

@@ -89,7 +89,7 @@ def _add_compare(commands: Any) -> None:
     )
     _add_reading(compare)
     compare.add_argument("--seed", type=int, default=0, help="of the noise that is made")
-    compare.add_argument("--workers", type=int, default=1, help="threads over the images")
+    compare.add_argument("--workers", type=int, default=1, help="threads over the images; -1: one a core")
     compare.add_argument("--overwrite", action="store_true", help="replace the files to be written where they exist")
     compare.add_argument("--quiet", action="store_true", help="no table and no progress")
 

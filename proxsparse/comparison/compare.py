@@ -88,7 +88,7 @@ def compare(
     rng : int or numpy Generator, optional
         Seed of the noise; 0 by default. Image number i has a generator seeded by (rng, i).
     workers : int
-        Threads over the images, or within one image's solves; answers do not depend on it, the seconds do.
+        Threads over the images, or within one image's solves, -1 for one a core; answers do not depend on it, the seconds do.
     tol : float
         Relative gap of the classical answers.
     disp : bool

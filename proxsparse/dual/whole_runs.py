@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays.numbers import Array, plain_sizes
 from ..kernels import whole_runs as kernels
+from ..kernels.planes import FREE
 from ..runtime.workers import SERIAL, Workers
 from .accelerated import LARGE
 from .denoising import BEYOND, Denoising
@@ -20,6 +21,10 @@ from .running import HOLD, Schedule
 FLAT_MARGIN = 1e-4
 #: the place of the only image
 _ONE = np.zeros(1, np.intp)
+#: how many images of a kind are solved by kernels for their iterations before one that solves them whole is compiled, which
+#: takes some 5 s; and how many more there may be, by kind, in this process
+PATIENCE = 64
+_LEFT: dict[Any, int] = {}
 #: pixels times iterations of one call, some 20 ms
 _BUDGET = 1 << 24
 
@@ -51,14 +56,34 @@ class WholeRuns:
 
     @classmethod
     def of(
-        cls, denoising: Denoising, tol: float, maxiter: int, tau: float | None = None, gamma: float | None = None
+        cls,
+        denoising: Denoising,
+        tol: float,
+        maxiter: int,
+        tau: float | None = None,
+        gamma: float | None = None,
+        *,
+        many: int = 1,
     ) -> WholeRuns | None:
-        """Where there is a kernel for problems like this one."""
+        """Where there is a kernel for so many problems like this one, and it is at hand or they are many."""
         if denoising.y.size > LARGE or denoising.fused is None:
             return None
         given = None if tau is gamma is None else Schedule(denoising, True, tau, gamma)
         runs = cls(denoising, given, tol, maxiter)
-        return runs if runs._first is not None else None
+        return runs if runs._first is not None and runs._pays(runs._first, many) else None
+
+    def _pays(self, run: Callable[..., bool], many: int) -> bool:
+        y, limits = self.denoising.y, self.denoising.limits
+        kind = y.dtype, self.denoising.dualised.polyhedral, limits == FREE
+        if kind not in _LEFT:
+            nothing = np.empty((1, *y.shape[1:]), y.dtype), np.empty((0, 2, 0, 0), y.dtype)
+            asked = y, _ONE, *nothing, np.zeros((1, kernels.FIELDS)), np.empty((0, 3)), self.numbers
+            _LEFT[kind] = 0 if run(*asked, np.zeros(kernels.STATE), _BUDGET, asking=True) else PATIENCE
+        left = max(0, _LEFT[kind] - many)
+        if left == 0 or many == 1:
+            # images of a batch are counted one by one
+            _LEFT[kind] = left
+        return left == 0
 
     def _whole_run(self) -> Callable[..., bool] | None:
         fused, y = self.denoising.fused, self.denoising.y

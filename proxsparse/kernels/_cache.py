@@ -80,8 +80,10 @@ class Kept:
         """The compiled kernel kept for these types, or None."""
         try:
             from numba.core.compiler import CompileResult
+            from numba.core.runtime.nrt import rtsys
 
-            target_context.refresh()
+            # all that a compiled kernel needs; what compiling needs takes as long to import as all the rest
+            rtsys.initialize(target_context)
             file = self._file(sig, target_context.codegen())
             if not file.exists():
                 log.info("compiling %s", self._name)
@@ -93,6 +95,14 @@ class Kept:
         except Exception as error:  # whatever it is, compiling is the answer
             log.debug("a kept form of %s cannot be used: %r", self._name, error)
             return None
+
+    def holds(self, sig: Any, target_context: Any) -> bool:
+        """Whether there is a file for these types."""
+        try:
+            return self._file(sig, target_context.codegen()).exists()
+        except Exception as error:
+            log.debug("whether %s is kept is not known: %r", self._name, error)
+            return False
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled for these types, whole or not at all."""

@@ -39,6 +39,15 @@ def jit_extremes(function: Function) -> Function:
     return _compile(function, {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz", "nnan"}})
 
 
+def at_hand(kernel: Any, *arguments: Any) -> bool:
+    """Whether a call with such arguments compiles nothing: in this process it has been compiled, or it is kept on disk."""
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return True
+    types = tuple(kernel.typeof_pyval(argument) for argument in arguments)
+    kept = isinstance(kernel._cache, Kept) and kernel._cache.holds(types, kernel.targetctx)
+    return types in kernel.overloads or kept
+
+
 def _compile(function: Function, options: dict[str, Any]) -> Function:
     compiled = numba.njit(**options)(function)
     place = folder()

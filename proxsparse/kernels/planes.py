@@ -18,6 +18,7 @@ from ..arrays.numbers import Array
 from ..runtime.workers import Workers
 from . import total_variation_2d as kernels
 from . import whole_runs
+from ._jit import at_hand
 from .total_variation_2d import MARGIN
 
 #: bytes of x, p and y from which on several iterations go down the rows together: their number, and the rows of a band
@@ -102,7 +103,10 @@ def width_of(columns: int, dtype: np.dtype[Any]) -> int:
 def whole_run(
     shape: tuple[int, ...], dtype: np.dtype[Any], isotropic: bool, radius: float, weight: float, limits: Limits
 ) -> Callable[..., bool]:
-    """`whole_runs.total_variation` for images of this shape: its arguments up to the memory, which each such function has."""
+    """`whole_runs.total_variation` for images of this shape: its arguments up to the memory, which each such function has.
+
+    Given with `asking` it says whether to call it compiles nothing.
+    """
     rows, columns = shape[-2:]
     width = width_of(columns, dtype)
     x, down, across, y, *copies = allocated(7, rows * width + 2 * MARGIN, dtype)
@@ -125,8 +129,11 @@ def whole_run(
         limits,
     )
 
-    def run(*images_to_budget: Any) -> bool:
-        return bool(whole_runs.total_variation(*images_to_budget, *settings))
+    def run(*images_to_budget: Any, asking: bool = False) -> bool:
+        kernel = whole_runs.total_variation
+        if asking:
+            return at_hand(kernel, *images_to_budget, *settings)
+        return bool(kernel(*images_to_budget, *settings))
 
     return run
 

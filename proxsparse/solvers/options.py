@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,19 @@ def _relaxation(name: str, value: Any) -> float:
     return relaxation
 
 
+def _threads(name: str, value: Any) -> int:
+    """How many threads: as many as the process may use cores for -1, one for None."""
+    if value is None:
+        return 1
+    if not isinstance(value, bool) and value == -1:
+        # not all that the machine has, where the process may use fewer
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        return integer(f"option {name}", value, 1)
+    except ValueError as error:
+        raise ValueError(f"{error}; -1 stands for all cores") from None
+
+
 _Check = Callable[[str, Any], Any]
 _DRIVER: dict[str, _Check] = {
     "maxiter": lambda name, v: integer(f"option {name}", v, 0),
@@ -62,7 +76,7 @@ _DRIVER: dict[str, _Check] = {
     "check_every": lambda name, v: integer(f"option {name}", v, 1),
     "history": _flag,
     "disp": _flag,
-    "workers": lambda name, v: integer(f"option {name}", v, 1),
+    "workers": _threads,
 }
 _METHODS: dict[str, dict[str, _Check]] = {
     "fista": {"step": _positive, "backtracking": _flag, "restart": _flag},

@@ -17,13 +17,13 @@ from .run import Run
 _CHECKS = 512
 
 
-def whole_runs(problem: Problem, tol: float, options: Options) -> WholeRuns | None:
-    """Chambolle-Pock by a kernel for problems like this one; None where none fits, or does what the options ask for."""
+def whole_runs(problem: Problem, tol: float, options: Options, many: int = 1) -> WholeRuns | None:
+    """Chambolle-Pock by a kernel for so many problems like this one; None where none fits, or does what the options ask for."""
     if not isinstance(problem, DenoisingProblem) or problem.returned is not None or problem.faint is not None:
         return None
     if math.isfinite(options.maxtime) or options.check_every is not None:
         return None
-    return WholeRuns.of(problem.denoising, tol, options.maxiter, **options.method)
+    return WholeRuns.of(problem.denoising, tol, options.maxiter, **options.method, many=many)
 
 
 def run_whole(problem: Problem, tol: float, options: Options) -> Run | None:

@@ -13,7 +13,7 @@ from ..arrays.numbers import Array, total
 from ..arrays.roundoff import norm
 from ..dual.denoising import Denoising
 from ..dual.term import Fused, dual_step
-from ..dual.whole_runs import WholeRuns
+from ..dual.whole_runs import PATIENCE, WholeRuns
 from ..kernels import whole_runs
 from ..penalties.base import Composed, Penalty
 from ..runtime.workers import SERIAL
@@ -314,7 +314,7 @@ def _fused(draw: _Sample, fused: Fused) -> Iterator[str]:
         if sums is not None and max(abs(sums[0] - gap), abs(sums[1] - value)) > 10 * draw.near * (value + 1):
             yield f"the sums of _fused are not those of _gap: {sums[0]:.6g} and {sums[1]:.6g}, for {gap:.6g} and {value:.6g}"
     problem = Denoising(y, [draw.penalty])
-    runs = WholeRuns.of(problem, 1e-2, 100)
+    runs = WholeRuns.of(problem, 1e-2, 100, many=PATIENCE)
     if runs is not None:
         x, p, found, _ = runs.solve_own()
         told, status = (float(found[0, k]) for k in (whole_runs.GAP, whole_runs.STATUS))

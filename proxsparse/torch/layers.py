@@ -124,7 +124,7 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
     maxiter : int
         Most iterations for an image.
     workers : int
-        Threads that share the images of a batch forward; the answers do not depend on it.
+        Threads that share the images of a batch forward, -1 for one a core; the answers do not depend on it.
     spatial_ndim : int, optional
         How many spatial axes there are; 1 has to be said, as three axes may be an image that lacks its batch.
 
@@ -183,9 +183,9 @@ class ProxLayer(torch.nn.Module):  # type: ignore[misc]
                     f"the derivative of the proximal operator of {part!r} is not known here: second order, groups by their "
                     "largest value and differences of weight 0 are not"
                 )
-        parse("exact", {"maxiter": maxiter, "workers": workers})
+        limits = parse("exact", {"maxiter": maxiter, "workers": workers})
         self._penalty: Penalty = penalty
-        self.maxiter, self.workers = maxiter, workers
+        self.maxiter, self.workers = limits.maxiter, limits.workers
         self.spatial_ndim = check_spatial_ndim(spatial_ndim)
         self.tol = None if tol is None else check_number(tol, "tol")
         self._text = custom_ops.text_of(penalty)

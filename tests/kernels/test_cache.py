@@ -68,6 +68,41 @@ def test_a_second_process_compiles_nothing(filled):
     assert {f: f.stat().st_mtime_ns for f in files(cache)} == before
 
 
+EVERY = """
+import sys, warnings
+sys.path.insert(0, {support!r})
+warnings.simplefilter("ignore")
+import numpy as np
+import proxsparse
+from examples import PENALTIES
+y = np.random.default_rng(0).random((9, 8))
+for name, penalty in PENALTIES.items():
+    for dtype in (np.float32, np.float64):
+        for shape in ((9, 8), (72,), (4, 3, 6)):
+            for data in ("least_squares", "l1"):
+                try:
+                    proxsparse.solve(y.reshape(shape).astype(dtype), penalty, data=data, options={{"maxiter": 20}})
+                except (ValueError, TypeError):
+                    pass
+                except ZeroDivisionError:
+                    print("compiles", name, dtype.__name__, shape, data)
+"""
+
+
+@pytest.mark.slow
+def test_kept_kernels_need_nothing_that_compiling_imports(tmp_path):
+    """A symbol that is not there would end the process."""
+    script = EVERY.format(support=str(Path(__file__).parents[1] / "support"))
+    environment = {**os.environ, "PROXSPARSE_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=900)
+    broken = "import numba.core.compiler as c\nc.compile_extra = lambda *a, **k: 1 / 0\n"
+    told = "import sys\nprint('numba.np.linalg' in sys.modules)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", broken + script + told], env=environment, check=True, timeout=300, capture_output=True, text=True
+    )
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize("damage", ["a bit", *(pytest.param(d, marks=pytest.mark.slow) for d in ("empty", "cut", "text"))])
 def test_a_damaged_file_is_made_anew(damage, filled, tmp_path):
     cache, digest = filled

@@ -8,6 +8,9 @@ from examples import image_of
 
 from proxsparse import L1, ConvergenceWarning, TotalVariation, phantoms, solve, solve_batch
 from proxsparse.batch import images as batch_images
+from proxsparse.dual import whole_runs
+from proxsparse.kernels import planes
+from proxsparse.kernels import whole_runs as kernels
 from proxsparse.solvers import convex
 
 PENALTIES = [
@@ -16,6 +19,12 @@ PENALTIES = [
     L1(0.05) + TotalVariation(0.1),
     L1(0.05) + TotalVariation(0.1, isotropic=False),
 ]
+
+
+@pytest.fixture(autouse=True)
+def compiled_at_once(monkeypatch):
+    monkeypatch.setattr(whole_runs, "PATIENCE", 1)
+    monkeypatch.setattr(whole_runs, "_LEFT", {})
 
 
 def same(one, other):
@@ -68,3 +77,27 @@ def test_calls_end_soon_and_go_on(monkeypatch):
         for workers in (1, 2, 5):
             found = solve_batch(y, "tv", 0.2, tol=1e-6, workers=workers)
             assert (found.x.tobytes(), found.gap.tobytes()) == (wanted.x.tobytes(), wanted.gap.tobytes())
+
+
+def test_few_images_wait_for_no_large_kernel(monkeypatch):
+    """Where it would have to be compiled the first so many are solved check by check; then, and where it is kept, it is taken."""
+    y, taken = image_of((12, 13)), []
+    own = kernels.total_variation
+    monkeypatch.setattr(kernels, "total_variation", lambda *arguments: taken.append(1) or own(*arguments))
+    for at_hand, first in ((False, 4), (True, 1)):
+        monkeypatch.setattr(whole_runs, "PATIENCE", 4)
+        monkeypatch.setattr(whole_runs, "_LEFT", {})
+        monkeypatch.setattr(planes, "at_hand", lambda *_, known=at_hand: known)
+        answers = []
+        for k in range(1, 6):
+            taken.clear()
+            answers.append(solve(y, TotalVariation(0.2)).x.tobytes())
+            assert bool(taken) == (k >= first)
+        assert len(set(answers)) == 1
+    monkeypatch.setattr(whole_runs, "_LEFT", {})
+    monkeypatch.setattr(planes, "at_hand", lambda *_: False)
+    for many in (2, 3):
+        taken.clear()
+        solve_batch([y] * many, TotalVariation(0.2))
+        # of the second batch the fourth image is one
+        assert bool(taken) == (many == 3)
