@@ -18,8 +18,9 @@ class Padded:
         self.rows, self.columns = shape
         self.width = width_of(self.columns + 1, dtype)
         self.planes = allocated(many, (self.rows + 2) * self.width + 2 * MARGIN, dtype)
-        #: 1 where there is a pixel to the right, on both sides, to the left
-        mask = np.zeros((3, self.width), dtype)
+        #: 1 where there is a pixel to the right, on both sides, to the left, and where there is one
+        mask = np.zeros((4, self.width), dtype)
+        mask[3, : self.columns] = 1
         mask[0, : self.columns - 1] = mask[1, 1 : self.columns - 1] = mask[2, 1 : self.columns] = 1
         self.mask = mask.reshape(-1)
 

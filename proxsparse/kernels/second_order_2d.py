@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
+
 from ._jit import borrowed, jit
-from ._vectors import add, load, mul, splat, store, sub, vfma
+from ._vectors import add, added_up, load, load_double, mul, root, splat, store, sub, vfma
 from .balls import into_ball, squared
-from .total_variation_2d import MARGIN, primal
+from .total_variation_2d import MARGIN, primal, with_pixels
 
 
 @jit
@@ -67,3 +69,37 @@ def sweep(x, xbar, yy, xx, xy, y, mask, columns, rates, radius, limits, steps, b
                 _primal_row(x, xbar, yy, xx, xy, y, place, columns, rates, limits, steps[k])
             if 0 < i <= rows:
                 _dual_row(yy, xx, xy, xbar, mask, place - columns, columns, i - 1, rows, rates, radius, steps[k])
+
+
+@jit
+def certificate(sums, x, yy, xx, xy, y, mask, columns, rates, radius, limits, begin, end):
+    """sums[row] = the sums of `total_variation_2d.certificate` over each row from `begin` to `end`; arrays as in `sweep`."""
+    x, yy, xx, xy, y, mask = borrowed(x), borrowed(yy), borrowed(xx), borrowed(xy), borrowed(y), borrowed(mask)
+    rows = (x.size - 2 * MARGIN) // columns - 2
+    zero, cost, diagonal = splat(0.0), splat(np.float64(radius)), rates[2] * math.sqrt(2.0)
+    down, across, mixed = splat(rates[0]), splat(rates[1]), splat(diagonal)
+    for row in range(begin, end):
+        place = MARGIN + (row + 1) * columns
+        own_down = splat(rates[0] if 0 < row < rows - 1 else 0.0)
+        own_mixed = splat(diagonal if row < rows - 1 else 0.0)
+        gap, value, loss, data, length = zero, zero, zero, zero, zero
+        for j in range(0, columns, 8):
+            k = place + j
+            here, right, below = load_double(x, k), load_double(x, k + 1), load_double(x, k + columns)
+            twice = add(here, here)
+            a = mul(own_down, sub(add(load_double(x, k - columns), below), twice))
+            b = mul(mul(across, load_double(mask, j + columns)), sub(add(load_double(x, k - 1), right), twice))
+            c = sub(sub(load_double(x, k + columns + 1), below), sub(right, here))
+            c = mul(mul(own_mixed, load_double(mask, j)), c)
+            own_yy, own_xx, own_xy = load_double(yy, k), load_double(xx, k), load_double(xy, k)
+            own = mul(cost, root(vfma(a, a, vfma(b, b, mul(c, c)))))
+            value = add(value, own)
+            gap = add(gap, sub(own, vfma(a, own_yy, vfma(b, own_xx, mul(c, own_xy)))))
+            ktp = mul(down, sub(add(load_double(yy, k - columns), load_double(yy, k + columns)), add(own_yy, own_yy)))
+            ktp = vfma(across, sub(add(load_double(xx, k - 1), load_double(xx, k + 1)), add(own_xx, own_xx)), ktp)
+            corners = sub(load_double(xy, k - columns - 1), load_double(xy, k - columns))
+            ktp = vfma(mixed, add(corners, sub(own_xy, load_double(xy, k - 1))), ktp)
+            inside = zero if limits is None else load_double(mask, j + 3 * columns)
+            loss, data, length = with_pixels(loss, data, length, here, load_double(y, k), ktp, inside, limits)
+        sums[row, 0], sums[row, 1], sums[row, 2] = added_up(gap), added_up(value), added_up(loss)
+        sums[row, 3], sums[row, 4] = added_up(data), added_up(length)

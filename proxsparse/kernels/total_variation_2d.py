@@ -193,6 +193,26 @@ def _scaled_double(v, scales, axis, place):
     return mul(v, load_double(scales[axis], place))
 
 
+@inlined
+def with_pixels(loss, data, length, t, v, ktp, inside, limits):
+    """The last three sums of `certificate` with those of pixels t of an image v; inside where there are limits."""
+    zero, half = splat(0.0), splat(0.5)
+    off, u = sub(t, v), sub(v, ktp)
+    if limits is None:
+        lost = sub(t, u)
+        loss = vfma(mul(half, lost), lost, loss)
+    else:
+        cut, lo, hi = splat(limits[0]), splat(limits[1]), splat(limits[2])
+        best = add(largest(sub(u, cut), zero), least(add(u, cut), zero))
+        best = least(largest(best, lo), hi)
+        lost = mul(mul(half, sub(t, best)), sub(add(t, best), add(u, u)))
+        lost = vfma(cut, sub(size(t), size(best)), lost)
+        loss = vfma(inside, lost, loss)
+        off = mul(off, inside)
+        length = vfma(inside, size(t), length)
+    return loss, vfma(mul(half, off), off, data), length
+
+
 @jit
 def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, anisotropic, inner, begin, end):
     """For each row from `begin` to `end`, in float64, sums over its pixels in sums[row].
@@ -203,7 +223,7 @@ def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, aniso
     """
     x, py, px, y, mask = borrowed(x), borrowed(py), borrowed(px), borrowed(y), borrowed(mask)
     rows = (x.size - 2 * MARGIN) // columns
-    zero, half = splat(0.0), splat(0.5)
+    zero = splat(0.0)
     for row in range(begin, end):
         first, is_last = MARGIN + row * columns, row == rows - 1
         cost = splat(0.0 if inner is not None and inner and is_last else np.float64(radius))
@@ -232,20 +252,7 @@ def certificate(sums, x, py, px, y, scales, mask, columns, radius, limits, aniso
                     _scaled_double(across, scales, 1, i),
                 ),
             )
-            off, u = sub(t, v), sub(v, ktp)
-            if limits is None:
-                lost = sub(t, u)
-                loss = vfma(mul(half, lost), lost, loss)
-            else:
-                cut, lo, hi = splat(limits[0]), splat(limits[1]), splat(limits[2])
-                best = add(largest(sub(u, cut), zero), least(add(u, cut), zero))
-                best = least(largest(best, lo), hi)
-                inside = load_double(mask, j + 2 * columns)
-                lost = mul(mul(half, sub(t, best)), sub(add(t, best), add(u, u)))
-                lost = vfma(cut, sub(size(t), size(best)), lost)
-                loss = vfma(inside, lost, loss)
-                off = mul(off, inside)
-                length = vfma(inside, size(t), length)
-            data = vfma(mul(half, off), off, data)
+            inside = zero if limits is None else load_double(mask, j + 2 * columns)
+            loss, data, length = with_pixels(loss, data, length, t, v, ktp, inside, limits)
         sums[row, 0], sums[row, 1], sums[row, 2] = added_up(gap), added_up(value), added_up(loss)
         sums[row, 3], sums[row, 4] = added_up(data), added_up(length)

@@ -4,10 +4,12 @@ An array is flat: `MARGIN` zeros and a row of them, channel after channel, each 
 A unit is a row of an image or a plane of a volume, of rows filled up with zeros to a multiple of a vector, one column at least.
 """
 
+import numpy as np
+
 from ._jit import borrowed, inlined, jit
-from ._vectors import largest, least, load, mul, splat, store, sub, vfma
+from ._vectors import add, added_up, largest, least, load, load_double, mul, root, size, splat, store, sub, vfma
 from .balls import into_ball, squared
-from .total_variation_2d import MARGIN, primal
+from .total_variation_2d import MARGIN, primal, with_pixels
 
 
 @jit
@@ -116,3 +118,45 @@ def sweep(x, xbar, pu, pr, pc, y, mask, layout, radius, limits, anisotropic, ste
                 _primal_unit(x, xbar, pu, pr, pc, y, layout, u, limits, steps, k)
             if 0 < u <= units:
                 _dual_unit(xbar, pu, pr, pc, mask, layout, u - 1, radius, anisotropic, steps, k)
+
+
+@inlined
+def _difference(x, i, far):
+    return sub(load_double(x, i + far), load_double(x, i))
+
+
+@jit
+def certificate(sums, x, pu, pr, pc, y, mask, layout, radius, limits, anisotropic, begin, end):
+    """sums[unit] = the sums of `total_variation_2d.certificate` over units from `begin` to `end`; arrays as in `sweep`."""
+    x, pu, pr, pc, y, mask = borrowed(x), borrowed(pu), borrowed(pr), borrowed(pc), borrowed(y), borrowed(mask)
+    channels, units, rows, columns = layout
+    of_unit, zero, cost = rows * columns, splat(0.0), splat(np.float64(radius))
+    for u in range(begin, end):
+        gap, value, loss, data, length = zero, zero, zero, zero, zero
+        # beyond the last unit and the last row there are no differences, and nothing comes from before the first
+        next_unit, back, before = of_unit if u < units - 1 else 0, of_unit if u > 0 else 0, splat(1.0 if u > 0 else 0.0)
+        for row in range(rows):
+            below = columns if row < rows - 1 else 0
+            for j in range(0, columns, 8):
+                square, product = zero, zero
+                for c in range(channels):
+                    i = MARGIN + columns + (c * units + u) * of_unit + row * columns + j
+                    a, b = _difference(x, i, next_unit), mul(load_double(mask, j), _difference(x, i, 1))
+                    d = _difference(x, i, below)
+                    down, across = load_double(pu, i), load_double(pc, i)
+                    product = vfma(a, down, vfma(b, across, product))
+                    ktp = add(sub(mul(before, load_double(pu, i - back)), down), sub(load_double(pc, i - 1), across))
+                    if rows > 1:
+                        product = vfma(d, load_double(pr, i), product)
+                        ktp = add(ktp, sub(load_double(pr, i - columns), load_double(pr, i)))
+                    if anisotropic is None:
+                        square = vfma(a, a, vfma(b, b, vfma(d, d, square)))
+                    else:
+                        square = add(square, add(size(a), add(size(b), size(d))))
+                    inside = zero if limits is None else load_double(mask, j + columns)
+                    t, v = load_double(x, i), load_double(y, i)
+                    loss, data, length = with_pixels(loss, data, length, t, v, ktp, inside, limits)
+                own = mul(cost, root(square) if anisotropic is None else square)
+                value, gap = add(value, own), add(gap, sub(own, product))
+        sums[u, 0], sums[u, 1], sums[u, 2] = added_up(gap), added_up(value), added_up(loss)
+        sums[u, 3], sums[u, 4] = added_up(data), added_up(length)

@@ -5,6 +5,7 @@ How many iterations go together changes no bit of what is computed.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array
-from ..runtime.workers import short_calls
+from ..runtime.workers import Workers, short_calls
 from . import total_variation_nd as kernels
 from .planes import FREE, Limits, allocated, rounded, width_of
 from .total_variation_2d import MARGIN
@@ -31,8 +32,10 @@ class Units:
         self.dtype, self.anisotropic = x.dtype, None if isotropic else True
         self.limits = limits if limits != FREE else None
         self.layout = channels, units, rows, width_of(self.columns + 1, x.dtype)
-        self.mask = np.zeros(self.layout[3], x.dtype)
-        self.mask[: self.columns - 1] = 1
+        # 1 where a pixel has one to its right, and where there is a pixel
+        mask = np.zeros((2, self.layout[3]), x.dtype)
+        mask[0, : self.columns - 1] = mask[1, : self.columns] = 1
+        self.mask = mask.reshape(-1)
         #: the axes of the dual to the next unit, row and column: negative, or None, where there are no such differences
         axes = len(p)
         self.axes = axes - 3 if deep > 1 else axes - 2, axes - 2 if rows > 1 else None, axes - 1
@@ -77,6 +80,18 @@ class Units:
             end = units + 1 + 2 * (len(some) - 1)
             for begin, stop in short_calls(end, size * len(some), _PIXELS_PER_CALL):
                 kernels.sweep(*settings, rounded(self.limits, self.dtype), self.anisotropic, some, begin, stop)
+
+    def sums(self, weight: float, workers: Workers) -> list[float]:
+        """The five sums of `kernels.certificate`."""
+        channels, units, rows, width = self.layout
+        to_unit, across, to_row = self.duals
+        sums, settings = np.empty((units, 5)), (self.x, to_unit, to_row, across, self.y, self.mask, self.layout)
+        size = channels * rows * width
+        # some for every worker
+        parts = short_calls(units, size, min(_PIXELS_PER_CALL // 4, -(-units // workers.n) * size))
+        certify = functools.partial(kernels.certificate, sums, *settings, weight, self.limits, self.anisotropic)
+        workers.run([functools.partial(certify, begin, stop) for begin, stop in parts])
+        return sums.sum(axis=0).tolist()  # type: ignore[no-any-return]
 
     def save(self) -> Any:
         """The state, for `restore` to go back to; the extrapolation is made anew."""

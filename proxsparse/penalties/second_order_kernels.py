@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,9 @@ class Kernels:
     def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> None:
         """See `Fused.whole_run`."""
 
-    def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> None:
-        """See `Fused.sums`: that takes the general way."""
+    def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
+        """See `Fused.sums`."""
+        return self.begin(x, p, y, limits).sums(workers) if x.dtype == p.dtype else None
 
 
 class OnPadded:
@@ -49,9 +51,10 @@ class OnPadded:
         self.state, self.shape, self.dual_shape = Padded(6, y.shape[1:], x.dtype), x.shape, p.shape
         for first, arrays in ((0, x), (2, p[:, 0]), (5, y)):
             self.state.write(first, arrays)
+        self.penalty, self.limits = penalty, None if limits == FREE else limits
         rates = tuple(x.dtype.type(rate) for rate in penalty._rates(2))
-        own = rounded(None if limits == FREE else limits, x.dtype)
-        self.settings = (*self.state.planes, self.state.mask, self.state.width, rates, penalty._radius(p, size=3), own)
+        radius, own = penalty._radius(p, size=3), rounded(self.limits, x.dtype)
+        self.settings = (*self.state.planes, self.state.mask, self.state.width, rates, radius, own)
 
     def advance(self, steps: Array, workers: Workers) -> None:
         """See `Iterations`."""
@@ -61,8 +64,18 @@ class OnPadded:
             for begin, stop in short_calls(end, self.state.width * len(some), _PIXELS_PER_CALL):
                 kernels.sweep(*self.settings, some, begin, stop)
 
-    def sums(self, workers: Workers) -> None:
-        """See `Iterations`: that takes the general way."""
+    def sums(self, workers: Workers) -> tuple[float, ...]:
+        """See `Iterations`."""
+        state = self.state
+        x, _, *others = state.planes
+        rates, sums = tuple(self.penalty._rates(2).tolist()), np.empty((state.rows, 5))
+        settings = x, *others, state.mask, state.width, rates, self.penalty._w(), self.limits
+        # calls that stay short, and some for every worker
+        at_once = -(-state.rows // workers.n)
+        most = min(_PIXELS_PER_CALL // 4, at_once * state.width)
+        parts = short_calls(state.rows, state.width, most)
+        workers.run([partial(kernels.certificate, sums, *settings, begin, stop) for begin, stop in parts])
+        return tuple(sums.sum(axis=0).tolist())
 
     def pair(self) -> tuple[Array, Array]:
         """See `Iterations`."""

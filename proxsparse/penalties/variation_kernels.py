@@ -72,9 +72,11 @@ class Kernels:
 
     def sums(self, x: Array, p: Array, y: Array, limits: Limits, workers: Workers) -> tuple[float, ...] | None:
         """See `Fused.sums`."""
-        if x.dtype != p.dtype or not self.is_signal:
-            on_planes = self._on_planes(x, p, y, limits)
-            return None if on_planes is None else on_planes.sums(workers)
+        if x.dtype != p.dtype:
+            return None
+        if not self.is_signal:
+            own = self._on_planes(x, p, y, limits) or self._on_units(x, p, y, limits)
+            return None if own is None else own.sums(workers)
         axis = next(axis for axis, n in enumerate(x.shape[1:]) if n > 1)
         signals = x.reshape(len(x), -1), p[axis].reshape(len(x), -1), y.reshape(len(x), -1)
         sums = np.zeros((len(x), -(-x[0].size // 4096), 5))
@@ -156,7 +158,7 @@ class OnUnits:
     def __init__(
         self, penalty: TotalVariation, slices: list[tuple[Array, ...]], limits: Limits, dual_shape: tuple[int, ...]
     ) -> None:
-        self.layers = [Units(x, p, y, penalty.isotropic, limits) for x, y, p in slices]
+        self.penalty, self.layers = penalty, [Units(x, p, y, penalty.isotropic, limits) for x, y, p in slices]
         self.dual_shape, own = dual_shape, slices[0][2]
         self.radius = penalty._ball_radius(own, own.shape[0] * own.shape[1])
 
@@ -164,8 +166,9 @@ class OnUnits:
         """See `Iterations`."""
         workers.run([partial(layer.sweep, self.radius, steps) for layer in self.layers])
 
-    def sums(self, workers: Workers) -> None:
-        """See `Iterations`: that takes the general way."""
+    def sums(self, workers: Workers) -> tuple[float, ...]:
+        """See `Iterations`."""
+        return tuple(map(sum, zip(*(layer.sums(self.penalty._w(), workers) for layer in self.layers), strict=True)))
 
     def pair(self) -> tuple[Array, Array]:
         """See `Iterations`."""

@@ -9,7 +9,7 @@ from proxsparse import L1, SecondOrderTV, solve
 from proxsparse.dual.denoising import Denoising
 from proxsparse.dual.running import Schedule
 from proxsparse.penalties import second_order_kernels
-from proxsparse.runtime.workers import SERIAL
+from proxsparse.runtime.workers import SERIAL, Workers
 
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
 
@@ -37,14 +37,24 @@ def test_iterations_are_those_of_the_formulas(spacing, shape, dtype, rng, monkey
             run.restore(kept)
             run.advance(steps[6:], SERIAL)
             bits.add(tuple(a.tobytes() for a in run.pair()))
+            with Workers(2) as pool:
+                sums = run.sums(pool)
+            assert run.sums(SERIAL) == sums
         assert len(bits) == 1
         expected = by_formulas(problem, *start, steps)
         np.testing.assert_allclose(x, expected[0], atol=500 * EPS[dtype])
         np.testing.assert_allclose(p.reshape(-1), expected[1], atol=500 * EPS[dtype])
         assert problem.dualised.gauge(p.reshape(-1)) <= 1
-        clear = p.copy()
+        x, p = (a.reshape(s) for a, s in zip((x, p), (y.shape, -1), strict=True))
+        for found in (problem.measure_of(sums, lambda p=p: p), problem.measure(x, p)):
+            general = problem.measure_by_formulas(x, p)
+            assert found.gap == pytest.approx(general.gap, rel=1e-9, abs=1e-12)
+            assert (found.fun, found.data, *found.values) == pytest.approx(
+                (general.fun, general.data, *general.values), rel=1e-11
+            )
+        clear = problem.dualised.split(p.copy())[0]
         penalty._clear_unused(clear)
-        np.testing.assert_array_equal(clear, p)
+        np.testing.assert_array_equal(clear.reshape(-1), p)
 
 
 def test_answers_agree_with_those_of_admm(rng):
