@@ -101,7 +101,7 @@ class _Watch:
             found = problem.certify(reached)
             # at A = I the first image is the one given, and no answer yet
             if nit > 0 or not problem.smooth:
-                found = self.shortcut(_better_of(problem, found), nit)
+                found = self.shortcut(_better_of(problem, found, nit), nit)
         if self.options.history:
             self.history.append((nit, found.fun, found.gap, time.perf_counter() - self.begin))
         return found
@@ -146,13 +146,18 @@ def _rank(found: Certificate) -> tuple[float, float]:
     return (found.gap, found.residual)
 
 
-def _better_of(problem: Problem, found: Certificate) -> Certificate:
+#: iterations that cost less than the own dual of the image that costs nothing, where no transform gives it
+_SOONER = 200
+
+
+def _better_of(problem: Problem, found: Certificate, nit: int) -> Certificate:
     """`found`, or the image that costs nothing where that one has the lower objective: then it may be the answer."""
     trivial = problem.trivial
     if not math.isfinite(found.fun) or trivial.fun > found.fun or trivial.image is None:
         return found
     candidates = [found, problem.certificate(trivial.image, found.p)]
-    if trivial.certificate is not None:
+    own = problem.image_problem
+    if (nit >= _SOONER or own.operator is not None or own.full.inverts_fast) and trivial.certificate is not None:
         candidates.append(trivial.certificate)
     return min(candidates, key=_rank)
 
