@@ -66,6 +66,8 @@ class Denoising:
         for q in self.pointwise:
             self.soft = self.soft + q.threshold
         self._soft = self.soft != 0 if isinstance(self.soft, float) else bool(np.any(self.soft))
+        #: whether there is neither a threshold nor a bound: the dual 0 induces y then
+        self.is_free = not (self._soft or self.bounded)
         self.mu = 1.0 if m is None else float(m.min(where=m > 0, initial=math.inf))
         self.workers: Workers = SERIAL
         #: every number that the primal step needs is the same for all pixels
@@ -96,11 +98,6 @@ class Denoising:
         if self.bounded:
             x = np.clip(x, self.lo, self.hi)
         return x.astype(self.y.dtype, copy=False)
-
-    @property
-    def is_free(self) -> bool:
-        """Whether there is neither a threshold nor a bound: the dual 0 induces y then."""
-        return not (self._soft or self.bounded)
 
     def start(self) -> Array:
         """The primal that the dual 0 induces, of y's dtype; a fresh array."""

@@ -24,6 +24,15 @@ class Padded:
         mask[0, : self.columns - 1] = mask[1, 1 : self.columns - 1] = mask[2, 1 : self.columns] = 1
         self.mask = mask.reshape(-1)
 
+    def take(self, other: Padded, begin: int, stop: int, start: int, planes: int) -> None:
+        """Rows `begin` to `stop` of so many planes are those of another from `start` on."""
+        for own, its in zip(self.images(0, planes), other.images(0, planes), strict=True):
+            own[begin:stop] = its[start : start + stop - begin]
+
+    def strip(self, first: int, last: int) -> list[Array]:
+        """The rows of all planes, with the row above and the row below."""
+        return [plane[first * self.width : (last + 2) * self.width + 2 * MARGIN] for plane in self.planes]
+
     def images(self, first: int, last: int) -> list[Array]:
         """The pixels of some of the planes."""
         flat = [plane[MARGIN:-MARGIN].reshape(-1, self.width) for plane in self.planes[first:last]]

@@ -6,6 +6,7 @@ How rows are cut, for caches and workers, changes no bit of what is computed.
 from __future__ import annotations
 
 import collections
+import copy
 import functools
 import itertools
 import sys
@@ -27,8 +28,6 @@ _TOGETHER = ((6 << 20, 16, 4), (1 << 20, 8, 4))
 _CACHE = 640 << 10
 #: most pixels times iterations in one call of the kernel, some 20 ms
 _PIXELS_PER_CALL = 1 << 25
-#: most iterations between two meetings of the workers
-_APART = 16
 
 #: memory of the last solves: to be given pages by the system anew takes a small solve a fifth of its time
 _SPARE: collections.deque[Array] = collections.deque(maxlen=4)
@@ -141,28 +140,31 @@ def whole_run(
 class Planes:
     """The state of Chambolle-Pock on a gray image: x, y and the dual p = (down, across), each a plane of the kernels."""
 
+    spread = 1
+
     def __init__(
         self,
         x: Array,
         p: Array,
         y: Array,
+        radius: Any,
         isotropic: bool,
         without_dual: tuple[bool, bool] = (False, False),
         scales: Array | None = None,
         limits: Limits = None,
         form: tuple[Any, ...] | None = None,
     ) -> None:
-        self.rows, self.columns = int(x.shape[-2]), int(x.shape[-1])
-        self.dtype = x.dtype
+        self.shape = int(x.shape[-2]), int(x.shape[-1])
+        self.dtype, self.radius = x.dtype, x.dtype.type(radius)
         self.anisotropic = None if isotropic else True
         self.inner = without_dual[0] if any(without_dual) else None
         self.limits = limits if limits != FREE else None
-        self.width = width_of(self.columns, x.dtype)
-        self.mask = _mask(self.columns, self.width, without_dual[1], x.dtype)
+        self.width = width_of(self.shape[1], x.dtype)
+        self.mask = _mask(self.shape[1], self.width, without_dual[1], x.dtype)
         given = [x, p[-2], p[-1], y]
         self.planes = allocated(4, self._size(self.rows), x.dtype)
         for plane, array in zip(self.planes, given, strict=True):
-            self._image(plane)[...] = array.reshape(self.rows, self.columns)
+            self._image(plane)[...] = array.reshape(self.rows, self.shape[1])
         #: the data term where it is not 1/2 ||x - y||^2, see `data_steps`
         self.form = None if form is None else self._form(*form)
         #: the factors of the differences, and for the certificate in float64
@@ -181,7 +183,7 @@ class Planes:
         if m is None:
             return (None, *scalars)
         (plane,) = allocated(1, self._size(self.rows), self.dtype)
-        self._image(plane)[...] = m.reshape(self.rows, self.columns)
+        self._image(plane)[...] = m.reshape(self.rows, self.shape[1])
         return (plane, *scalars)
 
     def _size(self, rows: int) -> int:
@@ -189,7 +191,7 @@ class Planes:
 
     def _image(self, plane: Array) -> Array:
         """The pixels of a plane."""
-        return plane[MARGIN:-MARGIN].reshape(-1, self.width)[:, : self.columns]
+        return plane[MARGIN:-MARGIN].reshape(-1, self.width)[:, : self.shape[1]]
 
     def write(self, x: Array, p: Array) -> None:
         """Write the image and its dual (down, across) into arrays of two axes, and of three."""
@@ -199,61 +201,45 @@ class Planes:
 
     # -- iterations ------------------------------------------------------------------------------------------------
 
-    def sweep(self, radius: Any, steps: Array, workers: Workers) -> None:
-        """Iterations in place, one a row of `steps`, see `kernels.sweep`."""
-        settings = (
-            self.mask,
-            self.width,
-            self.dtype.type(radius),
-            rounded(self.limits, self.dtype),
-            self.form,
-            self.anisotropic,
-            self.inner,
-        )
-        if workers.n == 1:
-            self._sweep_strip(0, self.rows, None, settings, steps)
-            return
-        for k in range(0, len(steps), _APART):
-            self._in_parallel(settings, steps[k : k + _APART], workers)
+    @property
+    def rows(self) -> int:
+        """See `strips.InRows`."""
+        return self.shape[0]
 
-    def _in_parallel(self, settings: tuple[Any, ...], steps: Array, workers: Workers) -> None:
-        """Each worker iterates on a strip of its own; the rows near a cut are computed again on copies around it."""
-        n = len(steps)
-        # strips must be longer than what is found again around their cuts
-        many = min(workers.n, self.rows // (8 * n + 8))
-        if many < 2:
-            self._sweep_strip(0, self.rows, None, settings, steps)
-            return
-        # a seam costs about 3 n rows, and the last strip has none
-        share = (self.rows - 3 * n) / many
-        cuts = [round(i * share) for i in range(many)] + [self.rows]
-        calls = [functools.partial(self._sweep_strip, a, b, None, settings, steps) for a, b in itertools.pairwise(cuts)]
-        seams = []
-        for cut in cuts[1:-1]:
-            first, last = max(0, cut - 2 * n - 1), min(self.rows, cut + 2 * n + 1)
-            copies = [self._strip(plane, first, last).copy() for plane in self.planes[:3]]
-            seams.append((cut, first, copies))
-            calls.append(functools.partial(self._sweep_strip, first, last, copies, settings, steps))
-        workers.run(calls)
-        for cut, first, copies in seams:
-            for plane, copied in zip(self.planes, copies, strict=False):
-                found = copied[MARGIN + (cut - n - first) * self.width : MARGIN + (cut + n - first) * self.width]
-                plane[MARGIN + (cut - n) * self.width : MARGIN + (cut + n) * self.width] = found
-
-    def _strip(self, plane: Array, first: int, last: int) -> Array:
-        """The rows of a plane, with margins."""
-        return plane[first * self.width : last * self.width + 2 * MARGIN]
-
-    def _sweep_strip(self, first: int, last: int, copies: list[Array] | None, settings: tuple[Any, ...], steps: Array) -> None:
-        """Iterate on rows, or copies of them, that may be cut off above or below, in calls that stay short."""
-        x, down, across = copies or [self._strip(plane, first, last) for plane in self.planes[:3]]
-        y = self._strip(self.planes[3], first, last)
-        scales = None if self.scales is None else tuple(self._strip(plane, first, last) for plane in self.scales)
+    def part(self, rows: int) -> Planes:
+        """See `strips.InRows`."""
+        made = copy.copy(self)
+        made.shape = rows, self.shape[1]
+        made.planes = allocated(4, made._size(rows), self.dtype)
+        if self.scales is not None:
+            down, across = allocated(2, made._size(rows), self.dtype)
+            made.scales = down, across
         if self.form is not None and self.form[0] is not None:
-            mask, width, radius, limits, (m, *form), *rest = settings
-            settings = (mask, width, radius, limits, (self._strip(m, first, last), *form), *rest)
+            made.form = (*allocated(1, made._size(rows), self.dtype), *self.form[1:])
+        return made
+
+    def take(self, other: Planes, begin: int, stop: int, start: int, whole: bool) -> None:
+        """See `strips.InRows`."""
+        for own, its in zip(self._all(whole), other._all(whole), strict=True):
+            self._image(own)[begin:stop] = self._image(its)[start : start + stop - begin]
+
+    def _all(self, whole: bool) -> list[Array]:
+        """The planes that are worked, and those that are given too where that is `whole`."""
+        if not whole:
+            return self.planes[:3]
+        given = [] if self.form is None or self.form[0] is None else [self.form[0]]
+        return [*self.planes, *(self.scales or ()), *given]
+
+    def sweep(self, steps: Array, first: int, last: int) -> None:
+        """Iterations in place on some rows, one a row of `steps`, see `kernels.sweep`; in calls that stay short."""
+        x, down, across, y = (self._strip(plane, first, last) for plane in self.planes)
+        scales = None if self.scales is None else tuple(self._strip(plane, first, last) for plane in self.scales)
+        form = self.form
+        if form is not None and form[0] is not None:
+            form = (self._strip(form[0], first, last), *form[1:])
+        limits = rounded(self.limits, self.dtype)
+        settings = self.mask, self.width, self.radius, limits, form, self.anisotropic, self.inner
         rows, pixels = last - first, (last - first) * self.width
-        cuts = first > 0, last < self.rows
         bytes_of_row = (4 if scales is None else 6) * self.width * x.itemsize
         depth, band, together = 1, max(1, 4096 // self.width), max(1, _PIXELS_PER_CALL // pixels)
         for least, at_once, rows_of_band in _TOGETHER:
@@ -269,7 +255,11 @@ class Planes:
             at_once = bands if len(some) > depth else max(1, _PIXELS_PER_CALL // (band * self.width * len(some)))
             for begin in range(0, bands, at_once):
                 end = min(begin + at_once, bands)
-                kernels.sweep(x, down, across, y, scales, ring, *settings, some, cuts, depth, done, band, begin, end)
+                kernels.sweep(x, down, across, y, scales, ring, *settings, some, depth, band, begin, end)
+
+    def _strip(self, plane: Array, first: int, last: int) -> Array:
+        """The rows of a plane, with margins."""
+        return plane[first * self.width : last * self.width + 2 * MARGIN]
 
     # -- the certificate -------------------------------------------------------------------------------------------
 

@@ -65,19 +65,16 @@ def _scaled(v, scales, axis, place):
 
 
 @inlined
-def _first_primal(x, py, px, y, scales, ring, here, place, above, columns, limits, form, steps, k):
-    """The primal of the first row at work, whose xbar goes to ring at `here`; `above` says whether there is a row above."""
+def _first_primal(x, py, px, y, scales, ring, here, place, columns, limits, form, steps, k):
+    """The primal of the first row, whose xbar goes to ring at `here`."""
     one = x.dtype.type(1)
     tau, inverse, rho, rest = splat(steps[k, 0]), splat(steps[k, 2]), splat(steps[k, 3]), splat(one - steps[k, 3])
     cut = steps[k, 4]
     zero = splat(x.dtype.type(0))
     for j in range(0, columns, 64 // x.itemsize):
         i = place + j
-        up = zero
-        if above:
-            up = _scaled(load(py, i - columns), scales, 0, i - columns)
         ktp = add(
-            sub(up, _scaled(load(py, i), scales, 0, i)),
+            sub(zero, _scaled(load(py, i), scales, 0, i)),
             sub(_scaled(load(px, i - 1), scales, 1, i - 1), _scaled(load(px, i), scales, 1, i)),
         )
         store(ring, here + j, primal(x, y, i, ktp, tau, inverse, rho, rest, limits, cut, steps[k, 0], form))
@@ -142,9 +139,7 @@ def sweep(
     anisotropic,
     inner,
     steps,
-    cuts,
     depth,
-    done,
     band,
     begin,
     end,
@@ -158,8 +153,7 @@ def sweep(
     `limits` = soft, lo, hi, or None where there are none. Differences are multiplied by scales = (down, across), planes too, or
     None. `form` is None, or that of another data term than 1/2 ||x - y||^2, see `data_steps`; soft is 0 then. `anisotropic` is
     None or not. `columns` are those of a plane; mask holds a 0 for the last of each row of the image.
-    `cuts` says whether the rows are a strip of an image, cut off above, below: there each iteration, `done` earlier ones
-    counted, is right on one row less. `inner` is None, or says of the last row whether its pixels have no dual; those of the
+    `inner` is None, or says of the last row whether its pixels have no dual; those of the
     columns that have none are 0 in the second row of mask.
     """
     x, py, px, y, ring, mask, steps = (
@@ -169,16 +163,14 @@ def sweep(
     for chunk in range(0, steps.shape[0], depth):
         for b in range(begin, end):
             for k in range(chunk, min(chunk + depth, steps.shape[0])):
-                start = done + k + 1 if cuts[0] else 0
-                stop = rows - (done + k + 1 if cuts[1] else 0)
                 own = 2 * (k - chunk) * (columns + MARGIN)
-                for i in range(max(b * band - (k - chunk), start), min((b + 1) * band - (k - chunk), stop)):
+                for i in range(max(b * band - (k - chunk), 0), min((b + 1) * band - (k - chunk), rows)):
                     place = MARGIN + i * columns
                     here, following = own, own + columns + MARGIN
                     if i & 1:
                         here, following = following, here
-                    if i == start:
-                        _first_primal(x, py, px, y, scales, ring, here, place, i > 0, columns, limits, form, steps, k)
+                    if i == 0:
+                        _first_primal(x, py, px, y, scales, ring, here, place, columns, limits, form, steps, k)
                     if i < rows - 1 or inner is None or not inner:
                         _row(
                             x, py, px, y, scales, ring, here, following, mask, place, columns, i == rows - 1, radius, limits,

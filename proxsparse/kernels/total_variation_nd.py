@@ -100,23 +100,23 @@ def _dual_unit(xbar, pu, pr, pc, mask, layout, u, radius, anisotropic, steps, k)
 
 
 @jit
-def sweep(x, xbar, pu, pr, pc, y, mask, layout, radius, limits, anisotropic, steps, begin, end):
+def sweep(x, xbar, pu, pr, pc, y, mask, layout, radius, limits, anisotropic, steps, first, last, begin, end):
     """Over-relaxed Chambolle-Pock iterations for 1/2 ||x - y||^2 + TV(x) + soft |x|_1 within [lo, hi], in place.
 
     layout = channels, units, rows of a unit, columns; pu, pr and pc are the duals of the differences to the next unit, row
     (where a unit has several) and column; mask is 0 for the last column of the image and beyond. steps, limits and
     `anisotropic` as in `total_variation_2d.sweep`. The iterations go down the units together, each two units behind the one
     before it; only the units `begin` to `end` of the first are worked, of which there are units + 1 + 2 (iterations - 1).
+    They work the units `first` to `last` alone.
     """
     x, xbar, pu, pr, pc, y = borrowed(x), borrowed(xbar), borrowed(pu), borrowed(pr), borrowed(pc), borrowed(y)
     mask, steps = borrowed(mask), borrowed(steps)
-    units = layout[1]
-    for unit in range(begin, end):
+    for unit in range(first + begin, first + end):
         for k in range(steps.shape[0]):
             u = unit - 2 * k
-            if 0 <= u < units:
+            if first <= u < last:
                 _primal_unit(x, xbar, pu, pr, pc, y, layout, u, limits, steps, k)
-            if 0 < u <= units:
+            if first < u <= last:
                 _dual_unit(xbar, pu, pr, pc, mask, layout, u - 1, radius, anisotropic, steps, k)
 
 

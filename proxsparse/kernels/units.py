@@ -5,6 +5,7 @@ How many iterations go together changes no bit of what is computed.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,9 @@ _DEPTH, _CACHE, _PIXELS_PER_CALL = 8, 4 << 20, 1 << 23
 class Units:
     """The state of Chambolle-Pock: x, the extrapolated xbar, the dual by axes, and y, see `total_variation_nd`."""
 
-    def __init__(self, x: Array, p: Array, y: Array, isotropic: bool, limits: Limits = None) -> None:
+    spread = 1
+
+    def __init__(self, x: Array, p: Array, y: Array, radius: Any, isotropic: bool, limits: Limits = None) -> None:
         channels, deep, down, self.columns = to_4d(x).shape
         # planes of a volume, else rows
         units, rows = (deep, down) if deep > 1 else (down, 1)
@@ -39,14 +42,18 @@ class Units:
         #: the axes of the dual to the next unit, row and column: negative, or None, where there are no such differences
         axes = len(p)
         self.axes = axes - 3 if deep > 1 else axes - 2, axes - 2 if rows > 1 else None, axes - 1
-        arrays = allocated(5 if rows == 1 else 6, int(np.prod(self.layout)) + self.layout[3] + 2 * MARGIN, x.dtype)
-        self.x, self.xbar, self.y, *duals = arrays
-        # what stands for a dual that there is not is never touched
-        self.duals = [*duals, duals[0]] if rows == 1 else duals
+        self.radius = x.dtype.type(radius)
+        self._allocate()
         self._write(self.x, x)
         self._write(self.y, y)
         for plane, axis in self._pairs():
             self._write(plane, p[axis])
+
+    def _allocate(self) -> None:
+        size, is_flat = int(np.prod(self.layout)) + self.layout[3] + 2 * MARGIN, self.layout[2] == 1
+        self.x, self.xbar, self.y, *duals = allocated(5 if is_flat else 6, size, self.dtype)
+        # what stands for a dual that there is not is never touched
+        self.duals = [*duals, duals[0]] if is_flat else duals
 
     def _pairs(self) -> list[tuple[Array, int]]:
         """The duals and their axes."""
@@ -68,18 +75,37 @@ class Units:
         for plane, axis in self._pairs():
             p[axis] = self._pixels(plane).reshape(x.shape)
 
-    def sweep(self, radius: Any, steps: Array) -> None:
-        """Iterations in place, one a row of `steps`, see `kernels.sweep`."""
-        channels, units, rows, width = self.layout
+    @property
+    def rows(self) -> int:
+        """See `strips.InRows`: the units."""
+        return int(self.layout[1])
+
+    def part(self, rows: int) -> Units:
+        """See `strips.InRows`."""
+        made = copy.copy(self)
+        made.layout = (self.layout[0], rows, *self.layout[2:])
+        made._allocate()
+        return made
+
+    def take(self, other: Units, begin: int, stop: int, start: int, whole: bool) -> None:
+        """See `strips.InRows`; the extrapolation is made anew."""
+        many = 3 if self.layout[2] > 1 else 2
+        own, its = ((one.x, *one.duals[:many], *((one.y,) if whole else ())) for one in (self, other))
+        for to, origin in zip(own, its, strict=True):
+            self._pixels(to)[:, begin:stop] = other._pixels(origin)[:, start : start + stop - begin]
+
+    def sweep(self, steps: Array, first: int, last: int) -> None:
+        """Iterations in place on some units, one a row of `steps`, see `kernels.sweep`."""
+        channels, _, rows, width = self.layout
         size = channels * rows * width
         depth = max(1, min(_DEPTH, _CACHE // (6 * size * self.dtype.itemsize)))
         to_unit, across, to_row = self.duals
-        settings = self.x, self.xbar, to_unit, to_row, across, self.y, self.mask, self.layout, self.dtype.type(radius)
+        settings = self.x, self.xbar, to_unit, to_row, across, self.y, self.mask, self.layout, self.radius
         for k in range(0, len(steps), depth):
             some = steps[k : k + depth]
-            end = units + 1 + 2 * (len(some) - 1)
+            end = last - first + 1 + 2 * (len(some) - 1)
             for begin, stop in short_calls(end, size * len(some), _PIXELS_PER_CALL):
-                kernels.sweep(*settings, rounded(self.limits, self.dtype), self.anisotropic, some, begin, stop)
+                kernels.sweep(*settings, rounded(self.limits, self.dtype), self.anisotropic, some, first, last, begin, stop)
 
     def sums(self, weight: float, workers: Workers) -> list[float]:
         """The five sums of `kernels.certificate`."""

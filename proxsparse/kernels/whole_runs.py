@@ -207,7 +207,7 @@ def total_variation(
                 )  # fmt: skip
                 sweep(
                     x, down, across, y, None, ring, mask, columns, radius, limits, None, anisotropic, None, steps,
-                    (False, False), 1, 0, band, 0, bands,
+                    1, band, 0, bands,
                 )  # fmt: skip
                 state[DONE] += n
                 budget -= n * pixels

@@ -50,7 +50,7 @@ def _add_row(out, row):
 
 
 @jit
-def sweep(x, xbar, p, y, ring, width, linf, shrinking, weights, radius, soft, lo, hi, steps, begin, end):
+def sweep(x, xbar, p, y, ring, width, linf, shrinking, weights, radius, soft, lo, hi, steps, first, last, begin, end):
     """Chambolle-Pock iterations in place for gray images (rows, columns) under windows at stride 1, p (offset, row, column).
 
     Duals are projected onto balls of that radius, of l2 or where windows are `linf` of l1; where they are `shrinking` they are
@@ -58,15 +58,16 @@ def sweep(x, xbar, p, y, ring, width, linf, shrinking, weights, radius, soft, lo
     its weight (row, column), where these are not None.
     The windows of a row need the extrapolated primal of `height` rows, and complete the sum over windows of the first of
     them, kept in ring (iterations, height, columns), 0 at the start. The iterations go down the rows together, each
-    height - 1 rows behind the one before it; only the rows `begin` to `end` of the first are worked.
+    height - 1 rows behind the one before it; only the rows `begin` to `end` of the first are worked. They work the rows `first`
+    to `last` alone.
     """
     x, xbar, p, y, ring, steps = borrowed(x), borrowed(xbar), borrowed(p), borrowed(y), borrowed(ring), borrowed(steps)
-    rows, height, n = x.shape[0], ring.shape[1], p.shape[2]
+    height, n = ring.shape[1], p.shape[2]
     s, theta, total, rest, count = np.empty(n, x.dtype), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    for row in range(begin, end):
+    for row in range(first + begin, first + end):
         for k in range(steps.shape[0]):
             a = row - k * (height - 1)
-            if a < 0 or a >= rows:
+            if a < first or a >= last:
                 continue
             sums = ring[k]
             if a < p.shape[1] and linf is None:

@@ -21,6 +21,7 @@ from ..dual.driver import MET, Steps, drive
 from ..dual.prox import ProxResult, check_tol_and_maxiter, relative_gap
 from ..dual.term import Term
 from ..result import ConvergenceWarning, warn
+from ..runtime.workers import SERIAL, Workers
 from .base import Penalty
 
 
@@ -29,6 +30,8 @@ class InfimalPenalty(Penalty):
     """P(x) = min of h(K X) over the X with S X = x; `_project` scales p into the ball: feasible, but not the nearest point."""
 
     _projection_is_nearest = False
+    #: as many of the iterations of `_denoising_steps` cost as much as a certificate
+    _effort: ClassVar[int] = 0
 
     @abc.abstractmethod
     def _lift_penalty(self) -> Penalty:
@@ -62,7 +65,9 @@ class InfimalPenalty(Penalty):
         """A bound on P(x): the cost of one X."""
         return self._lift_term(x.shape).value(self._lift(x))
 
-    def _denoising_steps(self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps | None:
+    def _denoising_steps(
+        self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None, workers: Workers
+    ) -> Steps | None:
         """Iterations of its own for 1/2 ||S X - y||^2 + h(K X), which yield X and a flat dual, of K or of the image itself."""
         return None
 
@@ -200,7 +205,7 @@ def _denoised(penalty: InfimalPenalty, y: Array, tol: float, maxiter: int) -> tu
             seen[:] = [found]
         return relative_gap(seen[0][3], seen[0][2])
 
-    steps = penalty._denoising_steps(y, penalty._lift(y), np.zeros(math.prod(cost.dual_shape), y.dtype), None, None)
+    steps = penalty._denoising_steps(y, penalty._lift(y), np.zeros(math.prod(cost.dual_shape), y.dtype), None, None, SERIAL)
     if steps is None:
         steps = _lifted_steps(penalty, cost, y, penalty._lift(y.astype(np.float64)), tau, 1.3, tau / (1 + tau * counts))
     ended = drive(steps, _look, lambda gap, _: MET if gap <= tol else None, _ahead, maxiter)

@@ -16,6 +16,7 @@ from ..dual.denoising import Denoising
 from ..dual.driver import Steps
 from ..dual.term import Fused
 from ..linear.diagonal import Diagonalised
+from ..runtime.workers import Workers
 from .base import Identity, Penalty
 from .infimal import InfimalPenalty
 from .listed_groups import ListedGroups
@@ -103,11 +104,14 @@ class LatentGroups(InfimalPenalty, Identity, OverlappingGroupLasso):
 
     # -- the problem of the dual: the point of the balls that is nearest to y, whose multipliers are the v_g ----------
 
-    def _denoising_steps(self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps | None:
+    def _denoising_steps(
+        self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None, workers: Workers
+    ) -> Steps | None:
         # the point of small balls is found soon, the multipliers, as large as the image, are not
         if self._w() * float(self._weights(y.shape).max()) < _LEAST_SHARE * float(np.std(y, dtype=np.float64)):
             return None
         nearest = Denoising(y, [_Balls(self.weight, inner=self._groups)])
+        nearest.workers = workers
         point, summands = self._dual_of_lift(dual.reshape(lifted.shape), y.shape), lifted.reshape(-1)
         if not dual.any():
             point, summands = y, np.zeros_like(summands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..arrays.numbers import Array
 from ..dual.term import Iterations, Limits
 from ..kernels import second_order_2d as kernels
+from ..kernels import strips
 from ..kernels.padded import Padded
 from ..kernels.planes import FREE, rounded
 from ..runtime.workers import Workers, short_calls
@@ -46,6 +48,8 @@ class OnPadded:
     """Over-relaxed iterations."""
 
     relaxed = True
+    # of the image to its dual, and of that to the image
+    spread = 2
 
     def __init__(self, penalty: SecondOrderTV, x: Array, p: Array, y: Array, limits: Limits) -> None:
         self.state, self.shape, self.dual_shape = Padded(6, y.shape[1:], x.dtype), x.shape, p.shape
@@ -54,15 +58,35 @@ class OnPadded:
         self.penalty, self.limits = penalty, None if limits == FREE else limits
         rates = tuple(x.dtype.type(rate) for rate in penalty._rates(2))
         radius, own = penalty._radius(p, size=3), rounded(self.limits, x.dtype)
-        self.settings = (*self.state.planes, self.state.mask, self.state.width, rates, radius, own)
+        self.settings = rates, radius, own
 
     def advance(self, steps: Array, workers: Workers) -> None:
         """See `Iterations`."""
+        strips.advance(self, steps, workers)
+
+    @property
+    def rows(self) -> int:
+        """See `strips.InRows`."""
+        return self.state.rows
+
+    def part(self, rows: int) -> OnPadded:
+        """See `strips.InRows`."""
+        made = copy.copy(self)
+        made.state = Padded(6, (rows, self.state.columns), self.state.planes[0].dtype)
+        return made
+
+    def take(self, other: OnPadded, begin: int, stop: int, start: int, whole: bool) -> None:
+        """See `strips.InRows`."""
+        self.state.take(other.state, begin, stop, start, 6 if whole else 5)
+
+    def sweep(self, steps: Array, first: int, last: int) -> None:
+        """See `strips.InRows`."""
+        state, planes = self.state, self.state.strip(first, last)
         for k in range(0, len(steps), _DEPTH):
             some = steps[k : k + _DEPTH]
-            end = self.state.rows + 1 + 2 * (len(some) - 1)
-            for begin, stop in short_calls(end, self.state.width * len(some), _PIXELS_PER_CALL):
-                kernels.sweep(*self.settings, some, begin, stop)
+            end = last - first + 1 + 2 * (len(some) - 1)
+            for begin, stop in short_calls(end, state.width * len(some), _PIXELS_PER_CALL):
+                kernels.sweep(*planes, state.mask, state.width, *self.settings, some, begin, stop)
 
     def sums(self, workers: Workers) -> tuple[float, ...]:
         """See `Iterations`."""

@@ -14,6 +14,7 @@ from ..arrays.numbers import Array, total
 from ..arrays.roundoff import UNIT
 from ..dual.driver import Steps
 from ..kernels import tgv as kernels
+from ..runtime.workers import Workers
 from . import tgv_kernels
 from .base import Penalty
 from .infimal import InfimalPenalty
@@ -48,6 +49,8 @@ class TGV(InfimalPenalty, SecondOrderTV):
     ratio: float = 2.0
 
     _selects = True
+    # whose dual is drawn towards its balls first
+    _effort = 40
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,10 +98,12 @@ class TGV(InfimalPenalty, SecondOrderTV):
         whole[: shape[0]] = bound
         return whole
 
-    def _denoising_steps(self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps | None:
+    def _denoising_steps(
+        self, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None, workers: Workers
+    ) -> Steps | None:
         if not self._has_kernels(y) or lifted.dtype != dual.dtype:
             return None
-        return tgv_kernels.steps(self, y, lifted, dual.reshape(-1, *lifted.shape[1:]), tau, gamma)
+        return tgv_kernels.steps(self, y, lifted, dual.reshape(-1, *lifted.shape[1:]), tau, gamma, workers)
 
     def _has_kernels(self, image: Array) -> bool:
         gray = image.ndim == 3 and len(image) == 1 and min(image.shape[1:]) >= 3

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..arrays.numbers import Array
 from ..dual.driver import Steps
+from ..kernels import strips
 from ..kernels import tgv_2d as kernels
 from ..kernels.padded import Padded
-from ..runtime.workers import short_calls
+from ..runtime.workers import Workers, short_calls
 
 if TYPE_CHECKING:
     from .tgv import TGV
@@ -23,17 +24,18 @@ _STEP, _LEAST_STEP, _FIELD_SHARE, _SECOND, _POWER = 0.3, 0.0098, 0.4, 3.0, 1.5
 _DRAWN_IN, _DEPTH, _PIXELS_PER_CALL = 25, 8, 1 << 22
 
 
-def steps(penalty: TGV, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None) -> Steps:
+def steps(
+    penalty: TGV, y: Array, lifted: Array, dual: Array, tau: float | None, gamma: float | None, workers: Workers
+) -> Steps:
     """Chambolle & Pock 2011, algorithm 2, with steps of their own for the image and its field.
 
     The image's step falls, as its data term is strongly convex, to where the weight would have it, and is held there.
     """
     weight, ratio = penalty._w(), penalty.ratio
-    state = Padded(12, y.shape[1:], lifted.dtype)
+    first_ball, second_ball = penalty._radius(dual, size=2), penalty._radius(dual, size=3) * dual.dtype.type(ratio)
+    state = _State(y.shape[1:], lifted.dtype, (first_ball, second_ball))
     for first, arrays in ((0, lifted), (3, lifted), (6, dual), (11, y)):
         state.write(first, arrays)
-    first_ball, second_ball = penalty._radius(dual, size=2), penalty._radius(dual, size=3) * dual.dtype.type(ratio)
-    settings = (*state.planes, state.mask, state.width, first_ball, second_ball)
     least = _LEAST_STEP * (float(np.std(y, dtype=np.float64)) or weight) / weight
     tau, gamma = max(_STEP, least) if tau is None else tau, 1.0 if gamma is None else gamma
     share, second_share = _FIELD_SHARE * (2.0 / ratio) ** _POWER, _SECOND * (ratio / 2.0) ** _POWER
@@ -47,11 +49,35 @@ def steps(penalty: TGV, y: Array, lifted: Array, dual: Array, tau: float | None,
             theta = 1 / math.sqrt(1 + 2 * gamma * tau) if tau > least else 1.0
             rows[k] = tau, share * tau, sigma, second_share * sigma, theta
             tau *= theta
-        for some in np.array_split(rows.astype(y.dtype), -(-n // _DEPTH)):
-            end = state.rows + 1 + 2 * (len(some) - 1)
-            for begin, stop in short_calls(end, state.width * len(some), _PIXELS_PER_CALL):
-                kernels.sweep(*settings, some, begin, stop)
+        strips.advance(state, rows.astype(y.dtype), workers)
         n = yield np.stack(state.images(0, 3)), np.stack(state.images(6, 11)).reshape(-1)
+
+
+class _State(Padded):
+    """The image, its field and both extrapolated, the dual, and the image given."""
+
+    # of x and u to their dual, and of that to them
+    spread = 2
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], radii: tuple[Any, Any]) -> None:
+        super().__init__(12, shape, dtype)
+        self.radii = radii
+
+    def part(self, rows: int) -> _State:
+        """See `strips.InRows`."""
+        return _State((rows, self.columns), self.planes[0].dtype, self.radii)
+
+    def take(self, other: Padded, begin: int, stop: int, start: int, whole: int) -> None:
+        """See `strips.InRows`."""
+        super().take(other, begin, stop, start, 12 if whole else 11)
+
+    def sweep(self, steps: Array, first: int, last: int) -> None:
+        """See `strips.InRows`."""
+        planes = self.strip(first, last)
+        for some in np.array_split(steps, -(-len(steps) // _DEPTH)):
+            end = last - first + 1 + 2 * (len(some) - 1)
+            for begin, stop in short_calls(end, self.width * len(some), _PIXELS_PER_CALL):
+                kernels.sweep(*planes, self.mask, self.width, *self.radii, some, begin, stop)
 
 
 def _sigma(tau: float, of_field: float, second_share: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays.layout import to_4d
 from ..arrays.numbers import Array
 from ..dual.term import Half, InPlace, Iterations, Limits
-from ..kernels import region_means, taut_string
+from ..kernels import region_means, strips, taut_string
 from ..kernels import total_variation as kernels
 from ..kernels.planes import Planes, fits, whole_run
 from ..kernels.units import Units
@@ -49,7 +49,9 @@ class Kernels:
         units = self.penalty._channel_slices(x, y, p)
         if len(units[0][0]) > 1:
             return None
-        layers = [Planes(u, q, v, self.isotropic, self.without_dual[1:], limits=limits, form=form) for u, v, q in units]
+        # of one gray image the dual of a pixel has two numbers
+        radius, without = self.penalty._ball_radius(p, 2), self.without_dual[1:]
+        layers = [Planes(u, q, v, radius, self.isotropic, without, limits=limits, form=form) for u, v, q in units]
         return OnPlanes(self.penalty, layers, p.shape)
 
     def whole_run(self, shape: tuple[int, ...], dtype: np.dtype[Any], limits: Limits) -> Callable[..., bool] | None:
@@ -94,7 +96,8 @@ class ScaledKernels:
     def begin(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...] | None = None) -> OnPlanes:
         """See `Fused.begin`."""
         scales = np.broadcast_to(self._scales, (2, *x.shape[1:]))
-        planes = Planes(x, p, y, self.penalty.isotropic, scales=scales, limits=limits, form=form)
+        radius = self.penalty._ball_radius(p, 2)
+        planes = Planes(x, p, y, radius, self.penalty.isotropic, scales=scales, limits=limits, form=form)
         return OnPlanes(self.penalty, [planes], p.shape)
 
     begin_pixelwise = begin
@@ -114,13 +117,11 @@ class OnPlanes:
 
     def __init__(self, penalty: TotalVariation, layers: list[Planes], dual_shape: tuple[int, ...]) -> None:
         self.penalty, self.layers, self.dual_shape = penalty, layers, dual_shape
-        # of one gray image the dual of a pixel has two numbers
-        self.radius = penalty._ball_radius(layers[0].planes[0], 2)
 
     def advance(self, steps: Array, workers: Workers) -> None:
         """See `Iterations`."""
         for layer in self.layers:
-            layer.sweep(self.radius, steps, workers)
+            strips.advance(layer, steps, workers)
 
     def sums(self, workers: Workers) -> tuple[float, ...]:
         """See `Iterations`."""
@@ -129,7 +130,7 @@ class OnPlanes:
     def pair(self) -> tuple[Array, Array]:
         """See `Iterations`."""
         layers, dtype = self.layers, self.layers[0].dtype
-        size = layers[0].rows, layers[0].columns
+        size = layers[0].shape
         axes, *shape = self.dual_shape
         # arrays of the user's shapes, so that answers need no copies of them
         x = np.empty((len(layers), *size) if len(layers) > 1 else size, dtype)
@@ -158,13 +159,15 @@ class OnUnits:
     def __init__(
         self, penalty: TotalVariation, slices: list[tuple[Array, ...]], limits: Limits, dual_shape: tuple[int, ...]
     ) -> None:
-        self.penalty, self.layers = penalty, [Units(x, p, y, penalty.isotropic, limits) for x, y, p in slices]
-        self.dual_shape, own = dual_shape, slices[0][2]
-        self.radius = penalty._ball_radius(own, own.shape[0] * own.shape[1])
+        own = slices[0][2]
+        radius = penalty._ball_radius(own, own.shape[0] * own.shape[1])
+        self.penalty, self.dual_shape = penalty, dual_shape
+        self.layers = [Units(x, p, y, radius, penalty.isotropic, limits) for x, y, p in slices]
 
     def advance(self, steps: Array, workers: Workers) -> None:
         """See `Iterations`."""
-        workers.run([partial(layer.sweep, self.radius, steps) for layer in self.layers])
+        for layer in self.layers:
+            strips.advance(layer, steps, workers)
 
     def sums(self, workers: Workers) -> tuple[float, ...]:
         """See `Iterations`."""

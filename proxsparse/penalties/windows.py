@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import math
@@ -14,8 +15,8 @@ from ..arrays.layout import to_4d
 from ..arrays.numbers import Array
 from ..dual.null_space import free_pixels
 from ..dual.term import Fused, InPlace, Iterations, Limits, Partition
+from ..kernels import strips, windows_2d
 from ..kernels import windows as kernels
-from ..kernels import windows_2d
 from ..linear.diagonal import Diagonalised
 from ..runtime.workers import Workers, short_calls
 from .base import Penalty
@@ -257,7 +258,7 @@ class WindowKernels:
 
     def begin(self, x: Array, p: Array, y: Array, limits: Limits) -> Iterations:
         """See `Fused.begin`."""
-        return InPlace(self, x, p, y, limits)
+        return OnWindows(self, x, p, y, limits)
 
     def begin_pixelwise(self, x: Array, p: Array, y: Array, limits: Limits, form: tuple[Any, ...]) -> None:
         """See `Fused.begin_pixelwise`."""
@@ -265,19 +266,21 @@ class WindowKernels:
     def whole_run(self, shape: tuple[int, ...], dtype: Any, limits: Limits) -> None:
         """See `Fused.whole_run`."""
 
-    def sweep(self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, workers: Workers) -> None:
-        """Iterations in place; see `InPlace`."""
+    def sweep_rows(
+        self, x: Array, xbar: Array, p: Array, y: Array, limits: Limits, steps: Array, first: int, last: int
+    ) -> None:
+        """Iterations in place on the rows `first` to `last`."""
         radius = self.penalty._group_radius(p) if self.shrinking is None else p.dtype.type(self.penalty._w())
         scalars = (self.width, self.linf, self.shrinking, self._weights(x.dtype), radius, *(x.dtype.type(v) for v in limits))
-        (rows, columns), height = x.shape[1:], self.height
+        columns, height = x.shape[2], self.height
         # so many iterations together that the rows at work stay in a cache, and calls that stay short
         depth = max(1, min(_DEPTH, _CACHE // ((len(p) + 4) * max(1, height - 1) * columns * x.itemsize)))
         for k in range(0, len(steps), depth):
             some = steps[k : k + depth]
             ring = np.zeros((len(some), height, columns), x.dtype)
-            end = rows + (len(some) - 1) * (height - 1)
+            end = last - first + (len(some) - 1) * (height - 1)
             for begin, stop in short_calls(end, len(p) * columns * len(some), _NUMBERS_PER_CALL):
-                windows_2d.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, begin, stop)
+                windows_2d.sweep(x[0], xbar[0], p[:, 0], y[0], ring, *scalars, some, first, last, begin, stop)
 
     def _weights(self, dtype: Any) -> Array | None:
         return None if self.weights is None else np.ascontiguousarray(self.weights, dtype)
@@ -293,6 +296,44 @@ class WindowKernels:
                 sums, x[0], p[:, 0], y[0], ring, self.width, self.linf, weights, self.penalty._w(), *limits, begin, stop
             )
         return tuple(sums.sum(axis=0).tolist())
+
+
+class OnWindows(InPlace):
+    """Iterations under windows, by several workers too."""
+
+    kernels: WindowKernels
+
+    def advance(self, steps: Array, workers: Workers) -> None:
+        """See `Iterations`."""
+        strips.advance(self, steps, workers)
+
+    @property
+    def rows(self) -> int:
+        """See `strips.InRows`."""
+        return int(self.x.shape[1])
+
+    @property
+    def spread(self) -> int:
+        """See `strips.InRows`."""
+        return max(1, self.kernels.height - 1)
+
+    def part(self, rows: int) -> OnWindows:
+        """See `strips.InRows`."""
+        made, (columns, dtype) = copy.copy(self), (self.x.shape[2], self.x.dtype)
+        made.x, made.xbar, made.y = (np.empty((1, rows, columns), dtype) for _ in range(3))
+        made.p = np.empty((len(self.p), 1, rows - self.kernels.height + 1, self.p.shape[3]), dtype)
+        return made
+
+    def take(self, other: OnWindows, begin: int, stop: int, start: int, whole: bool) -> None:
+        """See `strips.InRows`; a window belongs to its first row."""
+        for name in ("x", "xbar", "y") if whole else ("x", "xbar"):
+            getattr(self, name)[:, begin:stop] = getattr(other, name)[:, start : start + stop - begin]
+        last = min(stop, self.p.shape[2], other.p.shape[2] - start + begin)
+        self.p[:, :, begin:last] = other.p[:, :, start : start + last - begin]
+
+    def sweep(self, steps: Array, first: int, last: int) -> None:
+        """See `strips.InRows`."""
+        self.kernels.sweep_rows(self.x, self.xbar, self.p, self.y, self.limits, steps, first, last)
 
 
 def _anywhere(penalty: OverlappingGroupLasso, region: tuple[slice, ...]) -> Penalty:

@@ -137,7 +137,9 @@ class LiftedDenoisingProblem(LiftedProblem):
         """Iterations of the part's own, from X and its dual; None where it has none."""
         x = self.start() if x is None else x
         p = np.zeros(self.stack.size, self.dtype) if p is None else p
-        return self._part._denoising_steps(self.base.y, x, p, tau, gamma)
+        steps = self._part._denoising_steps(self.base.y, x, p, tau, gamma, self.workers)
+        self.effort = 0 if steps is None else self._part._effort
+        return steps
 
     def _lifted(self, x: Array) -> Array:
         # found sooner from the field 0

@@ -153,7 +153,8 @@ _SOONER = 200
 def _better_of(problem: Problem, found: Certificate, nit: int) -> Certificate:
     """`found`, or the image that costs nothing where that one has the lower objective: then it may be the answer."""
     trivial = problem.trivial
-    if not math.isfinite(found.fun) or trivial.fun > found.fun or trivial.image is None:
+    # where it costs no more than the tolerance allows it will do
+    if not math.isfinite(found.fun) or trivial.fun * (1 - problem.tol) > found.fun or trivial.image is None:
         return found
     candidates = [found, problem.certificate(trivial.image, found.p)]
     own = problem.image_problem

@@ -6,6 +6,7 @@ from examples import image_of
 
 from proxsparse import TotalVariation, solve, solve_batch
 from proxsparse.batch import images as batch_images
+from proxsparse.dual import whole_runs
 
 
 @pytest.mark.parametrize("bounds", [None, (0.0, 0.7)])
@@ -16,6 +17,9 @@ def test_noisy_images_are_worked_together(isotropic, bounds, monkeypatch):
     penalty = TotalVariation(0.1, isotropic=isotropic)
     single = [solve(y, penalty, bounds=bounds) for y in noisy]
     monkeypatch.setattr(batch_images, "_solve_one", None)
+    # as many as the kernel is compiled for
+    monkeypatch.setattr(whole_runs, "PATIENCE", 20)
+    monkeypatch.setattr(whole_runs, "_LEFT", {})
     found = solve_batch(noisy, penalty, bounds=bounds)
     assert found.success.all()
     for i, one in enumerate(single):

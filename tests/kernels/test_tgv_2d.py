@@ -8,6 +8,7 @@ from proxsparse import TGV, solve
 from proxsparse.kernels import tgv
 from proxsparse.penalties import tgv_kernels
 from proxsparse.penalties.tgv import _symmetrised_adjoint
+from proxsparse.runtime.workers import SERIAL
 
 SHAPES = [(3, 3), (3, 40), (40, 3), (9, 15), (6, 16), (7, 17), (33, 64)]
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
@@ -43,7 +44,7 @@ def by_formulas(penalty, y, lifted, dual, steps):
 def test_iterations_are_those_of_the_formulas(shape, dtype):
     penalty = TGV(0.3, ratio=1.5)
     y, lifted, dual = begun(shape, dtype)
-    own = tgv_kernels.steps(penalty, y, lifted, dual, 0.4, 1.0)
+    own = tgv_kernels.steps(penalty, y, lifted, dual, 0.4, 1.0, SERIAL)
     next(own)
     x, p = own.send(7)
     rows, tau = [], 0.4
@@ -68,7 +69,7 @@ def test_the_bits_do_not_depend_on_how_iterations_are_cut(dtype, monkeypatch):
     for depth, pixels in ((8, 1 << 22), (1, 1 << 22), (3, 100)):
         monkeypatch.setattr(tgv_kernels, "_DEPTH", depth)
         monkeypatch.setattr(tgv_kernels, "_PIXELS_PER_CALL", pixels)
-        own = tgv_kernels.steps(TGV(0.3), *begun((19, 22), dtype), None, None)
+        own = tgv_kernels.steps(TGV(0.3), *begun((19, 22), dtype), None, None, SERIAL)
         next(own)
         own.send(5)
         found.append(np.concatenate([part.reshape(-1) for part in own.send(9)]))
