@@ -10,8 +10,10 @@ coarse sweep on scikit-image's camera with noise 0.1 (0.01 for the blur), in the
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.metadata
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -344,6 +346,35 @@ def odl_pdhg(task):
     return solve
 
 
+def ccpi_libraries():
+    """Compiler flags and path of each shared library of its C code, as ``CCPI_LIBRARIES`` says: FLAGS=PATH, between colons.
+
+    ``gcc FLAGS -shared -fPIC -fopenmp -ICore Core/regularisers_CPU/{FGP_TV_core,utils}.c -o PATH -lm``, in its folder src.
+    """
+    given = [entry for entry in os.environ.get("CCPI_LIBRARIES", "").split(os.pathsep) if entry]
+    return [tuple(entry.rsplit("=", 1)) for entry in given]
+
+
+def ccpi_library(path):
+    """`ccpi_fgp` by a shared library of the C code."""
+    fgp = ctypes.CDLL(path).TV_FGP_CPU_main
+    images, number, whole = np.ctypeslib.ndpointer(np.float32, flags="C"), ctypes.c_float, ctypes.c_int
+    fgp.argtypes = [images, images, images, number, whole, number, *(whole,) * 5]
+
+    def prepare(task):
+        y = np.ascontiguousarray(task.y, np.float32)
+        method, sizes = int(task.kind == "rof-aniso"), (*y.shape[::-1], 1)[:3]
+
+        def solve(effort):
+            x, told = np.empty_like(y), np.zeros(2, np.float32)
+            fgp(y, x, told, task.weight, effort, 0.0, method, 0, *sizes)
+            return x
+
+        return solve
+
+    return prepare
+
+
 def ccpi_fgp(task):
     from ccpi.filters.regularisers import FGP_TV
 
@@ -393,5 +424,11 @@ COMPETITORS: tuple[Competitor, ...] = (
         (*ISOTROPIC, "rof-aniso", "volume"),
         ccpi_fgp,
         "float32",
+    ),
+    *(
+        Competitor(
+            f"CCPi FGP_TV, gcc {flags}", "ctypes", "", (*ISOTROPIC, "rof-aniso", "volume"), ccpi_library(path), "float32"
+        )
+        for flags, path in ccpi_libraries()
     ),
 )

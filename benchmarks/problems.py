@@ -96,6 +96,13 @@ def camera(side: int = 512, noise: float = 0.1, seed: int = 0) -> np.ndarray:
     return phantoms.add_noise(image, noise, seed)
 
 
+def photograph(name: str, noise: float = 0.1) -> np.ndarray:
+    """Another of scikit-image's, with noise."""
+    from skimage import data
+
+    return phantoms.add_noise(getattr(data, name)() / 255.0, noise)
+
+
 def gaussian(size: int = 9, sigma: float = 1.5) -> np.ndarray:
     """A Gaussian kernel that adds up to 1."""
     g = np.exp(-((np.arange(size) - size // 2) ** 2) / (2 * sigma**2))
@@ -155,6 +162,9 @@ def tasks() -> Iterator[tuple[str, Callable[[], Task], bool]]:
         yield f"rof-iso 512 {weight} float64", rof("rof-iso", 512, weight, float64, 1e-4, 1e-6), quick
         yield f"rof-aniso 512 {weight} float32", rof("rof-aniso", 512, weight, float32, 1e-3, 1e-4), quick
         yield f"rof-aniso 512 {weight} float64", rof("rof-aniso", 512, weight, float64, 1e-4, 1e-8), quick
+    for name in ("coins", "text"):
+        make = lambda name=name: Task("rof-iso", photograph(name).astype(float32), 0.1, (1e-3, 1e-4))  # noqa: E731
+        yield f"rof-iso {name} 0.1 float32", make, False
     for side in (2048, 4096):
         yield f"rof-iso {side} 0.1 float32", rof("rof-iso", side, 0.1, float32, 1e-3, 1e-4), False
         yield f"rof-aniso {side} 0.1 float32", rof("rof-aniso", side, 0.1, float32, 1e-3, 1e-4), False

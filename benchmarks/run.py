@@ -146,7 +146,13 @@ def machine():
     about = Path("/proc/cpuinfo")
     lines = about.read_text().splitlines() if about.exists() else []
     cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-    names = ["proxsparse", "numpy", "scipy", "numba", *sorted({c.distribution for c in COMPETITORS if c.installed})]
+    names = [
+        "proxsparse",
+        "numpy",
+        "scipy",
+        "numba",
+        *sorted({c.distribution for c in COMPETITORS if c.installed and c.distribution}),
+    ]
     versions = {}
     for name in names:
         try:

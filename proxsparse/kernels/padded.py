@@ -24,6 +24,11 @@ class Padded:
         mask[0, : self.columns - 1] = mask[1, 1 : self.columns - 1] = mask[2, 1 : self.columns] = 1
         self.mask = mask.reshape(-1)
 
+    @property
+    def size(self) -> int:
+        """See `strips.InRows`."""
+        return self.rows * self.width
+
     def take(self, other: Padded, begin: int, stop: int, start: int, planes: int) -> None:
         """Rows `begin` to `stop` of so many planes are those of another from `start` on."""
         for own, its in zip(self.images(0, planes), other.images(0, planes), strict=True):

@@ -20,6 +20,7 @@ from ..runtime.workers import Workers
 from . import total_variation_2d as kernels
 from . import whole_runs
 from ._jit import at_hand
+from .strips import sharing
 from .total_variation_2d import MARGIN
 
 #: bytes of x, p and y from which on several iterations go down the rows together: their number, and the rows of a band
@@ -206,6 +207,11 @@ class Planes:
         """See `strips.InRows`."""
         return self.shape[0]
 
+    @property
+    def size(self) -> int:
+        """See `strips.InRows`."""
+        return self.rows * self.width
+
     def part(self, rows: int) -> Planes:
         """See `strips.InRows`."""
         made = copy.copy(self)
@@ -272,7 +278,7 @@ class Planes:
             self.anisotropic, self.inner,
         )  # fmt: skip
         # calls that stay short, and some for every worker
-        parts = min(max(workers.n, -(-2 * x.size // _PIXELS_PER_CALL)), self.rows)
+        parts = min(max(sharing(self.size, workers), -(-2 * x.size // _PIXELS_PER_CALL)), self.rows)
         cuts = [self.rows * i // parts for i in range(parts + 1)]
         workers.run([functools.partial(certify, a, b) for a, b in itertools.pairwise(cuts)])
         return sums.sum(axis=0).tolist()  # type: ignore[no-any-return]

@@ -16,6 +16,8 @@ from ..runtime.workers import Workers
 _REACH = 16
 #: fewest rows of a strip, for each row that what is wrong goes in an iteration
 _LEAST = 64
+#: fewest numbers of an image for each of those who share it: what a meeting costs is as much as some iterations on fewer
+_NUMBERS = 1 << 16
 
 
 class InRows(Protocol):
@@ -24,6 +26,10 @@ class InRows(Protocol):
     @property
     def rows(self) -> int:
         """How many there are."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers the image has."""
 
     @property
     def spread(self) -> int:
@@ -42,9 +48,14 @@ class InRows(Protocol):
         """
 
 
+def sharing(size: int, workers: Workers) -> int:
+    """How many workers it pays to share an image of so many numbers."""
+    return max(1, min(workers.n, size // _NUMBERS))
+
+
 def advance(state: InRows, steps: Array, workers: Workers) -> None:
     """Go on by as many iterations as there are rows of steps."""
-    many = min(workers.n, state.rows // (_LEAST * state.spread))
+    many = min(sharing(state.size, workers), state.rows // (_LEAST * state.spread))
     if many < 2:
         state.sweep(steps, 0, state.rows)
         return

@@ -17,6 +17,7 @@ from ..arrays.numbers import Array
 from ..runtime.workers import Workers, short_calls
 from . import total_variation_nd as kernels
 from .planes import FREE, Limits, allocated, rounded, width_of
+from .strips import sharing
 from .total_variation_2d import MARGIN
 
 #: most iterations that go down the units together, bytes of the units at work, and pixels times iterations of a call
@@ -80,6 +81,11 @@ class Units:
         """See `strips.InRows`: the units."""
         return int(self.layout[1])
 
+    @property
+    def size(self) -> int:
+        """See `strips.InRows`."""
+        return int(np.prod(self.layout))
+
     def part(self, rows: int) -> Units:
         """See `strips.InRows`."""
         made = copy.copy(self)
@@ -114,7 +120,7 @@ class Units:
         sums, settings = np.empty((units, 5)), (self.x, to_unit, to_row, across, self.y, self.mask, self.layout)
         size = channels * rows * width
         # some for every worker
-        parts = short_calls(units, size, min(_PIXELS_PER_CALL // 4, -(-units // workers.n) * size))
+        parts = short_calls(units, size, min(_PIXELS_PER_CALL // 4, -(-units // sharing(self.size, workers)) * size))
         certify = functools.partial(kernels.certificate, sums, *settings, weight, self.limits, self.anisotropic)
         workers.run([functools.partial(certify, begin, stop) for begin, stop in parts])
         return sums.sum(axis=0).tolist()  # type: ignore[no-any-return]

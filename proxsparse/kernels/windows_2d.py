@@ -164,29 +164,30 @@ def _pixel_sums(x, ktp, y, soft, lo, hi):
 
 
 @jit
-def certificate(sums, x, p, y, ring, width, linf, weights, radius, soft, lo, hi, begin, end):
+def certificate(sums, x, p, y, width, linf, weights, radius, soft, lo, hi, begin, end):
     """sums[row] = the sums of `total_variation_2d.certificate` over each row from `begin` to `end`; arrays as in `sweep`."""
-    x, p, y, ring = borrowed(x), borrowed(p), borrowed(y), borrowed(ring)
-    n, height = p.shape[2], ring.shape[0]
-    length, dot = np.empty(n), np.empty(n)
-    for a in range(begin, end):
-        for i in range(5):
-            sums[a, i] = 0.0
+    x, p, y = borrowed(x), borrowed(p), borrowed(y)
+    n, height = p.shape[2], p.shape[0] // width
+    length, dot, ring = np.empty(n), np.empty(n), np.zeros((height, x.shape[1]))
+    # the windows of the rows before hold pixels of the first ones
+    for a in range(max(0, begin - height + 1), end):
         if a < p.shape[1]:
             for i in range(n):
                 length[i] = dot[i] = 0.0
             for oh in range(height):
                 for ow in range(width):
                     copies = p[oh * width + ow, a]
-                    _add_products(length, dot, x[a + oh, ow : ow + n], copies, linf)
+                    if a >= begin:
+                        _add_products(length, dot, x[a + oh, ow : ow + n], copies, linf)
                     if weights is None:
                         _add(ring[(a + oh) % height, ow : ow + n], copies)
                     else:
                         _add_weighted(ring[(a + oh) % height, ow : ow + n], copies, weights[a])
             if weights is not None:
                 _weigh(length, dot, weights[a])
-            sums[a, 0], sums[a, 1] = _group_sums(length, dot, radius, linf)
         ktp = ring[a % height]
-        sums[a, 2], sums[a, 3], sums[a, 4] = _pixel_sums(x[a], ktp, y[a], soft, lo, hi)
+        if a >= begin:
+            sums[a, 0], sums[a, 1] = _group_sums(length, dot, radius, linf) if a < p.shape[1] else (0.0, 0.0)
+            sums[a, 2], sums[a, 3], sums[a, 4] = _pixel_sums(x[a], ktp, y[a], soft, lo, hi)
         for j in range(ktp.size):
             ktp[j] = 0.0

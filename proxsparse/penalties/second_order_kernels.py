@@ -69,6 +69,11 @@ class OnPadded:
         """See `strips.InRows`."""
         return self.state.rows
 
+    @property
+    def size(self) -> int:
+        """See `strips.InRows`."""
+        return self.state.size
+
     def part(self, rows: int) -> OnPadded:
         """See `strips.InRows`."""
         made = copy.copy(self)
@@ -95,7 +100,7 @@ class OnPadded:
         rates, sums = tuple(self.penalty._rates(2).tolist()), np.empty((state.rows, 5))
         settings = x, *others, state.mask, state.width, rates, self.penalty._w(), self.limits
         # calls that stay short, and some for every worker
-        at_once = -(-state.rows // workers.n)
+        at_once = -(-state.rows // strips.sharing(state.size, workers))
         most = min(_PIXELS_PER_CALL // 4, at_once * state.width)
         parts = short_calls(state.rows, state.width, most)
         workers.run([partial(kernels.certificate, sums, *settings, begin, stop) for begin, stop in parts])

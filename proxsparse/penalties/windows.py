@@ -290,11 +290,14 @@ class WindowKernels:
         if x.dtype != p.dtype or self.shrinking is not None:
             return None
         weights, (rows, columns) = self._weights(np.float64), x.shape[1:]
-        sums, ring = np.empty((rows, 5)), np.zeros((self.height, columns))
-        for begin, stop in short_calls(rows, len(p) * columns, _NUMBERS_PER_CALL):
-            windows_2d.certificate(
-                sums, x[0], p[:, 0], y[0], ring, self.width, self.linf, weights, self.penalty._w(), *limits, begin, stop
-            )
+        sums = np.empty((rows, 5))
+        certify = functools.partial(
+            windows_2d.certificate, sums, x[0], p[:, 0], y[0], self.width, self.linf, weights, self.penalty._w(), *limits
+        )
+        # calls that stay short, and some for every worker
+        share = -(-rows // strips.sharing(x.size, workers)) * len(p) * columns
+        parts = short_calls(rows, len(p) * columns, min(_NUMBERS_PER_CALL, share))
+        workers.run([functools.partial(certify, begin, stop) for begin, stop in parts])
         return tuple(sums.sum(axis=0).tolist())
 
 
@@ -311,6 +314,11 @@ class OnWindows(InPlace):
     def rows(self) -> int:
         """See `strips.InRows`."""
         return int(self.x.shape[1])
+
+    @property
+    def size(self) -> int:
+        """See `strips.InRows`."""
+        return int(self.x.size)
 
     @property
     def spread(self) -> int:

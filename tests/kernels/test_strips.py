@@ -33,6 +33,7 @@ KINDS = {
 def test_workers_change_no_bit(kind, dtype, rng, monkeypatch):
     monkeypatch.setattr(strips, "_REACH", 3)
     monkeypatch.setattr(strips, "_LEAST", 8)
+    monkeypatch.setattr(strips, "_NUMBERS", 1)
     penalty, shape = KINDS[kind]
     y = draw(shape, dtype, rng)
     problem = Denoising(y, [penalty, L1(0.05)] if "windows" in kind else [penalty], lo=-0.7)
@@ -51,6 +52,7 @@ def test_workers_change_no_bit(kind, dtype, rng, monkeypatch):
 def test_workers_change_no_bit_of_generalized_variation(dtype, rng, monkeypatch):
     monkeypatch.setattr(strips, "_REACH", 3)
     monkeypatch.setattr(strips, "_LEAST", 8)
+    monkeypatch.setattr(strips, "_NUMBERS", 1)
     y = draw((1, 110, 21), dtype, rng)
     found = set()
     for n in (1, 2):
@@ -63,8 +65,9 @@ def test_workers_change_no_bit_of_generalized_variation(dtype, rng, monkeypatch)
 
 
 @pytest.mark.parametrize("penalty", [W(0.1), SecondOrderTV(0.1), TGV(0.1), W(0.3, kind="latent")], ids=str)
-def test_so_do_solves(penalty, rng):
+def test_so_do_solves(penalty, rng, monkeypatch):
     """On images that are shared, and on some that are too small for it."""
+    monkeypatch.setattr(strips, "_NUMBERS", 1)
     for shape in ((300, 24), (40, 30)):
         y = draw(shape, np.float32, rng)
         # far too few iterations for the tolerance
@@ -74,14 +77,18 @@ def test_so_do_solves(penalty, rng):
 
 def test_what_is_too_small_is_not_shared(rng):
     class Small:
-        rows, spread, swept = 30, 1, 0
+        rows, size, spread, swept = 30, 1 << 20, 1, 0
 
         def sweep(self, steps, first, last):
-            assert (first, last) == (0, 30)
+            assert (first, last) == (0, self.rows)
             self.swept += len(steps)
 
     small = Small()
     with Workers(2) as pool:
         strips.advance(small, np.zeros((20, 5)), pool)
-    strips.advance(small, np.zeros((3, 5)), SERIAL)
-    assert small.swept == 23
+        # many rows of few numbers
+        small.rows, small.size = 300, 1 << 16
+        strips.advance(small, np.zeros((3, 5)), pool)
+    small.size = 1 << 20
+    strips.advance(small, np.zeros((4, 5)), SERIAL)
+    assert small.swept == 27
