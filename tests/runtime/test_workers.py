@@ -10,6 +10,7 @@ import pytest
 from examples import image_of
 
 from proxsparse import solve, solve_batch
+from proxsparse.kernels import strips
 from proxsparse.runtime.workers import Workers, short_calls
 
 
@@ -49,6 +50,12 @@ def test_an_error_leaves_what_has_not_begun():
     assert len(begun) < 40
 
 
+@pytest.fixture
+def small_images_are_shared(monkeypatch):
+    monkeypatch.setattr(strips, "_NUMBERS", 1)
+
+
+@pytest.mark.usefixtures("small_images_are_shared")
 def test_no_thread_outlives_its_call():
     before = threading.active_count()
     solve(image_of((200, 90)), "tv", 0.2, options={"workers": 3})
@@ -59,6 +66,7 @@ def test_no_thread_outlives_its_call():
 
 
 @pytest.mark.parametrize("shape", [(301, 77), (90, 500), (33, 33)])
+@pytest.mark.usefixtures("small_images_are_shared")
 def test_workers_in_several_threads_give_the_serial_answer(shape):
     y = image_of(shape)
     expected = solve(y, "tv", 0.2, tol=1e-6)
@@ -79,6 +87,7 @@ def test_workers_in_several_threads_give_the_serial_answer(shape):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.usefixtures("small_images_are_shared")
 def test_workers_share_calls_after_a_fork():
     """In a child of a process that has used threads."""
     y = image_of((200, 90))
