@@ -58,20 +58,29 @@ def _mask(columns: int, width: int, free_column: bool, dtype: Any) -> Array:
     return mask
 
 
+def _popped() -> tuple[Array, int]:
+    """The oldest of the memory that is kept, and how many references to it there are here."""
+    raw = _SPARE.popleft()
+    return raw, sys.getrefcount(raw)
+
+
+# as many as this version of Python has of an array that nothing else knows
+_SPARE.append(np.zeros(0, np.uint8))
+_ALONE = _popped()[1]
+
+
 def _memory(size: int) -> Array:
     """Bytes that are 0: those of an earlier solve that nothing looks at any more, where there are some."""
     for _ in range(len(_SPARE)):
         try:
-            raw = _SPARE.popleft()
+            raw, references = _popped()
         except IndexError:
+            # another thread has them
             break
-        is_free = sys.getrefcount(raw) == 2
-        if raw.size != size or not is_free:
-            _SPARE.append(raw)
-            continue
-        raw[...] = 0
         _SPARE.append(raw)
-        return raw
+        if raw.size == size and references == _ALONE:
+            raw[...] = 0
+            return raw
     raw = np.zeros(size, np.uint8)
     if size <= _MOST_SPARE:
         _SPARE.append(raw)

@@ -109,7 +109,8 @@ def _is_unusual(fun, gap, rel_gap, numbers, state):
     eps, length = numbers[EPS], state[LENGTH]
     if not (fun < np.inf and gap < np.inf):
         return True
-    if state[DONE] > 0 and state[TRIVIAL] <= fun * (1 + 1e-6):
+    # within the tolerance what costs nothing will do, see `run._better_of`
+    if state[DONE] > 0 and state[TRIVIAL] * (1 - numbers[TOL]) <= fun * (1 + 1e-6):
         return True
     if numbers[REACH] > numbers[BEYOND] * length:
         return True

@@ -1,6 +1,7 @@
 """Sweeps of rows that threads share: the same bits however they are cut."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -73,3 +74,44 @@ def test_long_runs_on_images_that_fit_no_power_of_two_are_cut_right(rng):
     for k in range(150):
         run.advance(steps[k : k + 1], SERIAL)
     assert [a.tobytes() for a in run.pair()] == found[0]
+
+
+def test_memory_is_used_again_where_nobody_looks_at_it_and_only_there():
+    def place(array):
+        return array.__array_interface__["data"][0]
+
+    first = planes.allocated(2, 1003, np.dtype(np.float64))
+    first[0][:] = 1.0
+    second = planes.allocated(2, 1003, np.dtype(np.float64))
+    assert not any(np.shares_memory(a, b) for a in first for b in second)
+    view, where = first[0][3:5], place(first[0])
+    del first
+    # one number of it is looked at
+    third = planes.allocated(2, 1003, np.dtype(np.float64))
+    assert not np.shares_memory(third[0], view)
+    assert where not in map(place, third)
+    del view
+    again = planes.allocated(2, 1003, np.dtype(np.float64))
+    assert place(again[0]) == where
+    assert not any(plane.any() for plane in again)
+
+
+def test_threads_do_not_meet_in_memory_that_is_used_again():
+    wrong = []
+
+    def work(i):
+        for _ in range(200):
+            found = planes.allocated(3, 501, np.dtype(np.float32))
+            if any(plane.any() for plane in found):
+                wrong.append("not 0")
+            for plane in found:
+                plane[:] = i
+            if any((plane != i).any() for plane in found):
+                wrong.append("shared")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(1, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
